@@ -1,0 +1,42 @@
+# Outside libraries, all as packaged by Debian 12 (scripts/setup.sh installs them).
+
+find_package(Threads REQUIRED)
+
+find_package(absl CONFIG REQUIRED)
+set(SKEIN_ABSL_TARGETS
+    absl::bits absl::btree absl::cleanup absl::fixed_array absl::flat_hash_map
+    absl::flat_hash_set absl::function_ref absl::hash absl::inlined_vector absl::int128
+    absl::node_hash_map absl::span absl::status absl::statusor absl::str_format absl::strings
+    absl::synchronization absl::time)
+
+# The classes generated from onnx.proto. Debian's headers need both macros, and its libonnx.so
+# (checker, shape inference, operator schemas) is not used.
+find_package(Protobuf REQUIRED)
+find_path(SKEIN_ONNX_INCLUDE_DIR onnx/onnx-ml.pb.h REQUIRED)
+find_library(SKEIN_ONNX_PROTO_LIBRARY onnx_proto REQUIRED)
+mark_as_advanced(SKEIN_ONNX_INCLUDE_DIR SKEIN_ONNX_PROTO_LIBRARY)
+add_library(skein_onnx INTERFACE)
+target_include_directories(skein_onnx SYSTEM INTERFACE ${SKEIN_ONNX_INCLUDE_DIR})
+target_compile_definitions(skein_onnx INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
+target_link_libraries(skein_onnx INTERFACE ${SKEIN_ONNX_PROTO_LIBRARY} protobuf::libprotobuf)
+
+if(SKEIN_LLVM)
+  # The imported target LLVM is the shared libLLVM. The version test of LLVM's package file takes
+  # any 19.1.x and nothing else.
+  find_package(LLVM 19.1 CONFIG REQUIRED PATHS /usr/lib/llvm-19)
+  if(NOT TARGET LLVM)
+    message(FATAL_ERROR "LLVM ${LLVM_PACKAGE_VERSION} in ${LLVM_DIR} has no shared libLLVM")
+  endif()
+endif()
+
+if(SKEIN_XBYAK)
+  find_path(SKEIN_XBYAK_INCLUDE_DIR xbyak/xbyak.h REQUIRED)
+  mark_as_advanced(SKEIN_XBYAK_INCLUDE_DIR)
+endif()
+
+if(SKEIN_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(SKEIN_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

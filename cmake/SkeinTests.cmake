@@ -1,0 +1,58 @@
+# One test program per folder of tests/: skein_test_<folder>, from every .cc below it. A folder
+# counts when it has a *_test.cc. tests/support/ is a library that all of them link.
+
+# What the tests of a folder link. A folder that is not listed links everything; a short list
+# keeps a test building while a folder above it does not.
+set(skein_test_links_base base)
+set(skein_test_links_tree base)
+set(skein_test_links_ir ir)
+set(skein_test_links_frontends frontends)
+set(skein_test_links_kernels kernels codegen)
+set(skein_test_links_codegen codegen kernels)
+set(skein_test_links_fusion fusion codegen)
+set(skein_test_links_default runtime frontends)
+
+skein_sources(skein_test_support_sources tests/support ALLOW_EMPTY)
+if(skein_test_support_sources)
+  # The helpers may use everything below the front ends' file formats.
+  add_library(skein_test_support STATIC ${skein_test_support_sources})
+  target_link_libraries(skein_test_support PUBLIC skein_ir GTest::gtest)
+endif()
+
+file(GLOB_RECURSE skein_test_files CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests
+     ${PROJECT_SOURCE_DIR}/tests/*_test.cc)
+set(skein_test_folders ${skein_test_files})
+list(FILTER skein_test_folders INCLUDE REGEX "/")
+list(TRANSFORM skein_test_folders REPLACE "/.*" "")
+list(REMOVE_DUPLICATES skein_test_folders)
+
+foreach(folder IN LISTS skein_test_folders)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cc)
+  set(program skein_test_${folder})
+  add_executable(${program} ${sources})
+  if(DEFINED skein_test_links_${folder})
+    set(links ${skein_test_links_${folder}})
+  else()
+    set(links ${skein_test_links_default})
+  endif()
+  list(TRANSFORM links PREPEND skein_)
+  if(TARGET skein_test_support AND NOT folder MATCHES "^(base|tree)$")
+    list(PREPEND links skein_test_support)
+  endif()
+  target_link_libraries(${program} PRIVATE ${links} GTest::gtest_main GTest::gmock)
+  if(folder STREQUAL "frontends")
+    target_link_libraries(${program} PRIVATE skein_onnx)  # tests make models of their own
+  endif()
+  target_compile_definitions(
+    ${program} PRIVATE SKEIN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                       SKEIN_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  if(folder MATCHES "^(cli|e2e)$")  # these start the programs
+    foreach(started skein skein-bench)
+      if(TARGET ${started})
+        add_dependencies(${program} ${started})
+      endif()
+    endforeach()
+  endif()
+  add_test(NAME ${folder} COMMAND ${program})
+  set_tests_properties(${folder} PROPERTIES LABELS ${folder} TIMEOUT 1200)
+endforeach()
