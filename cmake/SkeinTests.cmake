@@ -40,7 +40,7 @@ foreach(folder IN LISTS skein_test_folders)
     list(PREPEND links skein_test_support)
   endif()
   target_link_libraries(${program} PRIVATE ${links} GTest::gtest_main GTest::gmock)
-  if(folder STREQUAL "frontends")
+  if("skein_frontends" IN_LIST links)
     target_link_libraries(${program} PRIVATE skein_onnx)  # tests make models of their own
   endif()
   target_compile_definitions(
@@ -55,4 +55,7 @@ foreach(folder IN LISTS skein_test_folders)
   endif()
   add_test(NAME ${folder} COMMAND ${program})
   set_tests_properties(${folder} PROPERTIES LABELS ${folder} TIMEOUT 1200)
+  if(folder MATCHES "^(e2e|bench)$")  # these compare times: nothing may run beside them
+    set_tests_properties(${folder} PROPERTIES RUN_SERIAL ON)
+  endif()
 endforeach()
