@@ -1,0 +1,56 @@
+// Machine code of one or several kernels, position-independent, the same for every back end and for
+// the disk; and the loader that maps it.
+#ifndef SKEIN_CODEGEN_OBJECT_CODE_H_
+#define SKEIN_CODEGEN_OBJECT_CODE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "ir/kernel_abi.h"
+
+namespace skein {
+
+struct ObjectCode {
+  // A 32-bit pc-relative fix-up inside code: *(int32*)(code+offset) = target + addend - (code+offset),
+  // where target is the address of `data` + data_offset. The only kind there is.
+  struct Relocation {
+    uint32_t offset;
+    uint32_t data_offset;
+    int32_t addend;
+  };
+  struct Entry {
+    std::string name;  // for perf, GDB and traces
+    uint32_t offset;   // into code
+    uint32_t size;
+  };
+  std::vector<uint8_t> code;
+  std::vector<uint8_t> data;  // read-only, wants 64-byte alignment
+  std::vector<Relocation> relocations;
+  std::vector<Entry> entries;
+};
+
+// Executable memory. Pages are written first, then made executable; never both at once. Unmapped by
+// the destructor.
+class LoadedCode {
+ public:
+  // Errors: Internal if a relocation or entry lies outside the object, ResourceExhausted if mmap fails.
+  static absl::StatusOr<std::unique_ptr<LoadedCode>> Load(const ObjectCode& object);
+  ~LoadedCode();
+  LoadedCode(const LoadedCode&) = delete;
+  LoadedCode& operator=(const LoadedCode&) = delete;
+
+  KernelFunction entry(int i) const { return entries_[i]; }
+
+ private:
+  LoadedCode() = default;
+  void* base_ = nullptr;
+  size_t bytes_ = 0;
+  std::vector<KernelFunction> entries_;
+};
+
+}  // namespace skein
+
+#endif  // SKEIN_CODEGEN_OBJECT_CODE_H_

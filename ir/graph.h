@@ -1,0 +1,238 @@
+// Graph: what a program means, as tensors in SSA form.
+//
+// Nodes live in one append-only vector; an operand's node comes before its user's, so the order is
+// topological by construction. A node without effects is hash-consed: adding the same op on the same
+// operands with the same attributes returns the node that is there. Every op of ir/ops.def is
+// described in ir/ops/<op>.h (see ir/op.h). Shapes are DimExprs over symbols >= 0.
+//
+// Pointwise operands have identical shapes: broadcasting is spelled with `broadcast` nodes (and
+// `reshape` for missing leading dims). `reduce` keeps its axes with extent 1.
+#ifndef SKEIN_IR_GRAPH_H_
+#define SKEIN_IR_GRAPH_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "ir/dim_expr.h"
+#include "ir/element_type.h"
+
+namespace skein {
+
+using NodeId = Id<struct NodeTag>;
+
+struct Value {  // one result of a node
+  NodeId node;
+  int32_t result = 0;
+  constexpr auto operator<=>(const Value&) const = default;
+  bool valid() const { return node.valid(); }
+  template <typename H>
+  friend H AbslHashValue(H h, Value v) {
+    return H::combine(std::move(h), v.node, v.result);
+  }
+};
+
+using Dims = std::vector<DimExpr>;
+
+struct TensorType {
+  ElementType element = ElementType::kF32;
+  Dims dims;
+  int rank() const { return static_cast<int>(dims.size()); }
+  bool operator==(const TensorType&) const = default;
+  std::string ToString() const;  // "f32[batch, seq, 768]"
+};
+
+// Constant data, row-major, little-endian, packed as BytesFor says. `data` stays valid as long as
+// `owner`; weights are mapped files shared by every graph that mentions them.
+struct Literal {
+  ElementType element;
+  std::vector<int64_t> dims;
+  const void* data = nullptr;
+  std::shared_ptr<const void> owner;
+  int64_t count() const;
+  int64_t bytes() const { return BytesFor(element, count()); }
+  double AsDouble(int64_t i) const;
+  int64_t AsInt64(int64_t i) const;
+  // True if all elements are bitwise equal (and there is at least one).
+  bool IsSplat() const;
+};
+using LiteralRef = std::shared_ptr<const Literal>;
+LiteralRef MakeLiteral(ElementType t, std::vector<int64_t> dims, std::vector<uint8_t> bytes);
+LiteralRef ScalarLiteral(ElementType t, double value);           // rank 0
+LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values);  // rank 1
+
+enum class Op : uint8_t {
+#define SKEIN_OP(name) name,
+#include "ir/ops.def"
+#undef SKEIN_OP
+};
+
+struct Reducer;
+using ReducerRef = std::shared_ptr<const Reducer>;
+
+using Attribute = std::variant<int64_t, double, std::string, ElementType, std::vector<int64_t>, Dims,
+                               LiteralRef, ReducerRef>;
+
+// A few named attributes, sorted by name. The names an op takes are in its header.
+class Attributes {
+ public:
+  Attributes() = default;
+  Attributes(std::initializer_list<std::pair<std::string, Attribute>> list);
+  void Set(std::string name, Attribute value);
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  // Null if absent or of another type.
+  template <typename T>
+  const T* Get(std::string_view name) const {
+    const Attribute* a = Find(name);
+    return a ? std::get_if<T>(a) : nullptr;
+  }
+  int64_t Int(std::string_view name, int64_t otherwise = 0) const;
+  const std::vector<int64_t>& Ints(std::string_view name) const;   // empty if absent
+  const Dims& DimList(std::string_view name) const;                // empty if absent
+  const std::vector<std::pair<std::string, Attribute>>& entries() const { return entries_; }
+  std::string ToString() const;  // "{axis = 1, dims = [batch, 4]}"; also the hash-consing key
+
+ private:
+  const Attribute* Find(std::string_view name) const;
+  std::vector<std::pair<std::string, Attribute>> entries_;
+};
+
+struct Node {
+  Op op;
+  absl::InlinedVector<Value, 3> operands;
+  Attributes attributes;
+  std::vector<TensorType> results;
+  int32_t effect = -1;  // >= 0: ordered by it and never merged
+};
+
+// A fact that was assumed while building. Checked whenever sizes are bound.
+struct Guard {
+  DimExpr condition;    // holds iff != 0
+  std::string reason;   // "batch of 'x' = batch of 'y', assumed by node '/add' (Add)"
+};
+
+class Graph {
+ public:
+  // Adds a node: checks operand count, infers types, finds its known values, hash-conses.
+  // Errors: InvalidArgument / Unimplemented naming the op and the operand types.
+  absl::StatusOr<NodeId> AddNode(Op op, std::span<const Value> operands, Attributes attributes = {});
+  // The same for one-result ops.
+  absl::StatusOr<Value> Add(Op op, std::span<const Value> operands, Attributes attributes = {});
+  absl::StatusOr<Value> Add(Op op, std::initializer_list<Value> operands, Attributes attributes = {}) {
+    return Add(op, std::span<const Value>(operands.begin(), operands.size()), std::move(attributes));
+  }
+
+  Value AddInput(std::string name, TensorType type);
+  Value AddConstant(LiteralRef literal);
+  Value AddScalar(ElementType t, double value) { return AddConstant(ScalarLiteral(t, value)); }
+  // A tensor of integers or booleans given by an expression of its coordinates.
+  Value AddIndex(ElementType t, Dims dims, DimExpr expr);
+  void AddOutput(std::string name, Value value);
+
+  int size() const { return static_cast<int>(nodes_.size()); }
+  const Node& node(NodeId id) const { return nodes_[id.index]; }
+  const TensorType& type(Value v) const { return nodes_[v.node.index].results[v.result]; }
+  Op op(Value v) const { return nodes_[v.node.index].op; }
+
+  struct Named {
+    std::string name;
+    Value value;
+  };
+  const std::vector<Named>& inputs() const { return inputs_; }
+  const std::vector<Named>& outputs() const { return outputs_; }
+
+  // The value of an integer or boolean tensor as an expression of Coord(i, dims[i]), if known.
+  // Constants up to 64 elements that are splats, linear or short are known too.
+  std::optional<DimExpr> Known(Value v) const;
+  // Known value of a rank-0/1 tensor, element by element (shape lists, axes, ...).
+  std::optional<Dims> KnownList(Value v) const;
+  // The literal of a `constant` node, else null.
+  LiteralRef Constant(Value v) const;
+  // If v is a float/int constant whose elements are all equal (through broadcast/reshape too).
+  std::optional<double> SplatValue(Value v) const;
+
+  // Makes a and b the same from here on: if they are not provably equal, adds a guard and returns
+  // the one to use (a constant rather than a symbol). Errors: InvalidArgument if provably different.
+  absl::StatusOr<DimExpr> AssumeEqual(DimExpr a, DimExpr b, std::string_view why);
+  void AddGuard(DimExpr condition, std::string reason);
+  const std::vector<Guard>& guards() const { return guards_; }
+
+  // Origins: indices into source_names of the user's nodes that a node came from. While an OriginScope
+  // is alive, nodes that are added (or found) gain its origins.
+  std::vector<std::string> source_names;   // the user's node names, in file order
+  const std::vector<int32_t>& origins(NodeId id) const { return origins_[id.index]; }
+  void AddOrigins(NodeId id, std::span<const int32_t> origins);
+  class OriginScope {
+   public:
+    OriginScope(Graph* graph, std::vector<int32_t> origins);
+    ~OriginScope();
+
+   private:
+    Graph* graph_;
+    std::vector<int32_t> saved_;
+  };
+
+  // Users of every node's results, computed on demand by passes.
+  std::vector<std::vector<NodeId>> Users() const;
+
+  std::string ToString() const;  // text form, parsed back by ParseGraph
+
+ private:
+  friend class OriginScope;
+  std::vector<Node> nodes_;
+  std::vector<Named> inputs_, outputs_;
+  std::vector<Guard> guards_;
+  std::vector<std::vector<int32_t>> origins_;
+  std::vector<std::optional<DimExpr>> known_;     // of result 0
+  std::vector<int32_t> current_origins_;
+  absl::flat_hash_map<std::string, NodeId> consed_;
+};
+
+// A reduction over a tuple state. All graphs are scalar: rank-0 inputs and outputs.
+//   map: n operand elements -> state;  combine: state, state -> state (associative up to rounding);
+//   finish: state -> results. `initial` is an identity of combine.
+// The order of combination is the op's (DESIGN section 6), never the back end's.
+struct Reducer {
+  std::string name;  // for printing only: "sum", "max", "argmax"
+  std::vector<ElementType> state;
+  std::vector<double> initial;
+  Graph map, combine, finish;
+};
+ReducerRef SumReducer(ElementType t);
+ReducerRef ProductReducer(ElementType t);
+ReducerRef MaxReducer(ElementType t);   // IEEE maximum: NaN wins
+ReducerRef MinReducer(ElementType t);
+
+absl::StatusOr<Graph> ParseGraph(std::string_view text);
+
+// Types, operand order, outputs, origins; for the tests and after every pass.
+absl::Status Verify(const Graph& graph);
+
+// Copies nodes of one graph into another, old value -> new value; the base of every pass.
+//   GraphRewriter r(old, &fresh);   r.Map(v) is v's image, copying what is not yet mapped
+class GraphRewriter {
+ public:
+  GraphRewriter(const Graph& from, Graph* to);  // copies inputs, guards and source names at once
+  // Copies the node as it is on the mapped operands (types are inferred again), under its origins.
+  absl::StatusOr<NodeId> Copy(NodeId id);
+  void Set(Value from, Value to) { map_[from] = to; }
+  Value Get(Value from) const;                   // invalid Value if not mapped yet
+  absl::Status CopyOutputs();
+
+ private:
+  const Graph& from_;
+  Graph* to_;
+  absl::flat_hash_map<Value, Value> map_;
+};
+
+}  // namespace skein
+
+#endif  // SKEIN_IR_GRAPH_H_
