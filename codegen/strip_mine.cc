@@ -33,7 +33,7 @@ class StripMiner {
     int lanes = 0;   // of the vector loop
     int narrow = 0;  // of values in this tail
     ValueId mask;    // `narrow` lanes; invalid if all of them are active
-    absl::flat_hash_map<ValueId, ValueId> narrowed;  // values from outside
+    bool seen = false;  // a kExtract may see inactive lanes, so they need their exact contents
   };
 
   DimExpr Map(DimExpr e) const {
@@ -53,10 +53,9 @@ class StripMiner {
   ValueId Map(ValueId source) {
     const ValueId value = values_[source.index];
     if (tail_ == nullptr || tail_->narrow == tail_->lanes) return value;
+    // A wide value comes from outside the tail.
     if (result_.type(value).lanes != tail_->lanes) return value;
-    auto [it, inserted] = tail_->narrowed.try_emplace(value);
-    if (inserted) it->second = FirstLanes(value, tail_->narrow);
-    return it->second;
+    return FirstLanes(value, tail_->narrow);
   }
 
   ValueId Emit(Inst inst, VectorType type) {
@@ -112,9 +111,36 @@ class StripMiner {
       result_.block(block_).insts.push_back(result_.NewInst(std::move(inst)));
     } else {
       const VectorType type = Map(source.type);
-      values_[source.results[0].index] = Emit(std::move(inst), type);
+      const ValueId unclamped =
+          source.op == Opcode::kClampIndex ? Map(source.operands[0]) : ValueId();
+      ValueId value = Emit(std::move(inst), type);
+      if (tail_ != nullptr && tail_->seen && tail_->mask.valid()) {
+        value = FillInactiveLanes(source, value, unclamped);
+      }
+      values_[source.results[0].index] = value;
     }
   }
+
+  // The result of `source` with the lanes that MaskInst changed or broadcasts filled set right.
+  ValueId FillInactiveLanes(const Inst& source, ValueId value, ValueId unclamped) {
+    if (source.type.lanes != tail_->lanes) return value;
+    const VectorType type = result_.type(value);
+    if (source.op == Opcode::kLoad && source.stride.IsConst(0) && !source.masked) {
+      return Select(tail_->mask, value, Zero(type));
+    }
+    if (source.op == Opcode::kClampIndex) {
+      const ValueId limit = Emit(Inst{.op = Opcode::kIndex, .expr = Map(source.expr) - DimExpr(1)},
+                                 {ElementType::kI64, 1});
+      const ValueId limits = Emit(Inst{.op = Opcode::kSplat, .operands = {limit}}, type);
+      const ValueId at_most = Emit(Inst{.op = Opcode::kMin, .operands = {unclamped, limits}}, type);
+      const ValueId clamped =
+          Emit(Inst{.op = Opcode::kMax, .operands = {at_most, Zero(type)}}, type);
+      return Select(tail_->mask, value, clamped);
+    }
+    return value;
+  }
+
+  ValueId Zero(VectorType type) { return Emit(Inst{.op = Opcode::kConst}, type); }
 
   // Keeps what `inst` does in inactive lanes of the tail from being seen.
   void MaskInst(Inst& inst) {
@@ -135,8 +161,7 @@ class StripMiner {
         if (inst.type.lanes != tail_->lanes) return;
         // Index 0 is always in range, so inactive lanes report nothing.
         inst.operands[0] =
-            Select(tail_->mask, inst.operands[0],
-                   Emit(Inst{.op = Opcode::kConst}, result_.type(inst.operands[0])));
+            Select(tail_->mask, inst.operands[0], Zero(result_.type(inst.operands[0])));
         return;
       default:
         return;
@@ -231,10 +256,20 @@ class StripMiner {
     }
   }
 
+  bool ExtractsLanes(BlockId block, int lanes) const {
+    for (InstId id : source_.block(block).insts) {
+      const Inst& inst = source_.inst(id);
+      if (inst.op == Opcode::kLoop && ExtractsLanes(inst.body, lanes)) return true;
+      if (inst.op == Opcode::kExtract && source_.type(inst.operands[0]).lanes == lanes) return true;
+    }
+    return false;
+  }
+
   // The body for the last `rest` elements, 1 <= rest < lanes.
   void LowerTail(const Inst& loop, DimExpr index, DimExpr rest, std::vector<ValueId>& carried) {
-    Tail tail{.lanes = loop.lanes, .narrow = loop.lanes};
-    if (const std::optional<int64_t> count = rest.AsConst()) {
+    Tail tail{
+        .lanes = loop.lanes, .narrow = loop.lanes, .seen = ExtractsLanes(loop.body, loop.lanes)};
+    if (const std::optional<int64_t> count = rest.AsConst(); count && !tail.seen) {
       const int registers = (static_cast<int>(*count) + register_lanes_ - 1) / register_lanes_;
       tail.narrow = std::min(loop.lanes, registers * register_lanes_);
     }
@@ -245,10 +280,7 @@ class StripMiner {
     for (size_t i = 0; i < carried.size(); ++i) {
       if (result_.type(before[i]).lanes != loop.lanes) continue;
       ValueId old = before[i];
-      if (tail.narrow != tail.lanes) {
-        // The body may not have used the old value, or only inside a loop of its own.
-        old = FirstLanes(old, tail.narrow);
-      }
+      if (tail.narrow != tail.lanes) old = FirstLanes(old, tail.narrow);
       if (tail.mask.valid()) carried[i] = Select(tail.mask, carried[i], old);
       carried[i] = Widen(carried[i], before[i]);
     }

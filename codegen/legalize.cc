@@ -1,0 +1,464 @@
+#include "codegen/legalize.h"
+
+#include <algorithm>
+#include <optional>
+#include <queue>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "codegen/strip_mine.h"
+
+namespace skein {
+namespace {
+
+bool WritesMemory(Opcode op) { return op == Opcode::kStore || op == Opcode::kScatter; }
+
+bool AccessesMemory(Opcode op) {
+  return op == Opcode::kLoad || op == Opcode::kGather || WritesMemory(op);
+}
+
+// Cuts the values of a nest without vector loops into pieces and puts the pieces in order.
+class Splitter {
+ public:
+  Splitter(const LoopNest& source, const Target& target)
+      : source_(source),
+        register_lanes_(target.lanes()),
+        group_pieces_(target.isa == Isa::kAvx512 ? 4 : 2) {
+    result_.buffers = source.buffers;
+    result_.argument_count = source.argument_count;
+    result_.loop_count = source.loop_count;
+    pieces_.resize(source.value_count());
+    definition_.resize(source.value_count(), -1);
+  }
+
+  LoopNest Run() {
+    result_.root = SplitBlock(source_.root);
+    return std::move(result_);
+  }
+
+ private:
+  // --- pieces ---
+  int PieceCount(int lanes) const { return (lanes + register_lanes_ - 1) / register_lanes_; }
+  int PieceCount(ValueId v) const { return PieceCount(source_.type(v).lanes); }
+  int PieceLanes(int lanes, int piece) const {
+    return std::min(register_lanes_, lanes - piece * register_lanes_);
+  }
+  VectorType PieceType(VectorType type, int piece) const {
+    return {type.element, PieceLanes(type.lanes, piece)};
+  }
+  ValueId Piece(ValueId v, int piece) const {
+    const std::vector<ValueId>& pieces = pieces_[v.index];
+    return pieces.size() == 1 ? pieces[0] : pieces[piece];
+  }
+
+  DimExpr Map(DimExpr e) const {
+    if (e.IsConst() || !HasCoords(e)) return e;
+    return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
+      if (leaf.kind() != DimKind::kValue) return std::nullopt;
+      return DimExpr::Value(pieces_[leaf.index()][0].index);
+    });
+  }
+
+  // --- emission ---
+  void Append(Inst inst) { result_.block(block_).insts.push_back(result_.NewInst(std::move(inst))); }
+
+  ValueId Emit(Inst inst, VectorType type) {
+    const ValueId value = result_.NewValue(type);
+    inst.type = type;
+    inst.results = {value};
+    Append(std::move(inst));
+    return value;
+  }
+
+  BlockId SplitBlock(BlockId source) {
+    const BlockId outer = block_;
+    const BlockId block = block_ = result_.NewBlock();
+    for (ValueId argument : source_.block(source).arguments) {
+      NewPieces(argument, result_.block(block).arguments);
+    }
+    std::vector<InstId> straight;
+    for (InstId id : source_.block(source).insts) {
+      const Inst& inst = source_.inst(id);
+      if (inst.op == Opcode::kLoop) {
+        EmitStraight(straight);
+        straight.clear();
+        SplitLoop(inst);
+        continue;
+      }
+      straight.push_back(id);
+      // What follows a reduction seldom shares values with what led to it: keep it behind, so
+      // that the groups of several rows do not mix.
+      if (inst.op == Opcode::kReduce && PieceCount(inst.operands[0]) > group_pieces_) {
+        EmitStraight(straight);
+        straight.clear();
+      }
+    }
+    EmitStraight(straight);
+    for (ValueId yield : source_.block(source).yields) {
+      for (int p = 0; p < PieceCount(yield); ++p) {
+        result_.block(block).yields.push_back(Piece(yield, p));
+      }
+    }
+    block_ = outer;
+    return block;
+  }
+
+  template <typename Container>
+  void NewPieces(ValueId source, Container& out) {
+    const VectorType type = source_.type(source);
+    std::vector<ValueId>& pieces = pieces_[source.index];
+    pieces.clear();
+    for (int p = 0; p < PieceCount(type.lanes); ++p) {
+      pieces.push_back(result_.NewValue(PieceType(type, p)));
+      out.push_back(pieces.back());
+    }
+  }
+
+  void SplitLoop(const Inst& source) {
+    Inst loop = source;
+    loop.operands.clear();
+    loop.results.clear();
+    loop.extent = Map(source.extent);
+    for (ValueId init : source.operands) {
+      for (int p = 0; p < PieceCount(init); ++p) loop.operands.push_back(Piece(init, p));
+    }
+    loop.body = SplitBlock(source.body);
+    for (ValueId result : source.results) NewPieces(result, loop.results);
+    Append(std::move(loop));
+  }
+
+  // --- scheduling of straight-line code ---
+  // A node is one group of pieces of one instruction. Nodes are emitted in the order (group, place in
+  // the source), as far as operands and memory allow.
+  struct Node {
+    int inst = 0;  // place in the straight line
+    int group = 0;
+    int waits_for = 0;
+    std::vector<int> users;
+  };
+
+  // Instructions whose pieces are all emitted at once.
+  bool IsSingleNode(const Inst& inst) const {
+    switch (inst.op) {
+      case Opcode::kConst: case Opcode::kIndex: case Opcode::kIota: case Opcode::kSplat:
+      case Opcode::kExtract: case Opcode::kReduce: case Opcode::kPrefetch:
+        return true;
+      case Opcode::kLoad:
+        return IsBroadcast(inst);
+      default:
+        return false;
+    }
+  }
+
+  static bool IsBroadcast(const Inst& inst) {
+    return inst.op == Opcode::kLoad && inst.stride.IsConst(0) && !inst.masked && inst.type.lanes > 1;
+  }
+
+  // Lanes of the value that `inst` computes or writes.
+  int Lanes(const Inst& inst) const {
+    if (!inst.results.empty()) return inst.type.lanes;
+    return inst.operands.empty() ? 1 : source_.type(inst.operands[0]).lanes;
+  }
+
+  int GroupCount(const Inst& inst) const {
+    if (IsSingleNode(inst)) return 1;
+    return (PieceCount(Lanes(inst)) + group_pieces_ - 1) / group_pieces_;
+  }
+
+  void EmitStraight(std::span<const InstId> insts) {
+    std::vector<int> first_node(insts.size());
+    std::vector<Node> nodes;
+    for (size_t i = 0; i < insts.size(); ++i) {
+      const Inst& inst = source_.inst(insts[i]);
+      first_node[i] = static_cast<int>(nodes.size());
+      for (ValueId v : inst.results) definition_[v.index] = static_cast<int>(i);
+      for (int g = 0; g < GroupCount(inst); ++g) nodes.push_back({static_cast<int>(i), g});
+    }
+    auto depend = [&](int user, int on) {
+      nodes[on].users.push_back(user);
+      ++nodes[user].waits_for;
+    };
+    // The node of `v` that makes its piece `p`.
+    auto depend_on_piece = [&](int user, ValueId v, int p) {
+      const int at = definition_[v.index];
+      if (at < 0) return;
+      const int groups = GroupCount(source_.inst(insts[at]));
+      depend(user, first_node[at] + std::min(p / group_pieces_, groups - 1));
+    };
+    for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
+      const Inst& inst = source_.inst(insts[nodes[n].inst]);
+      AddOperandDependences(inst, nodes[n].group,
+                            [&](ValueId v, int p) { depend_on_piece(n, v, p); });
+      if (nodes[n].group > 0 && WritesMemory(inst.op) && !inst.stride.IsConst(1)) depend(n, n - 1);
+      if (nodes[n].group > 0 && inst.op == Opcode::kScatter) depend(n, n - 1);
+    }
+    AddMemoryDependences(insts, first_node, depend);
+    EmitInOrder(insts, nodes);
+    for (InstId id : insts) {
+      for (ValueId v : source_.inst(id).results) definition_[v.index] = -1;
+    }
+  }
+
+  template <typename NeedPiece>
+  void AddOperandDependences(const Inst& inst, int group, NeedPiece need) const {
+    for (DimExpr e : {inst.expr, inst.address, inst.stride}) {
+      if (e.IsConst() || !HasCoords(e)) continue;
+      VisitLeaves(e, [&](DimExpr leaf) {
+        if (leaf.kind() == DimKind::kValue) need(ValueId(leaf.index()), 0);
+      });
+    }
+    if (inst.op == Opcode::kShuffle) {
+      const size_t begin = static_cast<size_t>(group) * group_pieces_ * register_lanes_;
+      const size_t end = std::min(inst.shuffle.size(),
+                                  begin + static_cast<size_t>(group_pieces_) * register_lanes_);
+      for (size_t i = begin; i < end; ++i) {
+        const auto [operand, lane] = ShuffleSource(inst, inst.shuffle[i]);
+        need(operand, lane / register_lanes_);
+      }
+    } else if (inst.op == Opcode::kExtract) {
+      need(inst.operands[0], inst.lane / register_lanes_);
+    } else {
+      const int groups = GroupCount(inst);
+      for (ValueId v : inst.operands) {
+        const int begin = groups == 1 ? 0 : group * group_pieces_;
+        const int end = groups == 1 ? PieceCount(v) : std::min(PieceCount(v), begin + group_pieces_);
+        for (int p = begin; p < std::max(begin + 1, end); p += group_pieces_) need(v, p);
+      }
+    }
+  }
+
+  template <typename Depend>
+  void AddMemoryDependences(std::span<const InstId> insts, std::span<const int> first_node,
+                            Depend depend) const {
+    for (size_t later = 0; later < insts.size(); ++later) {
+      const Inst& b = source_.inst(insts[later]);
+      if (!AccessesMemory(b.op)) continue;
+      for (size_t earlier = 0; earlier < later; ++earlier) {
+        const Inst& a = source_.inst(insts[earlier]);
+        if (!AccessesMemory(a.op) || !(WritesMemory(a.op) || WritesMemory(b.op))) continue;
+        if (!MayShareMemory(a.buffer, b.buffer)) continue;
+        for (int ga = 0; ga < GroupCount(a); ++ga) {
+          for (int gb = 0; gb < GroupCount(b); ++gb) {
+            if (MayOverlap(a, ga, b, gb)) depend(first_node[later] + gb, first_node[earlier] + ga);
+          }
+        }
+      }
+    }
+  }
+
+  bool MayShareMemory(BufferId a, BufferId b) const {
+    return a == b || source_.buffers[a.index].in_place_with == b.index ||
+           source_.buffers[b.index].in_place_with == a.index;
+  }
+
+  bool MayOverlap(const Inst& a, int group_a, const Inst& b, int group_b) const {
+    for (const Inst* inst : {&a, &b}) {
+      if (inst->op == Opcode::kGather || inst->op == Opcode::kScatter) return true;
+      if (!inst->stride.IsConst(1) && Lanes(*inst) > 1) return true;
+    }
+    if (BitWidth(source_.buffers[a.buffer.index].element) !=
+        BitWidth(source_.buffers[b.buffer.index].element)) {
+      return true;
+    }
+    const std::optional<int64_t> distance = (b.address - a.address).AsConst();
+    if (!distance) return true;
+    const int64_t group_lanes = group_pieces_ * register_lanes_;
+    const int64_t a_begin = group_a * group_lanes;
+    const int64_t a_end = std::min<int64_t>(Lanes(a), a_begin + group_lanes);
+    const int64_t b_begin = *distance + group_b * group_lanes;
+    const int64_t b_end = *distance + std::min<int64_t>(Lanes(b), (group_b + 1) * group_lanes);
+    return a_begin < b_end && b_begin < a_end;
+  }
+
+  void EmitInOrder(std::span<const InstId> insts, std::vector<Node>& nodes) {
+    using Key = std::pair<std::pair<int, int>, int>;  // ((group, place), node)
+    std::priority_queue<Key, std::vector<Key>, std::greater<Key>> ready;
+    auto push = [&](int n) { ready.push({{nodes[n].group, nodes[n].inst}, n}); };
+    for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
+      if (nodes[n].waits_for == 0) push(n);
+    }
+    while (!ready.empty()) {
+      const int n = ready.top().second;
+      ready.pop();
+      EmitNode(source_.inst(insts[nodes[n].inst]), nodes[n].group);
+      for (int user : nodes[n].users) {
+        if (--nodes[user].waits_for == 0) push(user);
+      }
+    }
+  }
+
+  // --- the pieces of one instruction ---
+  void EmitNode(const Inst& inst, int group) {
+    if (IsSingleNode(inst)) return EmitSingle(inst);
+    const int lanes = Lanes(inst);
+    const int begin = group * group_pieces_;
+    const int end = std::min(PieceCount(lanes), begin + group_pieces_);
+    if (!inst.results.empty()) pieces_[inst.results[0].index].resize(PieceCount(lanes));
+    for (int p = begin; p < end; ++p) {
+      if (inst.op == Opcode::kShuffle) {
+        pieces_[inst.results[0].index][p] = ShufflePiece(inst, p);
+        continue;
+      }
+      Inst piece = inst;
+      for (ValueId& operand : piece.operands) operand = Piece(operand, p);
+      piece.stride = Map(inst.stride);
+      const DimExpr offset = p * register_lanes_;
+      piece.expr = Map(inst.expr);
+      if (inst.op == Opcode::kLaneMask) piece.expr = piece.expr - offset;
+      piece.address = Map(inst.address);
+      if (inst.op == Opcode::kLoad || inst.op == Opcode::kStore) {
+        piece.address = piece.address + offset * piece.stride;
+      }
+      if (inst.op == Opcode::kLoad && inst.masked && inst.stride.IsConst(0) && lanes > 1) {
+        piece = MaskedBroadcast(std::move(piece), PieceLanes(lanes, p));
+      }
+      if (inst.results.empty()) {
+        Append(std::move(piece));
+      } else {
+        pieces_[inst.results[0].index][p] = Emit(std::move(piece), PieceType(inst.type, p));
+      }
+    }
+  }
+
+  // A load of stride 0 that may read nothing at all: a gather of index 0.
+  Inst MaskedBroadcast(Inst load, int lanes) {
+    const ValueId zero = Emit(Inst{.op = Opcode::kConst}, {ElementType::kI64, lanes});
+    load.op = Opcode::kGather;
+    load.operands.insert(load.operands.begin(), zero);
+    load.stride = 1;
+    return load;
+  }
+
+  void EmitSingle(const Inst& source) {
+    Inst inst = source;
+    for (ValueId& operand : inst.operands) operand = Piece(operand, 0);
+    inst.expr = Map(source.expr);
+    inst.address = Map(source.address);
+    if (source.results.empty()) return Append(std::move(inst));  // kPrefetch
+    const VectorType type = source.type;
+    std::vector<ValueId> pieces;
+    switch (source.op) {
+      case Opcode::kExtract: {
+        const int p = source.lane / register_lanes_;
+        inst.operands[0] = Piece(source.operands[0], p);
+        inst.lane = source.lane % register_lanes_;
+        pieces = {Emit(std::move(inst), type)};
+        break;
+      }
+      case Opcode::kReduce:
+        inst.operands[0] = ReducePieces(source);
+        pieces = {Emit(std::move(inst), type)};
+        break;
+      case Opcode::kIota:
+        pieces = IotaPieces(type);
+        break;
+      case Opcode::kLoad: {
+        inst.stride = 1;
+        const ValueId scalar = Emit(std::move(inst), {type.element, 1});
+        pieces = SamePieces(Inst{.op = Opcode::kSplat, .operands = {scalar}}, type);
+        break;
+      }
+      default:
+        pieces = SamePieces(inst, type);
+    }
+    pieces_[source.results[0].index] = std::move(pieces);
+  }
+
+  // All pieces are one value, except that the last may be shorter.
+  std::vector<ValueId> SamePieces(const Inst& inst, VectorType type) {
+    std::vector<ValueId> pieces;
+    for (int p = 0; p < PieceCount(type.lanes); ++p) {
+      const VectorType piece_type = PieceType(type, p);
+      const bool again = p > 0 && piece_type.lanes == register_lanes_;
+      pieces.push_back(again ? pieces[0] : Emit(inst, piece_type));
+    }
+    return pieces;
+  }
+
+  std::vector<ValueId> IotaPieces(VectorType type) {
+    std::vector<ValueId> pieces;
+    for (int p = 0; p < PieceCount(type.lanes); ++p) {
+      const VectorType piece_type = PieceType(type, p);
+      ValueId lanes = Emit(Inst{.op = Opcode::kIota}, piece_type);
+      if (p > 0) {
+        const ValueId start = Emit(
+            Inst{.op = Opcode::kConst, .imm = static_cast<uint64_t>(p) * register_lanes_}, piece_type);
+        lanes = Emit(Inst{.op = Opcode::kAdd, .operands = {lanes, start}}, piece_type);
+      }
+      pieces.push_back(lanes);
+    }
+    return pieces;
+  }
+
+  // Lane j with lane j + lanes/2, while these are in different pieces.
+  ValueId ReducePieces(const Inst& reduce) {
+    std::vector<ValueId> pieces = pieces_[reduce.operands[0].index];
+    for (size_t half = pieces.size() / 2; half > 0; half /= 2) {
+      for (size_t i = 0; i < half; ++i) {
+        pieces[i] = Emit(Inst{.op = reduce.reduce_op, .operands = {pieces[i], pieces[i + half]}},
+                         result_.type(pieces[i]));
+      }
+    }
+    return pieces[0];
+  }
+
+  // The operand and its lane that index `at` of a shuffle means.
+  std::pair<ValueId, int> ShuffleSource(const Inst& inst, int at) const {
+    const int lanes = source_.type(inst.operands[0]).lanes;
+    return at < lanes ? std::pair(inst.operands[0], at) : std::pair(inst.operands[1], at - lanes);
+  }
+
+  // Result lanes of piece `p`, from two source pieces at a time.
+  ValueId ShufflePiece(const Inst& inst, int p) {
+    const VectorType type = PieceType(inst.type, p);
+    std::vector<ValueId> from;         // distinct source pieces, in order of first use
+    std::vector<int> which, position;  // for every lane: index into `from`, lane in it
+    for (int i = 0; i < type.lanes; ++i) {
+      const auto [operand, lane] = ShuffleSource(inst, inst.shuffle[p * register_lanes_ + i]);
+      const ValueId piece = Piece(operand, lane / register_lanes_);
+      const auto found = std::find(from.begin(), from.end(), piece);
+      which.push_back(static_cast<int>(found - from.begin()));
+      position.push_back(lane % register_lanes_);
+      if (found == from.end()) from.push_back(piece);
+    }
+    bool identity = from.size() == 1 && result_.type(from[0]) == type;
+    for (int i = 0; i < type.lanes; ++i) identity = identity && position[i] == i;
+    if (identity) return from[0];
+    // Lanes whose piece has not been reached yet repeat some lane that exists.
+    ValueId value = from[0];
+    for (size_t next = 1; next == 1 || next < from.size(); ++next) {
+      const int value_lanes = result_.type(value).lanes;
+      Inst shuffle{.op = Opcode::kShuffle, .operands = {value}};
+      if (next < from.size()) shuffle.operands.push_back(from[next]);
+      for (int i = 0; i < type.lanes; ++i) {
+        const bool second = which[i] == static_cast<int>(next);
+        const bool first = which[i] < static_cast<int>(next);
+        shuffle.shuffle.push_back(second  ? value_lanes + position[i]
+                                  : !first ? 0
+                                  : next == 1 ? position[i]
+                                              : i);
+      }
+      value = Emit(std::move(shuffle), type);
+    }
+    return value;
+  }
+
+  const LoopNest& source_;
+  const int register_lanes_;
+  const int group_pieces_;
+  LoopNest result_;
+  BlockId block_;
+  std::vector<std::vector<ValueId>> pieces_;  // of each value of source_
+  std::vector<int> definition_;               // place in the straight line at hand, or -1
+};
+
+}  // namespace
+
+absl::StatusOr<LoopNest> Legalize(const LoopNest& nest, const Target& target) {
+  LoopNest result = Splitter(StripMine(nest, target.lanes()), target).Run();
+  SKEIN_RETURN_IF_ERROR(Annotate(Verify(result), "legalized nest"));
+  return result;
+}
+
+}  // namespace skein
