@@ -3,6 +3,7 @@
 #define SKEIN_BASE_STATUS_H_
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -10,22 +11,29 @@
 
 namespace skein {
 
+// Debian 12's Abseil has a string_view of its own; std's becomes that one on the way into StrCat.
+template <typename T>
+const T& ForStrCat(const T& value) {
+  return value;
+}
+inline absl::string_view ForStrCat(std::string_view value) { return {value.data(), value.size()}; }
+
 // The caller's fault; the message names the node, the op and the value at fault.
 template <typename... Args>
 absl::Status InvalidArgument(const Args&... args) {
-  return absl::InvalidArgumentError(absl::StrCat(args...));
+  return absl::InvalidArgumentError(absl::StrCat(ForStrCat(args)...));
 }
 
 // Something that is valid but that Skein does not have; the message names it.
 template <typename... Args>
 absl::Status Unimplemented(const Args&... args) {
-  return absl::UnimplementedError(absl::StrCat(args...));
+  return absl::UnimplementedError(absl::StrCat(ForStrCat(args)...));
 }
 
 // A broken invariant that is better reported than aborted on.
 template <typename... Args>
 absl::Status Internal(const Args&... args) {
-  return absl::InternalError(absl::StrCat(args...));
+  return absl::InternalError(absl::StrCat(ForStrCat(args)...));
 }
 
 // Puts `where` and ": " in front of the message and keeps the code.

@@ -1,0 +1,75 @@
+// Plan: which values of a graph are materialized, by which kernel, in which order.
+//
+// A group is the kernel that produces `outputs`. Everything between its inputs (buffers) and its outputs is
+// recomputed inside it from demand, so a node may be computed in several groups; whatever is not the
+// output of a group never touches memory.
+#ifndef SKEIN_FUSION_PLAN_H_
+#define SKEIN_FUSION_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "ir/graph.h"
+#include "ir/loop_nest.h"
+#include "ir/target.h"
+
+namespace skein {
+
+// When a group's kernel runs.
+enum class Phase : uint8_t {
+  kProgram,  // once: reads constants only (packed weights, folded tables)
+  kBinding,  // once per binding of the symbols: reads constants and sizes only
+  kRun,      // every run
+};
+
+struct Group {
+  std::vector<Value> outputs;        // buffers written, in the nest's buffer order (after the inputs)
+  std::vector<Value> inputs;         // buffers read, in the nest's buffer order
+  std::vector<NodeId> nodes;         // computed here, topological
+  std::string kind;                  // "pointwise", "row", "columns", "dot", ...: structure, for printing
+  Phase phase = Phase::kRun;
+  LoopNest nest;
+  std::vector<DimExpr> arguments;    // a0, a1, ... over the graph's symbols
+  Hash128 hash;                      // structural: of the canonical nest text
+  DimExpr bytes_read, bytes_written, flops;
+  DimExpr dot_flops;                 // the part of flops in contractions
+  std::vector<NodeId> gather_sites;  // site i of the status word reports an index of this node
+};
+
+// Why two neighbours do not share a kernel. `code` is stable ("SK101"); the sentence names the user's nodes.
+struct Refusal {
+  Value producer;
+  NodeId consumer;
+  std::string code;
+  std::string sentence;
+};
+
+struct PlanOptions {
+  bool fuse = true;   // false: --no-fuse, one group per surviving source node
+  Target target;
+};
+
+struct Plan {
+  Graph graph;                   // settled: what the groups refer to
+  std::vector<Group> groups;     // in execution order
+  std::vector<Refusal> refusals;
+  DimExpr unfused_bytes;         // moved by one group per source node
+  DimExpr fused_bytes;
+};
+
+// Settles values (fusion/settle.h), groups and schedules. The same graph gives the same plan.
+// Errors: Unimplemented naming a node that no scheduler takes.
+absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options);
+
+// The user's node names of a group, or of a node.
+std::vector<std::string> Origins(const Plan& plan, const Group& group);
+std::string OriginText(const Graph& graph, NodeId node);
+
+// Answers `skein why A B`: one sentence on whether and why the user's nodes A and B share a kernel.
+std::string Why(const Plan& plan, std::string_view a, std::string_view b);
+
+}  // namespace skein
+
+#endif  // SKEIN_FUSION_PLAN_H_

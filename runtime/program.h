@@ -1,0 +1,86 @@
+// The public C++ API: Graph in, Program out, run it from any thread.
+//   auto program = Program::Compile(graph, {});
+//   std::vector<TensorView> in = ..., out = ...;
+//   (*program)->Run(in, out);
+#ifndef SKEIN_RUNTIME_PROGRAM_H_
+#define SKEIN_RUNTIME_PROGRAM_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "fusion/plan.h"
+#include "ir/graph.h"
+#include "ir/target.h"
+
+namespace skein {
+
+// A dense row-major tensor in somebody's memory.
+struct TensorView {
+  ElementType element = ElementType::kF32;
+  std::vector<int64_t> dims;
+  void* data = nullptr;
+};
+
+// Runs body(0) .. body(count-1), in any order, on any threads, and returns when all have ended. A host
+// may run them one after another.
+using Executor = std::function<void(int count, const std::function<void(int)>& body)>;
+
+enum class Tier { kAuto, kFast, kOptimized };
+
+struct CompileOptions {
+  Target target;                 // default: the best of this machine, see HostTarget()
+  Tier tier = Tier::kAuto;       // kAuto, kOptimized: LLVM; kFast: Xbyak where it can, else LLVM
+  bool fuse = true;
+  bool interpret = false;        // run every kernel in the LoopNest interpreter (tests)
+  int threads = 1;
+  Executor executor;             // instead of Skein's own pool
+};
+
+struct CompileStats {
+  double plan_ms = 0, compile_ms = 0;
+  int groups = 0, kernels_compiled = 0, cache_hits = 0, variants = 0;
+  std::vector<std::string> failed_guards;    // each compiled a variant once
+  std::vector<std::string> interpreted_ops;  // groups that no back end took, with the reason
+};
+
+// One launch, as seen by `after_group`: the group with the buffers it has just read and written.
+struct LaunchView {
+  int group_index;
+  const Group* group;
+  const Plan* plan;
+  const SymbolValues* symbols;
+  std::vector<TensorView> inputs, outputs;
+};
+
+struct RunOptions {
+  // Called after each group on the calling thread (verify, trace, time); null costs nothing.
+  std::function<absl::Status(const LaunchView&)> after_group;
+  std::vector<double>* group_seconds = nullptr;  // += per group of the variant that ran
+};
+
+class Program {
+ public:
+  static absl::StatusOr<std::unique_ptr<Program>> Compile(const Graph& graph,
+                                                          const CompileOptions& options);
+  virtual ~Program() = default;
+
+  // Dims of the outputs for inputs of these dims. Errors: InvalidArgument naming the input, its dim and
+  // the conflicting symbol values.
+  virtual absl::StatusOr<std::vector<TensorView>> OutputTypes(std::span<const TensorView> inputs) = 0;
+
+  // Re-entrant. Inputs and outputs in the graph's order; output memory is the caller's.
+  // Errors: InvalidArgument for types and dims; OutOfRange naming node and value for an index.
+  virtual absl::Status Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                           const RunOptions& options = {}) = 0;
+
+  virtual const Plan& plan() const = 0;           // of the main variant
+  virtual CompileStats stats() const = 0;
+  virtual int64_t peak_arena_bytes() const = 0;
+};
+
+}  // namespace skein
+
+#endif  // SKEIN_RUNTIME_PROGRAM_H_
