@@ -1,0 +1,40 @@
+#include "bench/families.h"
+
+#include <benchmark/benchmark.h>
+
+namespace skein {
+namespace {
+
+constexpr Family kFamilies[] = {
+    {"ceilings", "memory streams per cache level and the multiply-add peak", AddCeilings},
+};
+
+}  // namespace
+
+std::span<const Family> Families() { return kFamilies; }
+
+void AddRow(const std::string& name, const Work& work,
+            const std::function<std::function<void()>()>& make_kernel) {
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [work, make_kernel](benchmark::State& state) {
+                                 const std::function<void()> kernel = make_kernel();
+                                 const Measurement measured = MeasureAgainstCeiling(work, kernel);
+                                 for (auto _ : state) Report(work, measured, state);
+                               })
+      ->UseManualTime()
+      ->Iterations(1)  // MeasureAgainstCeiling does its own rounds
+      ->Unit(benchmark::kMicrosecond);
+}
+
+void Report(const Work& work, const Measurement& measured, benchmark::State& state) {
+  state.SetIterationTime(measured.kernel_seconds);
+  const double bytes = static_cast<double>(work.reads + work.writes) * work.bytes_per_stream;
+  if (bytes > 0) state.counters["GB/s"] = bytes / measured.kernel_seconds * 1e-9;
+  if (work.flops > 0) state.counters["GFLOP/s"] = work.flops / measured.kernel_seconds * 1e-9;
+  if (measured.ceiling_seconds() > 0) {
+    state.counters["ceiling"] = measured.share();
+    state.SetLabel(measured.memory_bound() ? "memory" : "arithmetic");
+  }
+}
+
+}  // namespace skein
