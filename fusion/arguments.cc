@@ -1,0 +1,103 @@
+// Symbols of the graph -> arguments of the kernel, so that equal kernels of different graphs are equal text.
+#include "fusion/schedule.h"
+
+namespace skein {
+namespace {
+
+class ArgumentNumbering {
+ public:
+  DimExpr Rewrite(DimExpr e) {
+    auto it = done_.find(e);
+    if (it != done_.end()) return it->second;
+    DimExpr result = RewriteUncached(e);
+    done_[e] = result;
+    return result;
+  }
+  std::vector<DimExpr> arguments;
+
+ private:
+  DimExpr Argument(DimExpr e) {
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      if (arguments[i] == e) return DimExpr::Symbol(absl::StrCat("a", i));
+    }
+    arguments.push_back(e);
+    return DimExpr::Symbol(absl::StrCat("a", arguments.size() - 1));
+  }
+
+  DimExpr RewriteUncached(DimExpr e) {
+    if (e.IsConst()) return e;
+    if (e.kind() == DimKind::kCoord) return DimExpr::Coord(e.index(), Rewrite(e.extent()));
+    if (e.kind() == DimKind::kValue) return e;
+    // An argument is a symbol and so taken as >= 0 by every later simplification.
+    if (!HasCoords(e) && ProveNonNegative(e)) return Argument(e);
+    if (!HasCoords(e) && ProveNonNegative(-e)) return -Argument(-e);
+    auto operand = [&](int i) { return Rewrite(e.operands()[i]); };
+    switch (e.kind()) {
+      case DimKind::kAdd: {
+        DimExpr free = 0, sum = 0;
+        for (DimExpr term : e.operands()) {
+          if (HasCoords(term)) {
+            sum = sum + Rewrite(term);
+          } else {
+            free = free + term;
+          }
+        }
+        if (sum.IsConst(0)) {  // no coordinates, unknown sign: term by term
+          for (DimExpr term : e.operands()) sum = sum + Rewrite(term);
+          return sum;
+        }
+        return sum + Rewrite(free);
+      }
+      case DimKind::kMul: {
+        DimExpr constant = 1, free = 1, product = 1;
+        for (DimExpr factor : e.operands()) {
+          if (factor.IsConst()) {
+            constant = constant * factor;
+          } else if (HasCoords(factor)) {
+            product = product * Rewrite(factor);
+          } else {
+            free = free * factor;
+          }
+        }
+        if (product.IsConst(1)) {
+          for (DimExpr factor : e.operands()) product = product * Rewrite(factor);
+          return product;
+        }
+        return constant * product * (free.IsConst(1) ? free : Rewrite(free));
+      }
+      case DimKind::kFloorDiv: return FloorDiv(operand(0), operand(1));
+      case DimKind::kMod: return Mod(operand(0), operand(1));
+      case DimKind::kMin: return Min(operand(0), operand(1));
+      case DimKind::kMax: return Max(operand(0), operand(1));
+      case DimKind::kLess: return Less(operand(0), operand(1));
+      case DimKind::kEqual: return Equal(operand(0), operand(1));
+      case DimKind::kSelect: return Select(operand(0), operand(1), operand(2));
+      default: return Argument(e);
+    }
+  }
+
+  absl::flat_hash_map<DimExpr, DimExpr> done_;
+};
+
+void RewriteBlock(LoopNest* nest, BlockId block, ArgumentNumbering* numbering) {
+  for (InstId id : nest->block(block).insts) {
+    Inst& inst = nest->inst(id);
+    inst.extent = numbering->Rewrite(inst.extent);
+    inst.expr = numbering->Rewrite(inst.expr);
+    inst.address = numbering->Rewrite(inst.address);
+    inst.stride = numbering->Rewrite(inst.stride);
+    if (inst.op == Opcode::kLoop) RewriteBlock(nest, inst.body, numbering);
+  }
+}
+
+}  // namespace
+
+std::vector<DimExpr> NumberArguments(LoopNest* nest) {
+  ArgumentNumbering numbering;
+  RewriteBlock(nest, nest->root, &numbering);
+  for (Buffer& buffer : nest->buffers) buffer.size = numbering.Rewrite(buffer.size);
+  nest->argument_count = static_cast<int>(numbering.arguments.size());
+  return numbering.arguments;
+}
+
+}  // namespace skein

@@ -1,0 +1,83 @@
+// Scheduler: a group's outputs and boundary -> the loops of one kernel. Structure decides: a group with a
+// contraction becomes a register-tiled GEMM, one with reductions over inner axes a row-phase kernel, over
+// other axes a column kernel, anything else a pointwise kernel.
+#ifndef SKEIN_FUSION_SCHEDULE_H_
+#define SKEIN_FUSION_SCHEDULE_H_
+
+#include <functional>
+#include <vector>
+
+#include "base/status.h"
+#include "fusion/emitter.h"
+#include "fusion/plan.h"
+
+namespace skein {
+
+struct GroupSpec {
+  std::vector<Value> outputs;              // materialized by the group
+  std::function<bool(Value)> boundary;     // values that are read from memory
+};
+
+// Errors: FailedPrecondition with "SKnnn: sentence" where the group's structure does not fit one kernel
+// (the planner turns it into a refusal); Unimplemented where no kernel can compute it at all.
+absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const Target& target);
+
+// --- shared by the schedulers ---
+
+// What the nodes between the outputs and the boundary are.
+struct GroupContent {
+  std::vector<NodeId> nodes;   // ascending
+  std::vector<NodeId> dots, inner_reductions, outer_reductions, others;
+};
+absl::StatusOr<GroupContent> FindContent(const Graph& graph, const GroupSpec& spec);
+
+// An output as the loops see it: the last value that is computed (`core`), followed by movement ops that
+// only say where it is stored.
+struct OutputPath {
+  Value output, core;
+  std::vector<NodeId> movement;  // from core to output
+};
+OutputPath FindOutputPath(const Graph& graph, Value output, const std::function<bool(Value)>& boundary);
+// Coordinates of the output for coordinates of the core; FailedPrecondition if there is no inverse.
+absl::StatusOr<Dims> StoreCoords(const Graph& graph, const OutputPath& path, Dims core_coords);
+
+// Coordinates in analysis are Coord(kPlaceholder + i, extent).
+inline constexpr int kPlaceholder = 1 << 20;
+
+// Merges adjacent dims into one where every expression of `uses` stays affine. `dims` are the extents of
+// placeholders kPlaceholder + i. Returns runs: [first, last] of dims that became one loop.
+std::vector<std::pair<int, int>> CollapseDims(std::span<const DimExpr> dims,
+                                              std::span<const DimExpr> uses);
+
+// Every distinct demand reachable from `roots` within the group, users before operands. `reduction_coords`
+// gives the operand coordinates of a reduction demanded at given coordinates.
+using ReductionCoords = std::function<absl::StatusOr<Dims>(const Demand&)>;
+absl::StatusOr<std::vector<Demand>> ReachableDemands(const Emitter& emitter, std::vector<Demand> roots,
+                                                     const ReductionCoords& reduction_coords);
+
+// The index expressions by which leaves are read (linear address, known value's expression, conditions).
+void AppendLeafUses(const Emitter& emitter, const Demand& demand, std::vector<DimExpr>* uses);
+
+// Adds output buffers and stores: `value` has the emitter's lanes or 1.
+absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer, Dims core_coords);
+
+absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Target& target);
+absl::Status ScheduleRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                          const Target& target);
+absl::Status ScheduleColumns(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                             const Target& target);
+absl::Status ScheduleDot(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                         const Target& target);
+
+// Emits a scalar graph (Reducer::map, combine, finish) on vectors.
+std::vector<ValueId> EmitScalarGraph(LoopBuilder& b, const Graph& graph, std::span<const ValueId> inputs);
+// The opcode if the graph is one associative operation of its two inputs (so kReduce can do it).
+std::optional<Opcode> SingleOpcode(const Graph& combine);
+
+// Replaces the graph's symbols in a nest by arguments: each maximal expression of symbols that is
+// provably >= 0 becomes one argument, numbered in order of appearance. Returns their expressions.
+std::vector<DimExpr> NumberArguments(LoopNest* nest);
+
+}  // namespace skein
+
+#endif  // SKEIN_FUSION_SCHEDULE_H_
