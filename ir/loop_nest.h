@@ -37,6 +37,8 @@
 #define SKEIN_IR_LOOP_NEST_H_
 
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -200,7 +202,10 @@ absl::Status Verify(const LoopNest& nest);
 //   ValueId x = b.Load(in, i * columns + j);      // 64 lanes: inherited from the vector loop
 //   b.Store(out, i * columns + j, b.Add(x, b.Const(F32, 1.0)));
 //   b.EndLoop(); b.EndLoop();
-// Operands of mixed lanes are splat automatically (1 lane -> n lanes); element types must agree.
+// Operands of mixed lanes are splat automatically (1 lane -> n lanes); element types must agree. Carried
+// values have the types of their inits, which are not widened. A 1-lane value stored inside a vector
+// loop with a stride other than 0 is widened to the loop's lanes. Compares, min and max of bools become
+// bit operations.
 class LoopBuilder {
  public:
   explicit LoopBuilder(LoopNest* nest);
@@ -256,6 +261,9 @@ class LoopBuilder {
 
  private:
   ValueId Emit(Inst inst, VectorType type);
+  void EmitEffect(Inst inst);                        // an instruction without a result
+  // Splats `values` to the most lanes among them and `lanes`, and returns that number.
+  int Widen(Opcode op, std::initializer_list<ValueId*> values, int lanes);
   struct OpenLoop {
     InstId loop;
     BlockId outer;
@@ -268,6 +276,7 @@ class LoopBuilder {
   // Pure instructions are hash-consed within their scope: the same operation on the same operands in
   // this or an enclosing open block is emitted once. One table per open block.
   std::vector<absl::flat_hash_map<std::string, ValueId>> scopes_;
+  absl::flat_hash_map<ValueId, uint64_t> constants_;   // a splat of one is a wider constant
 };
 
 }  // namespace skein
