@@ -18,6 +18,17 @@ static_assert(std::size(kOpcodeNames) == kOpcodeCount);
 
 std::string_view Name(Opcode op) { return kOpcodeNames[static_cast<int>(op)]; }
 
+int ArgumentNumber(std::string_view symbol) {
+  if (symbol.size() < 2 || symbol.size() > 7 || symbol[0] != 'a') return -1;
+  if (symbol[1] == '0' && symbol.size() > 2) return -1;
+  int number = 0;
+  for (char c : symbol.substr(1)) {
+    if (c < '0' || c > '9') return -1;
+    number = number * 10 + (c - '0');
+  }
+  return number;
+}
+
 ValueId LoopNest::NewValue(VectorType type) {
   value_types_.push_back(type);
   return ValueId(static_cast<int64_t>(value_types_.size()) - 1);

@@ -117,6 +117,8 @@ enum class Opcode : uint8_t {
 
 // Mnemonic in the text form: "add", "lane_mask", ...
 std::string_view Name(Opcode op);
+// The number in an argument's name: 3 for "a3"; -1 for any other text.
+int ArgumentNumber(std::string_view symbol);
 inline constexpr int kOpcodeCount = static_cast<int>(Opcode::kLoop) + 1;
 
 enum class LoopKind : uint8_t { kSerial, kParallel, kVector, kUnrolled };
@@ -174,6 +176,7 @@ class LoopNest {
   VectorType type(ValueId id) const { return value_types_[id.index]; }
   int value_count() const { return static_cast<int>(value_types_.size()); }
   int inst_count() const { return static_cast<int>(insts_.size()); }
+  int block_count() const { return static_cast<int>(blocks_.size()); }
 
   ValueId NewValue(VectorType type);
   InstId NewInst(Inst inst);
