@@ -1,0 +1,45 @@
+#include "codegen/llvm/target_machine.h"
+
+#include <mutex>
+#include <optional>
+
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+
+namespace skein {
+namespace {
+
+const llvm::Target* FindTarget(std::string& error) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86Disassembler();
+  });
+  return llvm::TargetRegistry::lookupTarget(kTriple, error);
+}
+
+}  // namespace
+
+std::string Features(const Target& target) {
+  // Named one by one: the cpu x86-64-v4 would also bring a preference for 256-bit vectors.
+  if (target.isa == Isa::kAvx512) return "+avx512f,+avx512bw,+avx512dq,+avx512vl";
+  return "";
+}
+
+absl::StatusOr<std::unique_ptr<llvm::TargetMachine>> CreateTargetMachine(const Target& target) {
+  std::string error;
+  const llvm::Target* x86 = FindTarget(error);
+  if (x86 == nullptr) return Internal("LLVM has no x86 target: ", error);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      x86->createTargetMachine(kTriple, kCpu, Features(target), options, llvm::Reloc::PIC_,
+                               llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  if (machine == nullptr) return Internal("LLVM cannot create a machine for ", kTriple);
+  return machine;
+}
+
+}  // namespace skein
