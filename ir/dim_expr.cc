@@ -1,0 +1,370 @@
+#include "ir/dim_expr.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "ir/dim_arithmetic.h"
+#include "ir/dim_node.h"
+#include "ir/dim_polynomial.h"
+
+namespace skein {
+namespace {
+
+DimNodeKey KeyOf(const DimNode& node) {
+  return {node.kind, node.index, node.constant, node.extent, node.symbol, node.operands};
+}
+
+struct NodeHash {
+  using is_transparent = void;
+  size_t operator()(const DimNode* node) const { return (*this)(KeyOf(*node)); }
+  size_t operator()(const DimNodeKey& key) const {
+    size_t hash = absl::HashOf(key.kind, key.index, key.constant, key.extent,
+                               std::string_view(key.symbol));
+    for (DimExpr operand : key.operands) hash = absl::HashOf(hash, operand.node());
+    return hash;
+  }
+};
+
+struct NodeEqual {
+  using is_transparent = void;
+  static bool Same(const DimNodeKey& a, const DimNodeKey& b) {
+    return a.kind == b.kind && a.index == b.index && a.constant == b.constant &&
+           a.extent == b.extent && a.symbol == b.symbol &&
+           std::equal(a.operands.begin(), a.operands.end(), b.operands.begin(), b.operands.end());
+  }
+  bool operator()(const DimNode* a, const DimNode* b) const { return a == b; }
+  bool operator()(const DimNodeKey& a, const DimNode* b) const { return Same(a, KeyOf(*b)); }
+  bool operator()(const DimNode* a, const DimNodeKey& b) const { return Same(KeyOf(*a), b); }
+};
+
+// One shard of the interner; the shards keep threads that build different expressions apart.
+struct Shard {
+  std::mutex mutex;
+  absl::flat_hash_set<const DimNode*, NodeHash, NodeEqual> nodes;
+};
+
+constexpr int kShards = 16;
+
+std::array<Shard, kShards>& Shards() {
+  static auto* shards = new std::array<Shard, kShards>();  // never destroyed: nodes are immortal
+  return *shards;
+}
+
+std::unique_ptr<DimNode> MakeNode(const DimNodeKey& key) {
+  auto node = std::make_unique<DimNode>();
+  node->kind = key.kind;
+  node->index = key.index;
+  node->constant = key.constant;
+  node->extent = key.extent;
+  node->symbol = std::string(key.symbol);
+  node->operands.assign(key.operands.begin(), key.operands.end());
+  node->has_coords = key.kind == DimKind::kCoord || key.kind == DimKind::kValue;
+  node->has_symbols = key.kind == DimKind::kSymbol;
+  if (key.extent != nullptr) node->depth = key.extent->depth + 1;
+  for (DimExpr operand : key.operands) {
+    const DimNode* child = operand.node();
+    node->has_coords |= child->has_coords;
+    node->has_symbols |= child->has_symbols;
+    node->depth = std::max(node->depth, child->depth + 1);
+  }
+  node->range = RangeOfNode(*node);
+  return node;
+}
+
+// Small constants are made once and found without a lock.
+constexpr int64_t kSmallMin = -256, kSmallMax = 1024;
+
+const DimNode* SmallConstant(int64_t value) {
+  static const auto* table = [] {
+    auto* nodes = new std::array<const DimNode*, kSmallMax - kSmallMin + 1>();
+    for (int64_t v = kSmallMin; v <= kSmallMax; ++v) {
+      (*nodes)[v - kSmallMin] =
+          DimInterner::Intern({.kind = DimKind::kConst, .constant = v}).node();
+    }
+    return nodes;
+  }();
+  return (*table)[value - kSmallMin];
+}
+
+// The order of kinds in sums and operand lists: constants come last, as people write them.
+int KindRank(DimKind kind) { return kind == DimKind::kConst ? 100 : static_cast<int>(kind); }
+
+}  // namespace
+
+DimExpr DimInterner::Intern(const DimNodeKey& key) {
+  size_t hash = NodeHash()(key);
+  Shard& shard = Shards()[(hash >> 7) % kShards];
+  std::lock_guard<std::mutex> lock(shard.mutex);
+  auto found = shard.nodes.find(key);
+  if (found == shard.nodes.end()) found = shard.nodes.insert(MakeNode(key).release()).first;
+  return DimExpr(*found);
+}
+
+DimExpr::DimExpr(int64_t value) {
+  value = DimClamp(value);
+  node_ = value >= kSmallMin && value <= kSmallMax
+              ? SmallConstant(value)
+              : DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node_;
+}
+
+DimExpr DimExpr::Symbol(std::string_view name) {
+  return DimInterner::Intern({.kind = DimKind::kSymbol, .symbol = name});
+}
+
+DimExpr DimExpr::Coord(int index, DimExpr extent) {
+  return DimInterner::Intern({.kind = DimKind::kCoord, .index = index, .extent = extent.node()});
+}
+
+DimExpr DimExpr::Value(int id) {
+  return DimInterner::Intern({.kind = DimKind::kValue, .index = id});
+}
+
+DimKind DimExpr::kind() const { return node_->kind; }
+
+std::optional<int64_t> DimExpr::AsConst() const {
+  if (!IsConst()) return std::nullopt;
+  return node_->constant;
+}
+
+int64_t DimExpr::constant() const { return node_->constant; }
+std::string_view DimExpr::symbol() const { return node_->symbol; }
+int DimExpr::index() const { return node_->index; }
+
+DimExpr DimExpr::extent() const {
+  return node_->extent != nullptr ? DimExpr(node_->extent) : DimExpr(0);
+}
+
+std::span<const DimExpr> DimExpr::operands() const { return node_->operands; }
+DimRange DimExpr::range() const { return node_->range; }
+
+int DimExpr::Compare(DimExpr a, DimExpr b) {
+  if (a == b) return 0;
+  const DimNode& x = *a.node_;
+  const DimNode& y = *b.node_;
+  if (x.kind != y.kind) return KindRank(x.kind) < KindRank(y.kind) ? -1 : 1;
+  if (x.constant != y.constant) return x.constant < y.constant ? -1 : 1;
+  if (x.index != y.index) return x.index < y.index ? -1 : 1;
+  if (int order = x.symbol.compare(y.symbol); order != 0) return order < 0 ? -1 : 1;
+  if (x.extent != y.extent) return Compare(DimExpr(x.extent), DimExpr(y.extent));
+  size_t common = std::min(x.operands.size(), y.operands.size());
+  for (size_t i = 0; i < common; ++i) {
+    if (int order = Compare(x.operands[i], y.operands[i]); order != 0) return order;
+  }
+  return x.operands.size() < y.operands.size() ? -1 : 1;
+}
+
+// --- Substitution and leaves ------------------------------------------------------------------
+
+namespace {
+
+using LeafFunction = std::function<std::optional<DimExpr>(DimExpr)>;
+
+// Rebuilds an operation from new operands.
+DimExpr Rebuild(DimKind kind, std::span<const DimExpr> x) {
+  switch (kind) {
+    case DimKind::kAdd: {
+      DimExpr sum = x[0];
+      for (DimExpr term : x.subspan(1)) sum = sum + term;
+      return sum;
+    }
+    case DimKind::kMul: return Product(x);
+    case DimKind::kFloorDiv: return FloorDiv(x[0], x[1]);
+    case DimKind::kMod: return Mod(x[0], x[1]);
+    case DimKind::kMin: return Min(x[0], x[1]);
+    case DimKind::kMax: return Max(x[0], x[1]);
+    case DimKind::kLess: return Less(x[0], x[1]);
+    case DimKind::kEqual: return Equal(x[0], x[1]);
+    case DimKind::kSelect: return Select(x[0], x[1], x[2]);
+    default: return DimExpr(0);  // leaves have no operands
+  }
+}
+
+class Substitution {
+ public:
+  explicit Substitution(const LeafFunction& leaf) : leaf_(leaf) {}
+
+  DimExpr Apply(DimExpr e) {
+    if (e.IsConst()) return e;
+    if (auto found = done_.find(e); found != done_.end()) return found->second;
+    DimExpr result = e.operands().empty() ? ApplyToLeaf(e) : ApplyToOperation(e);
+    done_.emplace(e, result);
+    return result;
+  }
+
+ private:
+  DimExpr ApplyToLeaf(DimExpr e) {
+    if (std::optional<DimExpr> replacement = leaf_(e)) return *replacement;
+    if (e.kind() != DimKind::kCoord) return e;
+    DimExpr extent = Apply(e.extent());
+    return extent == e.extent() ? e : DimExpr::Coord(e.index(), extent);
+  }
+
+  DimExpr ApplyToOperation(DimExpr e) {
+    std::vector<DimExpr> operands(e.operands().begin(), e.operands().end());
+    bool changed = false;
+    for (DimExpr& operand : operands) {
+      DimExpr replacement = Apply(operand);
+      changed |= replacement != operand;
+      operand = replacement;
+    }
+    return changed ? Rebuild(e.kind(), operands) : e;
+  }
+
+  const LeafFunction& leaf_;
+  absl::flat_hash_map<DimExpr, DimExpr> done_;
+};
+
+void VisitUnseen(DimExpr e, absl::flat_hash_set<DimExpr>& seen,
+                 const std::function<void(DimExpr)>& visit) {
+  if (e.IsConst() || !seen.insert(e).second) return;
+  if (e.operands().empty()) return visit(e);
+  for (DimExpr operand : e.operands()) VisitUnseen(operand, seen, visit);
+}
+
+}  // namespace
+
+DimExpr Substitute(DimExpr e, const LeafFunction& leaf) { return Substitution(leaf).Apply(e); }
+
+DimExpr SubstituteCoords(DimExpr e, std::span<const DimExpr> with) {
+  return Substitute(e, [with](DimExpr leaf) -> std::optional<DimExpr> {
+    if (leaf.kind() != DimKind::kCoord || leaf.index() < 0 ||
+        leaf.index() >= static_cast<int>(with.size())) {
+      return std::nullopt;
+    }
+    return with[leaf.index()];
+  });
+}
+
+DimExpr SubstituteSymbols(DimExpr e, const SymbolMap& with) {
+  return Substitute(e, [&with](DimExpr leaf) -> std::optional<DimExpr> {
+    if (leaf.kind() != DimKind::kSymbol) return std::nullopt;
+    auto found = with.find(std::string(leaf.symbol()));
+    if (found == with.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit) {
+  absl::flat_hash_set<DimExpr> seen;
+  VisitUnseen(e, seen, visit);
+}
+
+bool DependsOnCoord(DimExpr e, int index) {
+  if (!HasCoords(e)) return false;
+  bool found = false;
+  VisitLeaves(e, [&](DimExpr leaf) {
+    found |= leaf.kind() == DimKind::kCoord && leaf.index() == index;
+  });
+  return found;
+}
+
+bool HasCoords(DimExpr e) { return e.node()->has_coords; }
+bool HasSymbols(DimExpr e) { return e.node()->has_symbols; }
+
+std::optional<Affine> AsAffine(DimExpr e, int index) {
+  if (!DependsOnCoord(e, index)) return Affine{e, DimExpr(0)};
+  std::vector<DimTerm> base, stride;
+  for (DimTerm& term : ToPolynomial(e)) {
+    auto is_coord = [index](DimExpr f) {
+      return f.kind() == DimKind::kCoord && f.index() == index;
+    };
+    auto found = std::find_if(term.factors.begin(), term.factors.end(), is_coord);
+    bool linear = found != term.factors.end();
+    if (linear) term.factors.erase(found);
+    for (DimExpr factor : term.factors) {
+      if (DependsOnCoord(factor, index)) return std::nullopt;
+    }
+    (linear ? stride : base).push_back(std::move(term));
+  }
+  return Affine{FromPolynomial(CollectTerms(std::move(base))),
+                FromPolynomial(CollectTerms(std::move(stride)))};
+}
+
+DimExpr Product(std::span<const DimExpr> dims) {
+  DimExpr product(1);
+  for (DimExpr dim : dims) product = product * dim;
+  return product;
+}
+
+// --- Evaluation -------------------------------------------------------------------------------
+
+namespace {
+
+class Evaluator {
+ public:
+  Evaluator(const SymbolValues& symbols, std::span<const int64_t> coords,
+            std::span<const int64_t> values)
+      : symbols_(symbols), coords_(coords), values_(values) {}
+
+  absl::StatusOr<int64_t> Run(DimExpr e) {
+    if (e.IsConst()) return e.constant();
+    if (e.operands().empty()) return Leaf(e);
+    if (auto found = done_.find(e); found != done_.end()) return found->second;
+    std::vector<int64_t> x;
+    for (DimExpr operand : e.operands()) {
+      SKEIN_ASSIGN_OR_RETURN(int64_t value, Run(operand));
+      x.push_back(value);
+    }
+    int64_t result = Apply(e.kind(), x);
+    done_.emplace(e, result);
+    return result;
+  }
+
+ private:
+  absl::StatusOr<int64_t> Leaf(DimExpr e) const {
+    if (e.kind() == DimKind::kSymbol) {
+      auto found = symbols_.find(std::string(e.symbol()));
+      if (found == symbols_.end()) {
+        return InvalidArgument("symbol '", std::string(e.symbol()), "' has no value");
+      }
+      return DimClamp(found->second);
+    }
+    std::span<const int64_t> given = e.kind() == DimKind::kCoord ? coords_ : values_;
+    if (e.index() < 0 || e.index() >= static_cast<int>(given.size())) {
+      return InvalidArgument(e.kind() == DimKind::kCoord ? "coordinate " : "value ",
+                             e.ToString(), " has no value; ", given.size(), " are given");
+    }
+    return DimClamp(given[e.index()]);
+  }
+
+  static int64_t Apply(DimKind kind, std::span<const int64_t> x) {
+    switch (kind) {
+      case DimKind::kAdd: {
+        int64_t sum = 0;
+        for (int64_t v : x) sum = DimAdd(sum, v);
+        return sum;
+      }
+      case DimKind::kMul: {
+        int64_t product = 1;
+        for (int64_t v : x) product = DimMul(product, v);
+        return product;
+      }
+      case DimKind::kFloorDiv: return DimFloorDiv(x[0], x[1]);
+      case DimKind::kMod: return DimMod(x[0], x[1]);
+      case DimKind::kMin: return std::min(x[0], x[1]);
+      case DimKind::kMax: return std::max(x[0], x[1]);
+      case DimKind::kLess: return x[0] < x[1];
+      case DimKind::kEqual: return x[0] == x[1];
+      case DimKind::kSelect: return x[0] != 0 ? x[1] : x[2];
+      default: return 0;  // leaves are handled in Run
+    }
+  }
+
+  const SymbolValues& symbols_;
+  std::span<const int64_t> coords_, values_;
+  absl::flat_hash_map<DimExpr, int64_t> done_;  // expressions are DAGs
+};
+
+}  // namespace
+
+absl::StatusOr<int64_t> Evaluate(DimExpr e, const SymbolValues& symbols,
+                                 std::span<const int64_t> coords,
+                                 std::span<const int64_t> values) {
+  return Evaluator(symbols, coords, values).Run(e);
+}
+
+}  // namespace skein
