@@ -92,6 +92,23 @@ void RewriteBlock(LoopNest* nest, BlockId block, ArgumentNumbering* numbering) {
 
 }  // namespace
 
+void OrderBuffers(LoopNest* nest) {
+  std::vector<int> place(nest->buffers.size());
+  std::vector<Buffer> ordered;
+  for (BufferKind kind : {BufferKind::kInput, BufferKind::kOutput, BufferKind::kScratch}) {
+    for (size_t i = 0; i < nest->buffers.size(); ++i) {
+      if (nest->buffers[i].kind != kind) continue;
+      place[i] = static_cast<int>(ordered.size());
+      ordered.push_back(nest->buffers[i]);
+    }
+  }
+  nest->buffers = std::move(ordered);
+  for (int i = 0; i < nest->inst_count(); ++i) {
+    Inst& inst = nest->inst(InstId(i));
+    if (inst.buffer.valid()) inst.buffer = BufferId(place[inst.buffer.index]);
+  }
+}
+
 std::vector<DimExpr> NumberArguments(LoopNest* nest) {
   ArgumentNumbering numbering;
   RewriteBlock(nest, nest->root, &numbering);

@@ -117,6 +117,10 @@ absl::StatusOr<ValueId> Emitter::Emit(const Demand& demand) {
 absl::StatusOr<ValueId> Emitter::EmitUncached(const Demand& demand) {
   auto provider = providers_.find(demand.value);
   if (provider != providers_.end()) return provider->second(demand);
+  return EmitComputed(demand);
+}
+
+absl::StatusOr<ValueId> Emitter::EmitComputed(const Demand& demand) {
   const TensorType& type = graph_.type(demand.value);
   if (std::optional<DimExpr> known = graph_.Known(demand.value)) {
     DimExpr e = SubstituteCoords(*known, demand.coords);
@@ -236,8 +240,13 @@ absl::StatusOr<ValueId> Emitter::EmitGather(const Demand& demand) {
 }
 
 absl::StatusOr<std::vector<Demand>> Emitter::Children(const Demand& demand) const {
+  if (providers_.contains(demand.value)) return std::vector<Demand>();
+  return ComputedChildren(demand);
+}
+
+absl::StatusOr<std::vector<Demand>> Emitter::ComputedChildren(const Demand& demand) const {
   std::vector<Demand> result;
-  if (providers_.contains(demand.value) || IsLeaf(demand.value)) return result;
+  if (IsLeaf(demand.value)) return result;
   const Node& node = graph_.node(demand.value.node);
   const OpDef& def = Def(node.op);
   if (def.op_class == OpClass::kPointwise) {

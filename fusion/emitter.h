@@ -64,7 +64,8 @@ class Emitter {
   // value kept in scratch. `emit` is called at each use, in the scope of the use.
   using Provider = std::function<absl::StatusOr<ValueId>(const Demand&)>;
   void Provide(Value value, Provider provider) { providers_[value] = std::move(provider); }
-  void Unprovide(Value value) { providers_.erase(value); }
+  // Emits from the operands, whatever is provided for the value itself.
+  absl::StatusOr<ValueId> EmitComputed(const Demand& demand);
 
   // Integer vector (i64) and boolean vector of an expression of coordinates.
   ValueId EmitIndex(DimExpr e);
@@ -73,6 +74,7 @@ class Emitter {
   // Direct children of a demand: the demands that emitting it makes. Empty for a boundary, a known value or
   // a provided one. Gather's children are its indices first, then its data with Value atoms unresolved (-1-j).
   absl::StatusOr<std::vector<Demand>> Children(const Demand& demand) const;
+  absl::StatusOr<std::vector<Demand>> ComputedChildren(const Demand& demand) const;  // even if provided
   bool IsLeaf(Value v) const;      // boundary, known, or scalar constant
   bool DependsOnLane(const Demand& demand) const;
 

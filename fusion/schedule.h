@@ -45,9 +45,9 @@ absl::StatusOr<Dims> StoreCoords(const Graph& graph, const OutputPath& path, Dim
 inline constexpr int kPlaceholder = 1 << 20;
 
 // Merges adjacent dims into one where every expression of `uses` stays affine. `dims` are the extents of
-// placeholders kPlaceholder + i. Returns runs: [first, last] of dims that became one loop.
+// placeholders base + i. Returns runs: [first, last] of dims that became one loop.
 std::vector<std::pair<int, int>> CollapseDims(std::span<const DimExpr> dims,
-                                              std::span<const DimExpr> uses);
+                                              std::span<const DimExpr> uses, int base = kPlaceholder);
 
 // Every distinct demand reachable from `roots` within the group, users before operands. `reduction_coords`
 // gives the operand coordinates of a reduction demanded at given coordinates.
@@ -73,6 +73,9 @@ absl::Status ScheduleDot(Emitter& emitter, const GroupSpec& spec, const GroupCon
 std::vector<ValueId> EmitScalarGraph(LoopBuilder& b, const Graph& graph, std::span<const ValueId> inputs);
 // The opcode if the graph is one associative operation of its two inputs (so kReduce can do it).
 std::optional<Opcode> SingleOpcode(const Graph& combine);
+
+// Reorders the nest's buffers: inputs, outputs, scratch, each in the order in which they were added.
+void OrderBuffers(LoopNest* nest);
 
 // Replaces the graph's symbols in a nest by arguments: each maximal expression of symbols that is
 // provably >= 0 becomes one argument, numbered in order of appearance. Returns their expressions.
