@@ -10,10 +10,11 @@
 #ifndef SKEIN_IR_GRAPH_H_
 #define SKEIN_IR_GRAPH_H_
 
-#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -98,7 +99,8 @@ class Attributes {
   const std::vector<int64_t>& Ints(std::string_view name) const;   // empty if absent
   const Dims& DimList(std::string_view name) const;                // empty if absent
   const std::vector<std::pair<std::string, Attribute>>& entries() const { return entries_; }
-  std::string ToString() const;  // "{axis = 1, dims = [batch, 4]}"; also the hash-consing key
+  // "{axis = 1, dims = [batch, 4]}"; literals of up to 64 elements in full, larger ones as a place-holder.
+  std::string ToString() const;
 
  private:
   const Attribute* Find(std::string_view name) const;
@@ -164,6 +166,9 @@ class Graph {
   absl::StatusOr<DimExpr> AssumeEqual(DimExpr a, DimExpr b, std::string_view why);
   void AddGuard(DimExpr condition, std::string reason);
   const std::vector<Guard>& guards() const { return guards_; }
+  // `e` with every assumed equality substituted. Types, attributes and known values of nodes that are
+  // added after an assumption have it substituted already; inputs keep the names they were added with.
+  DimExpr Assumed(DimExpr e) const;
 
   // Origins: indices into source_names of the user's nodes that a node came from. While an OriginScope
   // is alive, nodes that are added (or found) gain its origins.
@@ -187,6 +192,11 @@ class Graph {
 
  private:
   friend class OriginScope;
+  absl::Status UnifyOperands(Node* node);
+  absl::StatusOr<Value> ReshapeTo(Value v, const Dims& dims);
+  void GuardGather(NodeId id);
+  void LearnEquality(DimExpr a, DimExpr b);
+
   std::vector<Node> nodes_;
   std::vector<Named> inputs_, outputs_;
   std::vector<Guard> guards_;
@@ -194,6 +204,7 @@ class Graph {
   std::vector<std::optional<DimExpr>> known_;     // of result 0
   std::vector<int32_t> current_origins_;
   absl::flat_hash_map<std::string, NodeId> consed_;
+  SymbolMap assumed_;                             // symbol -> what it was assumed to equal
 };
 
 // A reduction over a tuple state. All graphs are scalar: rank-0 inputs and outputs.
@@ -210,7 +221,10 @@ ReducerRef SumReducer(ElementType t);
 ReducerRef ProductReducer(ElementType t);
 ReducerRef MaxReducer(ElementType t);   // IEEE maximum: NaN wins
 ReducerRef MinReducer(ElementType t);
+// If the reducer is just add, mul, maximum or minimum over one element (whatever its name): that op.
+std::optional<Op> SimpleCombine(const Reducer& reducer);
 
+// Parses what Graph::ToString prints. Literals that it leaves out (`zeros`) come back as zeros.
 absl::StatusOr<Graph> ParseGraph(std::string_view text);
 
 // Types, operand order, outputs, origins; for the tests and after every pass.

@@ -53,13 +53,15 @@ struct OpDef {
   std::optional<DimExpr> (*fold)(const Graph& graph, const Node& node) = nullptr;
 
   // --- kPointwise ---
-  // Exact in f64 with an error bound; integers and bools as exact doubles / 0,1. Never calls `lower`.
+  // Exact in f64 with an error bound; bools as 0, 1. `type` is the result's. Never calls `lower`.
   Bounded (*reference)(const Node& node, ElementType type, std::span<const Bounded> x) = nullptr;
   // Emits vector operations; operands are vectors of equal lanes.
   ValueId (*lower)(LoopBuilder& b, const Node& node, std::span<const ValueId> x) = nullptr;
   int flops = 1;          // per element: 1, or 20 for a transcendental
   double ulp = 0.5;       // stated bound of the f32 result
-  bool exact_int64 = true;  // (reference on i64 goes through `fold`-like int arithmetic; see reference.h)
+  // The same where all operands and the result are integers or bools: exact, in 64-bit two's complement
+  // (the caller wraps the result to its type). `type` is that of the last operand.
+  int64_t (*int_reference)(const Node& node, ElementType type, std::span<const int64_t> x) = nullptr;
 
   // --- kMovement ---
   std::vector<Piece> (*pieces)(const Graph& graph, const Node& node) = nullptr;

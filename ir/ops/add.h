@@ -1,4 +1,4 @@
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 
@@ -7,17 +7,17 @@ inline const OpDef k_add = {
     .min_operands = 2,
     .max_operands = 2,
     .summary = "a + b; integers wrap",
-    .infer = SameAsFirst,
-    .fold = [](const Graph& g, const Node& n) -> std::optional<DimExpr> {
-      auto a = g.Known(n.operands[0]), b = g.Known(n.operands[1]);
-      if (!a || !b) return std::nullopt;
-      return *a + *b;
+    .infer = NumberSameAsFirst,
+    .fold = [](const Graph& g, const Node& n) {
+      return FoldBinary(g, n, [](DimExpr a, DimExpr b) { return a + b; });
     },
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      double y = x[0].value + x[1].value;
-      return {y, x[0].error + x[1].error + HalfUlp(t, y)};
+      return Rounded(t, x[0].value + x[1].value, x[0].error + x[1].error);
     },
     .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Add(x[0], x[1]); },
+    .int_reference = [](const Node&, ElementType, std::span<const int64_t> x) -> int64_t {
+      return static_cast<int64_t>(AsUnsigned(x[0]) + AsUnsigned(x[1]));
+    },
 };
 
 }  // namespace skein

@@ -1,7 +1,5 @@
-#include <cmath>
-
 #include "ir/math/vector_math.h"
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 
@@ -10,9 +8,7 @@ inline const OpDef k_exp = {
     .summary = "e^x",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      double y = std::exp(x[0].value);
-      // |e^(x+d) - e^x| = e^x * expm1(|d|) at most.
-      return {y, y * std::expm1(x[0].error) + 2 * 0.891 * HalfUlp(t, y)};
+      return Monotone(t, x[0], [](double v) { return std::exp(v); }, 0.891);
     },
     .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitExp(b, x[0]); },
     .flops = 20,

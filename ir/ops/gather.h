@@ -5,7 +5,7 @@
 //   index_map  for index operand 0, then 1, ...: its coordinates over the result's, concatenated
 // Indices are expected in [0, extent); negative ones are normalized by the importer. One out of range
 // is an error at run time (Opcode::kClampIndex).
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 

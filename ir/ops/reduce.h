@@ -1,4 +1,4 @@
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 

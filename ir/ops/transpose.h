@@ -1,4 +1,4 @@
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 
@@ -23,7 +23,7 @@ inline const OpDef k_transpose = {
       return absl::OkStatus();
     },
     .fold = nullptr,  // movement folds by its pieces
-    .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {
+    .pieces = [](const Graph&, const Node& n) -> std::vector<Piece> {
       const std::vector<int64_t>& permutation = n.attributes.Ints("permutation");
       Piece piece;
       piece.map.resize(permutation.size());

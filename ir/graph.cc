@@ -1,0 +1,408 @@
+#include "ir/graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "ir/op_helpers.h"
+
+namespace skein {
+
+// --- Literals ---------------------------------------------------------------------------------------
+
+int64_t Literal::count() const {
+  int64_t n = 1;
+  for (int64_t d : dims) n *= d;
+  return n;
+}
+
+double Literal::AsDouble(int64_t i) const { return ReadAsDouble(element, data, i); }
+int64_t Literal::AsInt64(int64_t i) const { return ReadAsInt64(element, data, i); }
+
+bool Literal::IsSplat() const {
+  int64_t n = count();
+  if (n == 0) return false;
+  if (BitWidth(element) < 8) {
+    for (int64_t i = 1; i < n; ++i) {
+      if (AsInt64(i) != AsInt64(0)) return false;
+    }
+    return true;
+  }
+  // Equal to itself moved by one element: every element equals its neighbour.
+  const char* p = static_cast<const char*>(data);
+  int64_t size = BytesFor(element, 1);
+  return std::memcmp(p, p + size, static_cast<size_t>((n - 1) * size)) == 0;
+}
+
+LiteralRef MakeLiteral(ElementType t, std::vector<int64_t> dims, std::vector<uint8_t> bytes) {
+  auto owner = std::make_shared<std::vector<uint8_t>>(std::move(bytes));
+  owner->reserve(1);  // an empty literal still has an address
+  const void* data = owner->data();
+  return std::make_shared<Literal>(Literal{t, std::move(dims), data, std::move(owner)});
+}
+
+LiteralRef ScalarLiteral(ElementType t, double value) {
+  std::vector<uint8_t> bytes(BytesFor(t, 1));
+  WriteFromDouble(t, bytes.data(), 0, value);
+  return MakeLiteral(t, {}, std::move(bytes));
+}
+
+LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values) {
+  int64_t n = static_cast<int64_t>(values.size());
+  std::vector<uint8_t> bytes(BytesFor(t, n));
+  for (int64_t i = 0; i < n; ++i) WriteFromInt64(t, bytes.data(), i, values[i]);
+  return MakeLiteral(t, {n}, std::move(bytes));
+}
+
+// --- Attributes -------------------------------------------------------------------------------------
+
+Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> list) {
+  for (const auto& [name, value] : list) Set(name, value);
+}
+
+void Attributes::Set(std::string name, Attribute value) {
+  auto at = std::lower_bound(entries_.begin(), entries_.end(), name,
+                             [](const auto& entry, const std::string& n) { return entry.first < n; });
+  if (at != entries_.end() && at->first == name) {
+    at->second = std::move(value);
+  } else {
+    entries_.insert(at, {std::move(name), std::move(value)});
+  }
+}
+
+const Attribute* Attributes::Find(std::string_view name) const {
+  for (const auto& [key, value] : entries_) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+int64_t Attributes::Int(std::string_view name, int64_t otherwise) const {
+  const int64_t* v = Get<int64_t>(name);
+  return v ? *v : otherwise;
+}
+
+const std::vector<int64_t>& Attributes::Ints(std::string_view name) const {
+  static const auto* empty = new std::vector<int64_t>();
+  const auto* v = Get<std::vector<int64_t>>(name);
+  return v ? *v : *empty;
+}
+
+const Dims& Attributes::DimList(std::string_view name) const {
+  static const auto* empty = new Dims();
+  const auto* v = Get<Dims>(name);
+  return v ? *v : *empty;
+}
+
+namespace {
+
+// The part of the hash-consing key that one attribute makes. Expressions are interned, so their addresses
+// serve; so do those of large literals. Small literals count by content.
+struct AppendKey {
+  std::string* key;
+  void Raw(const void* data, size_t size) { key->append(static_cast<const char*>(data), size); }
+  template <typename T>
+  void Number(T v) {
+    Raw(&v, sizeof(v));
+  }
+  void operator()(int64_t v) { Number(v); }
+  void operator()(double v) { Number(v); }
+  void operator()(const std::string& v) { absl::StrAppend(key, v.size(), ":", v); }
+  void operator()(ElementType v) { Number(v); }
+  void operator()(const std::vector<int64_t>& v) {
+    Number(v.size());
+    Raw(v.data(), v.size() * sizeof(int64_t));
+  }
+  void operator()(const Dims& v) {
+    Number(v.size());
+    for (DimExpr e : v) Number(e.node());
+  }
+  void operator()(const LiteralRef& v) {
+    constexpr int64_t kSmall = 4096;
+    if (v == nullptr) return;
+    (*this)(v->element);
+    (*this)(v->dims);
+    if (v->bytes() <= kSmall) {
+      Raw(v->data, static_cast<size_t>(v->bytes()));
+    } else {
+      Number(v->data);
+    }
+  }
+  void operator()(const ReducerRef& v) {
+    if (v == nullptr) return;
+    (*this)(v->name);
+    for (ElementType t : v->state) Number(t);
+    for (double initial : v->initial) Number(initial);
+    for (const Graph* g : {&v->map, &v->combine, &v->finish}) (*this)(g->ToString());
+  }
+};
+
+std::string KeyOf(const Node& node) {
+  std::string key;
+  AppendKey append{&key};
+  append.Number(node.op);
+  append.Number(node.operands.size());
+  for (Value v : node.operands) append.Number(v);
+  for (const auto& [name, value] : node.attributes.entries()) {
+    append(name);
+    append.Number(value.index());
+    std::visit(append, value);
+  }
+  return key;
+}
+
+std::string Signature(const Graph& graph, const Node& node) {
+  std::string text = absl::StrCat(std::string(Name(node.op)), "(");
+  for (size_t i = 0; i < node.operands.size(); ++i) {
+    absl::StrAppend(&text, i ? ", " : "", graph.type(node.operands[i]).ToString());
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+// --- Building ---------------------------------------------------------------------------------------
+
+absl::StatusOr<Value> Graph::ReshapeTo(Value v, const Dims& dims) {
+  if (type(v).dims == dims) return v;
+  return Add(Op::reshape, {v}, {{"dims", dims}});
+}
+
+// Makes operands that must agree in dims agree: assumes the equalities that are not provable, and puts a
+// reshape (a view) where an operand was written with the other name of a dim.
+absl::Status Graph::UnifyOperands(Node* node) {
+  const OpDef& def = Def(node->op);
+  auto& operands = node->operands;
+  auto same_rank = [&] {
+    return std::all_of(operands.begin(), operands.end(), [&](Value v) { return type(v).rank() == type(operands[0]).rank(); });
+  };
+  auto same_element = [&](size_t first) {
+    for (size_t i = first + 1; i < operands.size(); ++i) {
+      if (type(operands[i]).element != type(operands[first]).element) return false;
+    }
+    return true;
+  };
+  // Assumes dim `j` of operand `b` equal to dim `i` of operand `a`.
+  auto assume = [&](size_t a, size_t i, size_t b, size_t j) {
+    std::string why = absl::StrCat("dim ", i, " of operand ", a, " = dim ", j, " of operand ", b, " of ", Signature(*this, *node));
+    if (!current_origins_.empty() && current_origins_[0] < static_cast<int32_t>(source_names.size())) {
+      absl::StrAppend(&why, ", assumed by node '", source_names[current_origins_[0]], "'");
+    }
+    return AssumeEqual(type(operands[a]).dims[i], type(operands[b]).dims[j], why).status();
+  };
+
+  bool all_equal = def.op_class == OpClass::kPointwise || def.op_class == OpClass::kReduce;
+  bool is_dot = def.op_class == OpClass::kContraction;
+  if (def.op_class == OpClass::kPointwise || is_dot || node->op == Op::concat) {
+    if (!same_element(node->op == Op::select ? 1 : 0)) return InvalidArgument("operands differ in element type");
+  }
+  if (all_equal || is_dot || node->op == Op::concat) {
+    if (!same_rank()) return InvalidArgument("operands differ in rank");
+  }
+  int rank = operands.empty() ? 0 : type(operands[0]).rank();
+  if (is_dot) {
+    if (rank < 2) return InvalidArgument("operands need a rank of at least 2");
+    for (int i = 0; i + 2 < rank; ++i) SKEIN_RETURN_IF_ERROR(assume(0, i, 1, i));
+    SKEIN_RETURN_IF_ERROR(assume(0, rank - 1, 1, rank - 2));
+  } else if (all_equal || node->op == Op::concat) {
+    int64_t axis = node->op == Op::concat ? node->attributes.Int("axis", -1) : -1;
+    for (size_t b = 1; b < operands.size(); ++b) {
+      for (int i = 0; i < rank; ++i) {
+        if (i != axis) SKEIN_RETURN_IF_ERROR(assume(0, i, b, i));
+      }
+    }
+  }
+  if (assumed_.empty() || def.op_class == OpClass::kSource || node->op == Op::reshape) return absl::OkStatus();
+  for (Value& v : operands) {
+    Dims dims = type(v).dims;
+    for (DimExpr& d : dims) d = Assumed(d);
+    SKEIN_ASSIGN_OR_RETURN(v, ReshapeTo(v, dims));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands, Attributes attributes) {
+  const OpDef& def = Def(op);
+  int count = static_cast<int>(operands.size());
+  if (count < def.min_operands || (def.max_operands >= 0 && count > def.max_operands)) {
+    return InvalidArgument(std::string(def.name), " does not take ", count, " operands");
+  }
+  Node node{op, {operands.begin(), operands.end()}, std::move(attributes), {}};
+  for (Value v : node.operands) {
+    if (v.node.index < 0 || v.node.index >= size() || v.result < 0 ||
+        v.result >= static_cast<int>(this->node(v.node).results.size())) {
+      return InvalidArgument("operand of ", std::string(def.name), " is no value of this graph");
+    }
+  }
+  if (absl::Status status = UnifyOperands(&node); !status.ok()) return Annotate(status, Signature(*this, node));
+  if (!assumed_.empty() && op != Op::input) {
+    Attributes substituted;
+    for (auto& [name, value] : node.attributes.entries()) {
+      Attribute copy = value;
+      if (Dims* dims = std::get_if<Dims>(&copy)) {
+        for (DimExpr& d : *dims) d = Assumed(d);
+      }
+      substituted.Set(name, std::move(copy));
+    }
+    node.attributes = std::move(substituted);
+  }
+  std::string key;
+  if (op != Op::input) {
+    key = KeyOf(node);
+    auto found = consed_.find(key);
+    if (found != consed_.end()) {
+      AddOrigins(found->second, current_origins_);
+      return found->second;
+    }
+  }
+  if (absl::Status status = def.infer(*this, node, &node.results); !status.ok()) {
+    return Annotate(status, Signature(*this, node));
+  }
+  if (op != Op::input) {
+    for (TensorType& t : node.results) {
+      for (DimExpr& d : t.dims) d = Assumed(d);
+    }
+  }
+  std::optional<DimExpr> known = FindKnown(*this, node);
+  NodeId id(size());
+  if (op != Op::input) consed_.emplace(std::move(key), id);
+  nodes_.push_back(std::move(node));
+  known_.push_back(known);
+  origins_.emplace_back();
+  AddOrigins(id, current_origins_);
+  if (def.op_class == OpClass::kGather) GuardGather(id);
+  return id;
+}
+
+// A gather whose indices are known reads where sizes say, if the sizes are right: that is guarded, and the
+// gather is then a movement (PiecesOf). Without such a condition it stays a gather and checks as it runs.
+void Graph::GuardGather(NodeId id) {
+  const Node& n = node(id);
+  auto map = KnownGatherMap(*this, n);
+  if (!map) return;
+  const Dims& extents = type(n.operands[0]).dims;
+  std::vector<DimExpr> conditions;
+  for (size_t i = 0; i < extents.size(); ++i) {
+    auto condition = InRange((*map)[i], Assumed(extents[i]));
+    if (!condition) return;
+    if (!condition->IsConst()) conditions.push_back(*condition);
+  }
+  std::string reason = "the indices of a gather stay inside its data";
+  if (!origins_[id.index].empty()) absl::StrAppend(&reason, ", node '", source_names[origins_[id.index][0]], "'");
+  for (DimExpr condition : conditions) AddGuard(condition, reason);
+}
+
+absl::StatusOr<Value> Graph::Add(Op op, std::span<const Value> operands, Attributes attributes) {
+  SKEIN_ASSIGN_OR_RETURN(NodeId id, AddNode(op, operands, std::move(attributes)));
+  return Value{id, 0};
+}
+
+Value Graph::AddInput(std::string name, TensorType type) {
+  auto id = AddNode(Op::input, {}, {{"name", name}, {"element", type.element}, {"dims", type.dims}});
+  SKEIN_CHECK(id.ok());
+  Value v{*id, 0};
+  inputs_.push_back({std::move(name), v});
+  return v;
+}
+
+Value Graph::AddConstant(LiteralRef literal) {
+  auto v = Add(Op::constant, {}, {{"literal", std::move(literal)}});
+  SKEIN_CHECK(v.ok());
+  return *v;
+}
+
+Value Graph::AddIndex(ElementType t, Dims dims, DimExpr expr) {
+  SKEIN_CHECK(!IsFloat(t));
+  auto v = Add(Op::index, {}, {{"dims", std::move(dims)}, {"element", t}, {"expr", Dims{expr}}});
+  SKEIN_CHECK(v.ok());
+  return *v;
+}
+
+void Graph::AddOutput(std::string name, Value value) { outputs_.push_back({std::move(name), value}); }
+
+// --- Guards and origins -----------------------------------------------------------------------------
+
+DimExpr Graph::Assumed(DimExpr e) const { return assumed_.empty() ? e : SubstituteSymbols(e, assumed_); }
+
+// Solves a = b for a symbol that occurs once, with a factor of 1 or -1, or for 4*s = 8.
+void Graph::LearnEquality(DimExpr a, DimExpr b) {
+  DimExpr difference = Assumed(a) - Assumed(b);
+  DimExpr symbol, solution;
+  bool solved = false;
+  auto consider = [&](DimExpr s) {
+    if (s.kind() != DimKind::kSymbol) return;
+    SymbolMap zero{{std::string(s.symbol()), DimExpr(0)}}, one{{std::string(s.symbol()), DimExpr(1)}};
+    DimExpr rest = SubstituteSymbols(difference, zero);
+    DimExpr factor = SubstituteSymbols(difference, one) - rest;
+    if (!factor.IsConst() || factor.IsConst(0) || difference != factor * s + rest) return;
+    int64_t f = factor.constant();
+    DimExpr value;
+    if (f == 1 || f == -1) {
+      value = DimExpr(-f) * rest;
+    } else if (rest.IsConst() && rest.constant() % f == 0) {
+      value = DimExpr(-(rest.constant() / f));
+    } else {
+      return;
+    }
+    // A constant is the best value for a symbol; next, a symbol that comes earlier in the alphabet.
+    if (solved && DimExpr::Compare(s, symbol) < 0) return;
+    symbol = s;
+    solution = value;
+    solved = true;
+  };
+  VisitLeaves(difference, consider);
+  if (!solved) return;
+  SymbolMap fresh{{std::string(symbol.symbol()), solution}};
+  for (auto& [name, value] : assumed_) value = SubstituteSymbols(value, fresh);
+  assumed_.insert(*fresh.begin());
+}
+
+void Graph::AddGuard(DimExpr condition, std::string reason) {
+  if (condition.IsConst(1)) return;
+  for (const Guard& guard : guards_) {
+    if (guard.condition == condition) return;
+  }
+  guards_.push_back({condition, std::move(reason)});
+  if (condition.kind() == DimKind::kEqual) LearnEquality(condition.operands()[0], condition.operands()[1]);
+}
+
+absl::StatusOr<DimExpr> Graph::AssumeEqual(DimExpr a, DimExpr b, std::string_view why) {
+  DimExpr x = Assumed(a), y = Assumed(b);
+  if (x == y) return x;
+  if (ProveNotEqual(x, y)) {
+    return InvalidArgument(x.ToString(), " and ", y.ToString(), " differ: ", std::string(why));
+  }
+  AddGuard(Equal(x, y), std::string(why));
+  x = Assumed(x);
+  y = Assumed(y);
+  return y.IsConst() ? y : x;
+}
+
+void Graph::AddOrigins(NodeId id, std::span<const int32_t> origins) {
+  std::vector<int32_t>& mine = origins_[id.index];
+  for (int32_t origin : origins) {
+    auto at = std::lower_bound(mine.begin(), mine.end(), origin);
+    if (at == mine.end() || *at != origin) mine.insert(at, origin);
+  }
+}
+
+Graph::OriginScope::OriginScope(Graph* graph, std::vector<int32_t> origins)
+    : graph_(graph), saved_(std::move(graph->current_origins_)) {
+  graph_->current_origins_ = std::move(origins);
+}
+
+Graph::OriginScope::~OriginScope() { graph_->current_origins_ = std::move(saved_); }
+
+std::vector<std::vector<NodeId>> Graph::Users() const {
+  std::vector<std::vector<NodeId>> users(nodes_.size());
+  for (int i = 0; i < size(); ++i) {
+    for (Value v : nodes_[i].operands) {
+      std::vector<NodeId>& list = users[v.node.index];
+      if (list.empty() || list.back() != NodeId(i)) list.push_back(NodeId(i));
+    }
+  }
+  return users;
+}
+
+}  // namespace skein

@@ -1,0 +1,59 @@
+#include <algorithm>
+
+#include "ir/graph.h"
+
+namespace skein {
+
+GraphRewriter::GraphRewriter(const Graph& from, Graph* to) : from_(from), to_(to) {
+  to_->source_names = from.source_names;
+  // Guards first: what the old graph came to assume holds from the start of the new one.
+  for (const Guard& guard : from.guards()) to_->AddGuard(guard.condition, guard.reason);
+  for (const Graph::Named& input : from.inputs()) {
+    Value copy = to_->AddInput(input.name, from.type(input.value));
+    to_->AddOrigins(copy.node, from.origins(input.value.node));
+    Set(input.value, copy);
+  }
+}
+
+Value GraphRewriter::Get(Value from) const {
+  auto found = map_.find(from);
+  return found == map_.end() ? Value() : found->second;
+}
+
+absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {
+  // Operands that nobody has mapped yet are copied first, in the old order; no recursion, graphs are deep.
+  std::vector<NodeId> todo = {id}, work = {id};
+  while (!work.empty()) {
+    NodeId next = work.back();
+    work.pop_back();
+    for (Value v : from_.node(next).operands) {
+      if (Get(v).valid() || std::find(todo.begin(), todo.end(), v.node) != todo.end()) continue;
+      todo.push_back(v.node);
+      work.push_back(v.node);
+    }
+  }
+  std::sort(todo.begin(), todo.end());
+  NodeId copy;
+  for (NodeId next : todo) {
+    const Node& node = from_.node(next);
+    std::vector<Value> operands;
+    for (Value v : node.operands) operands.push_back(Get(v));
+    Graph::OriginScope scope(to_, from_.origins(next));
+    SKEIN_ASSIGN_OR_RETURN(copy, to_->AddNode(node.op, operands, node.attributes));
+    for (size_t i = 0; i < node.results.size(); ++i) {
+      Value old{next, static_cast<int32_t>(i)};
+      if (!Get(old).valid()) Set(old, Value{copy, static_cast<int32_t>(i)});
+    }
+  }
+  return copy;
+}
+
+absl::Status GraphRewriter::CopyOutputs() {
+  for (const Graph::Named& output : from_.outputs()) {
+    if (!Get(output.value).valid()) SKEIN_RETURN_IF_ERROR(Copy(output.value.node).status());
+    to_->AddOutput(output.name, Get(output.value));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skein

@@ -1,0 +1,216 @@
+#include "ir/op_helpers.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace skein {
+
+absl::Status ExpectFloat(const Node&, const TensorType& t) {
+  if (IsFloat(t.element)) return absl::OkStatus();
+  return InvalidArgument("needs floats, not ", std::string(Name(t.element)));
+}
+
+absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  *results = {graph.type(node.operands[0])};
+  return absl::OkStatus();
+}
+
+absl::Status FloatSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  SKEIN_RETURN_IF_ERROR(ExpectFloat(node, graph.type(node.operands[0])));
+  return SameAsFirst(graph, node, results);
+}
+
+absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  *results = {{ElementType::kBool, graph.type(node.operands[0]).dims}};
+  return absl::OkStatus();
+}
+
+absl::Status NumberSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  if (IsBool(graph.type(node.operands[0]).element)) return InvalidArgument("needs numbers, not bool");
+  return SameAsFirst(graph, node, results);
+}
+
+absl::Status IntegerSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  ElementType t = graph.type(node.operands[0]).element;
+  if (!IsInteger(t)) return InvalidArgument("needs integers, not ", std::string(Name(t)));
+  return SameAsFirst(graph, node, results);
+}
+
+absl::Status BitsSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  ElementType t = graph.type(node.operands[0]).element;
+  if (IsFloat(t)) return InvalidArgument("needs integers or bools, not ", std::string(Name(t)));
+  return SameAsFirst(graph, node, results);
+}
+
+absl::Status BoolSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  ElementType t = graph.type(node.operands[0]).element;
+  if (!IsBool(t)) return InvalidArgument("needs bools, not ", std::string(Name(t)));
+  return SameAsFirst(graph, node, results);
+}
+
+absl::Status BoolLikeFloat(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+  SKEIN_RETURN_IF_ERROR(ExpectFloat(node, graph.type(node.operands[0])));
+  return BoolLikeFirst(graph, node, results);
+}
+
+std::optional<DimExpr> FoldUnary(const Graph& graph, const Node& node, DimExpr (*f)(DimExpr)) {
+  auto a = graph.Known(node.operands[0]);
+  if (!a) return std::nullopt;
+  return f(*a);
+}
+
+std::optional<DimExpr> FoldBinary(const Graph& graph, const Node& node, DimExpr (*f)(DimExpr, DimExpr)) {
+  auto a = graph.Known(node.operands[0]);
+  if (!a) return std::nullopt;
+  auto b = graph.Known(node.operands[1]);
+  if (!b) return std::nullopt;
+  return f(*a, *b);
+}
+
+FloatFormat FormatOf(ElementType t) {
+  switch (t) {
+    case ElementType::kF16: return {11, -14, 15};
+    case ElementType::kBF16: return {8, -126, 127};
+    case ElementType::kF32: return {24, -126, 127};
+    default: return {53, -1022, 1023};
+  }
+}
+
+double HalfUlp(ElementType type, double y) {
+  if (!IsFloat(type) || !std::isfinite(y)) return 0;
+  FloatFormat format = FormatOf(type);
+  int exponent = y == 0 ? format.min_exponent : std::max(std::ilogb(y), format.min_exponent);
+  return std::ldexp(1.0, exponent - format.digits);
+}
+
+double Ulps(ElementType type, double y, double ulp) {
+  // The C library's f64 functions are themselves off by up to an ulp.
+  double own = type == ElementType::kF64 ? 2 : std::ldexp(1.0, -20);
+  return 2 * (ulp + own) * HalfUlp(type, y);
+}
+
+Bounded Rounded(ElementType type, double y, double error) {
+  return {y, error + (type == ElementType::kF64 ? 2 * HalfUlp(type, y) : HalfUlp(type, y))};
+}
+
+Bounded Monotone(ElementType type, Bounded x, double (*f)(double), double ulp) {
+  double y = f(x.value);
+  if (x.error == 0) return {y, Ulps(type, y, ulp)};
+  double above = f(x.value + x.error), below = f(x.value - x.error);
+  double moved = std::fmax(std::fabs(above - y), std::fabs(y - below));
+  // inf - inf: saturated on that side only if the other one is as well.
+  if (std::isinf(y) && above == y && below == y) return {y, 0};
+  if (std::isnan(above) || std::isnan(below) || std::isinf(y)) return {y, HUGE_VAL};
+  // A result that moves may also cross into a binade of larger ulps.
+  return {y, moved + Ulps(type, std::fabs(y) + moved, ulp)};
+}
+
+Bounded Comparison(bool value, Bounded a, Bounded b) {
+  double error = a.error + b.error;
+  bool certain = error == 0 || std::isnan(a.value) || std::isnan(b.value) || std::fabs(a.value - b.value) > error;
+  return {value ? 1.0 : 0.0, certain ? 0.0 : 1.0};
+}
+
+double FloorMod(double a, double b) {
+  double r = std::fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+// Monotone in each argument while the base is positive, so the corners of the box of errors bound it.
+Bounded PowReference(ElementType type, Bounded a, Bounded b) {
+  constexpr double kUlp = 0.906;
+  double y = std::pow(a.value, b.value);
+  if (a.error == 0 && b.error == 0) return {y, Ulps(type, y, kUlp)};
+  if (a.value - a.error <= 0) {
+    // Around or below zero only whole exponents known exactly make sense, of which 2 is the one that matters.
+    if (b.error != 0 || b.value != 2) return {y, HUGE_VAL};
+    double moved = a.error * (2 * std::fabs(a.value) + a.error);
+    return {y, moved + Ulps(type, y + moved, kUlp)};
+  }
+  double moved = 0;
+  for (double da : {-a.error, a.error}) {
+    for (double db : {-b.error, b.error}) {
+      moved = std::fmax(moved, std::fabs(std::pow(a.value + da, b.value + db) - y));
+    }
+  }
+  if (!std::isfinite(moved)) return {y, HUGE_VAL};
+  return {y, moved + Ulps(type, y + moved, kUlp)};
+}
+
+// r = x - trunc(x/y)*y is exact by fma while the quotient fits the significand. Its rounding may carry it to
+// the next integer, which leaves r one |y| too far towards zero and beyond: then r has the wrong sign.
+ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y) {
+  ElementType t = b.type(x).element;
+  ValueId zero = b.Const(t, 0);
+  ValueId ax = b.Unary(Opcode::kAbs, x), ay = b.Unary(Opcode::kAbs, y);
+  ValueId quotient = b.Unary(Opcode::kTrunc, b.Div(ax, ay));
+  ValueId r = b.Fma(b.Unary(Opcode::kNeg, quotient), ay, ax);
+  r = b.Select(b.Binary(Opcode::kLess, r, zero), b.Add(r, ay), r);
+  // x rem inf = x; inf * 0 above gave NaN.
+  ValueId infinity = b.Const(t, HUGE_VAL);
+  ValueId whole = b.Binary(Opcode::kAnd, b.Binary(Opcode::kEqual, ay, infinity), b.Binary(Opcode::kLess, ax, infinity));
+  r = b.Select(whole, ax, r);
+  // The sign of x, also of a zero: a sign bit that is set makes x's integer bits negative.
+  ElementType bits = t == ElementType::kF64 ? ElementType::kI64 : ElementType::kI32;
+  ValueId x_negative = b.Binary(Opcode::kLess, b.Bitcast(bits, x), b.ConstInt(bits, 0));
+  return b.Select(x_negative, b.Unary(Opcode::kNeg, r), r);
+}
+
+namespace {
+
+// base + sum of stride[i] * coordinate i, if every element agrees.
+std::optional<DimExpr> AffineLiteral(const Literal& literal) {
+  int rank = static_cast<int>(literal.dims.size());
+  int64_t base = literal.AsInt64(0), at = 1;
+  std::vector<int64_t> stride(rank, 0);
+  for (int i = rank - 1; i >= 0; --i) {
+    if (literal.dims[i] > 1) stride[i] = literal.AsInt64(at) - base;
+    at *= literal.dims[i];
+  }
+  std::vector<int64_t> coord(rank, 0);
+  int64_t expected = base;
+  for (int64_t i = 0; i < at; ++i) {
+    if (literal.AsInt64(i) != expected) return std::nullopt;
+    for (int d = rank - 1; d >= 0; --d) {
+      expected += stride[d];
+      if (++coord[d] < literal.dims[d]) break;
+      expected -= stride[d] * coord[d];
+      coord[d] = 0;
+    }
+  }
+  DimExpr e = base;
+  for (int i = 0; i < rank; ++i) {
+    if (stride[i] != 0) e = e + DimExpr(stride[i]) * DimExpr::Coord(i, literal.dims[i]);
+  }
+  return e;
+}
+
+// 1 where the last coordinate is at most the one before, else 0: the causal masks that exporters store.
+std::optional<DimExpr> TriangleLiteral(const Literal& literal) {
+  int rank = static_cast<int>(literal.dims.size());
+  if (rank < 2) return std::nullopt;
+  int64_t rows = literal.dims[rank - 2], columns = literal.dims[rank - 1];
+  if (rows * columns != literal.count() || rows < 2 || columns < 2) return std::nullopt;
+  for (int64_t i = 0; i < rows * columns; ++i) {
+    if (literal.AsInt64(i) != (i % columns <= i / columns)) return std::nullopt;
+  }
+  return Not(Less(DimExpr::Coord(rank - 2, rows), DimExpr::Coord(rank - 1, columns)));
+}
+
+}  // namespace
+
+std::optional<DimExpr> KnownLiteral(const Literal& literal) {
+  constexpr int64_t kMaxListed = 64;
+  if (IsFloat(literal.element) || literal.element == ElementType::kU64) return std::nullopt;
+  if (literal.count() == 0) return DimExpr(0);
+  if (auto affine = AffineLiteral(literal)) return affine;
+  if (auto triangle = TriangleLiteral(literal)) return triangle;
+  if (literal.count() > kMaxListed) return std::nullopt;
+  Dims dims(literal.dims.begin(), literal.dims.end());
+  DimExpr linear = Linearize(CoordsOf(dims), dims);
+  DimExpr e = literal.AsInt64(literal.count() - 1);
+  for (int64_t i = literal.count() - 1; i-- > 0;) e = Select(Less(linear, i + 1), literal.AsInt64(i), e);
+  return e;
+}
+
+}  // namespace skein

@@ -1,0 +1,31 @@
+// The row-major order of elements stays. Dims of 1 vanish on both sides, and the two lists of dims are cut
+// where the products of their prefixes agree, so that [b, s, 768] -> [b, s, 12, 64] touches only the last.
+#include "ir/op_helpers.h"
+
+namespace skein {
+
+inline const OpDef k_reshape = {
+    .name = "reshape",
+    .op_class = OpClass::kMovement,
+    .summary = "the same elements in row-major order under other dims: {dims}",
+    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+      const TensorType& x = g.type(n.operands[0]);
+      const Dims& dims = n.attributes.DimList("dims");
+      DimExpr before = g.Assumed(Product(x.dims)), after = g.Assumed(Product(dims));
+      if (before != after && ProveNotEqual(before, after)) {
+        return InvalidArgument("cannot reshape to ", ToString(dims), ": ", before.ToString(), " elements to ",
+                               after.ToString());
+      }
+      *results = {{x.element, dims}};
+      return absl::OkStatus();
+    },
+    .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {
+      const Dims& to = n.results[0].dims;
+      return {Piece{1, 0, ReshapeCoords(g, CoordsOf(to), to, g.type(n.operands[0]).dims)}};
+    },
+    .forward = [](const Graph& g, const Node& n, std::span<const DimExpr> coords) -> std::optional<Dims> {
+      return ReshapeCoords(g, coords, g.type(n.operands[0]).dims, n.results[0].dims);
+    },
+};
+
+}  // namespace skein
