@@ -382,8 +382,9 @@ class Splitter {
       const VectorType piece_type = PieceType(type, p);
       ValueId lanes = Emit(Inst{.op = Opcode::kIota}, piece_type);
       if (p > 0) {
-        const ValueId start = Emit(
-            Inst{.op = Opcode::kConst, .imm = static_cast<uint64_t>(p) * register_lanes_}, piece_type);
+        const uint64_t wrap = ~uint64_t{0} >> (64 - BitWidth(type.element));
+        const uint64_t first = static_cast<uint64_t>(p) * register_lanes_ & wrap;
+        const ValueId start = Emit(Inst{.op = Opcode::kConst, .imm = first}, piece_type);
         lanes = Emit(Inst{.op = Opcode::kAdd, .operands = {lanes, start}}, piece_type);
       }
       pieces.push_back(lanes);
@@ -409,6 +410,15 @@ class Splitter {
     return at < lanes ? std::pair(inst.operands[0], at) : std::pair(inst.operands[1], at - lanes);
   }
 
+  // `value` with repetitions of lane 0 behind it.
+  ValueId Pad(ValueId value, int lanes) {
+    const VectorType type = result_.type(value);
+    if (type.lanes == lanes) return value;
+    Inst inst{.op = Opcode::kShuffle, .operands = {value}};
+    for (int i = 0; i < lanes; ++i) inst.shuffle.push_back(i < type.lanes ? i : 0);
+    return Emit(std::move(inst), {type.element, lanes});
+  }
+
   // Result lanes of piece `p`, from two source pieces at a time.
   ValueId ShufflePiece(const Inst& inst, int p) {
     const VectorType type = PieceType(inst.type, p);
@@ -428,9 +438,12 @@ class Splitter {
     // Lanes whose piece has not been reached yet repeat some lane that exists.
     ValueId value = from[0];
     for (size_t next = 1; next == 1 || next < from.size(); ++next) {
-      const int value_lanes = result_.type(value).lanes;
       Inst shuffle{.op = Opcode::kShuffle, .operands = {value}};
-      if (next < from.size()) shuffle.operands.push_back(from[next]);
+      if (next < from.size()) {
+        const int common = std::max(result_.type(value).lanes, result_.type(from[next]).lanes);
+        shuffle.operands = {Pad(value, common), Pad(from[next], common)};
+      }
+      const int value_lanes = result_.type(shuffle.operands[0]).lanes;
       for (int i = 0; i < type.lanes; ++i) {
         const bool second = which[i] == static_cast<int>(next);
         const bool first = which[i] < static_cast<int>(next);
