@@ -23,6 +23,10 @@ class DotScheduler {
     a_ = node.operands[0];
     b_operand_ = node.operands[1];
     dims_ = node.results[0].dims;
+    if (node.results[0].element != ElementType::kF32) {
+      return Unimplemented("no contraction kernel for ", node.results[0].ToString(), ", needed by ",
+                           OriginText(graph_, dot_));
+    }
     SKEIN_RETURN_IF_ERROR(PlaceOutputs());
     GemmSpec gemm;
     const size_t rank = dims_.size();

@@ -1,0 +1,93 @@
+#include "fusion/settle.h"
+
+#include "fusion/rewrite.h"
+
+namespace skein {
+namespace {
+
+// A reduction whose innermost dim that is not 1 is reduced runs along rows; any other runs down columns. The order
+// of its additions (DESIGN section 6) follows from that, and from here on belongs to the op.
+absl::StatusOr<Graph> SettleOrders(const Graph& graph) {
+  return RewriteGraph(graph, [](Graph* to, const Node& node, std::span<const Value> operands)
+                                 -> absl::StatusOr<std::optional<Value>> {
+    if (node.op != Op::reduce || node.attributes.Has("order")) return std::nullopt;
+    const Dims& dims = to->type(operands[0]).dims;
+    int last = static_cast<int>(dims.size()) - 1;
+    while (last > 0 && dims[last].IsConst(1)) --last;
+    bool inner = false;
+    for (int64_t axis : node.attributes.Ints("axes")) inner = inner || axis == last;
+    Attributes attributes = node.attributes;
+    attributes.Set("order", std::string(inner ? "inner" : "outer"));
+    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::reduce, operands, attributes));
+    return Value{id, 0};
+  });
+}
+
+// True for every node that reads constants only.
+std::vector<bool> FromConstants(const Graph& graph) {
+  std::vector<bool> result(graph.size());
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    bool all = node.op != Op::input && node.effect < 0;
+    for (Value v : node.operands) all = all && result[v.node.index];
+    for (DimExpr d : node.results[0].dims) all = all && d.IsConst();
+    if (graph.Known({NodeId(i), 0}) && HasSymbols(*graph.Known({NodeId(i), 0}))) all = false;
+    result[i] = all;
+  }
+  return result;
+}
+
+// Weights of a contraction are stored in panels of 64 columns, each [K, 64], zero-padded: B' = transpose(reshape(
+// pad(B))), computed once. The contraction then reads slice(reshape(transpose(B'))), which is B again, so no
+// value changes; the schedulers see that a panel is contiguous.
+absl::StatusOr<Graph> PackWeights(const Graph& graph) {
+  constexpr int64_t kPanel = 64;
+  const std::vector<bool> constant = FromConstants(graph);
+  return RewriteGraph(graph, [&](Graph* to, const Node& node, std::span<const Value> operands)
+                                 -> absl::StatusOr<std::optional<Value>> {
+    if (node.op != Op::dot || !constant[node.operands[1].node.index]) return std::nullopt;
+    const TensorType type = to->type(operands[1]);
+    if (type.rank() != 2 || type.element != ElementType::kF32) return std::nullopt;
+    const DimExpr k = type.dims[0], n = type.dims[1], panels = CeilDiv(n, kPanel);
+    Value b = operands[1];
+    if (panels * kPanel != n) {
+      SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::pad, {b, to->AddScalar(type.element, 0)},
+                                        {{"low", Dims{0, 0}}, {"high", Dims{0, panels * kPanel - n}}}));
+    }
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels, kPanel}}}));
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b},
+                                      {{"permutation", std::vector<int64_t>{1, 0, 2}}, {"materialize", int64_t{1}}}));
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, {{"permutation", std::vector<int64_t>{1, 0, 2}}}));
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels * kPanel}}}));
+    if (panels * kPanel != n) {
+      SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::slice, {b},
+                                        {{"starts", Dims{0, 0}}, {"steps", Dims{1, 1}}, {"dims", Dims{k, n}}}));
+    }
+    SKEIN_ASSIGN_OR_RETURN(Value product, to->Add(Op::dot, {operands[0], b}, node.attributes));
+    return product;
+  });
+}
+
+constexpr Pass kPasses[] = {
+    {"simplify", Simplify},
+    {"settle_orders", SettleOrders},
+    {"pack_weights", PackWeights},
+};
+
+}  // namespace
+
+std::span<const Pass> SettlePasses() { return kPasses; }
+
+absl::StatusOr<Graph> Settle(const Graph& graph) {
+  Graph current = graph;
+  for (const Pass& pass : kPasses) {
+    absl::StatusOr<Graph> next = pass.run(current);
+    if (!next.ok()) return Annotate(next.status(), pass.name);
+    current = *std::move(next);
+    absl::Status valid = Verify(current);
+    if (!valid.ok()) return Internal("after ", pass.name, ": ", std::string(valid.message()), "\n", current.ToString());
+  }
+  return current;
+}
+
+}  // namespace skein

@@ -1,0 +1,483 @@
+// Simplify: each rule is one function with its algebra in the comment. A rule sees an op that is about to be
+// added to the new graph and may add another in its place; the result is simplified again on the way.
+//
+// The rules hold in real arithmetic. Some change rounding; that is why they run here, once, before any plan is
+// made, and why --no-fuse runs them too.
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "fusion/rewrite.h"
+#include "ir/op.h"
+
+namespace skein {
+namespace {
+
+class Simplifier {
+ public:
+  explicit Simplifier(Graph* to) : g_(*to) {}
+
+  absl::StatusOr<Value> Make(Op op, std::vector<Value> x, Attributes attributes = {}) {
+    if (++depth_ > 64) {  // rules shrink or order their terms; this bounds a mistake
+      --depth_;
+      return g_.Add(op, x, std::move(attributes));
+    }
+    absl::StatusOr<Value> result = MakeOnce(op, x, attributes);
+    --depth_;
+    return result;
+  }
+
+  // An integer or boolean value that sizes determine becomes a node without operands.
+  absl::StatusOr<Value> AsIndex(Value v) {
+    std::optional<DimExpr> known = g_.Known(v);
+    const TensorType type = g_.type(v);
+    if (!known || g_.op(v) == Op::index || g_.op(v) == Op::constant || g_.op(v) == Op::input) return v;
+    return g_.AddIndex(type.element, type.dims, *known);
+  }
+
+ private:
+  using Rule = absl::StatusOr<std::optional<Value>> (Simplifier::*)(Op, std::span<const Value>,
+                                                                    const Attributes&);
+  static constexpr std::optional<Value> kNone = std::nullopt;
+
+  absl::StatusOr<Value> MakeOnce(Op op, std::span<const Value> x, const Attributes& attributes) {
+    static constexpr Rule kRules[] = {
+        &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::Movement,
+        &Simplifier::Power,         &Simplifier::Division,       &Simplifier::ErrorFunction,
+        &Simplifier::Negation,      &Simplifier::Product,        &Simplifier::Comparison,
+        &Simplifier::SharedBroadcast, &Simplifier::OrderOperands,
+    };
+    for (Rule rule : kRules) {
+      absl::StatusOr<std::optional<Value>> result = (this->*rule)(op, x, attributes);
+      if (!result.ok()) return result.status();
+      if (result->has_value()) return **result;
+    }
+    SKEIN_ASSIGN_OR_RETURN(Value v, g_.Add(op, x, attributes));
+    return AsIndex(v);
+  }
+
+  std::optional<double> Splat(Value v) const { return g_.SplatValue(v); }
+  bool IsSplat(Value v, double c) const {
+    std::optional<double> s = Splat(v);
+    return s && *s == c;
+  }
+  const Node& NodeOf(Value v) const { return g_.node(v.node); }
+  bool IsFloatValue(Value v) const { return IsFloat(g_.type(v).element); }
+
+  // A constant of the shape of `like`.
+  absl::StatusOr<Value> Constant(double c, Value like) {
+    const TensorType type = g_.type(like);
+    Value scalar = g_.AddScalar(type.element, c);
+    if (type.rank() == 0) return scalar;
+    SKEIN_ASSIGN_OR_RETURN(Value ones, Make(Op::reshape, {scalar}, {{"dims", Dims(type.rank(), DimExpr(1))}}));
+    return Make(Op::broadcast, {ones}, {{"dims", type.dims}});
+  }
+
+  // f(c, ...) of splats is a splat. Rounded to the element type once, from f64.
+  absl::StatusOr<std::optional<Value>> FoldConstants(Op op, std::span<const Value> x, const Attributes& attributes) {
+    const OpDef& def = Def(op);
+    if (def.op_class != OpClass::kPointwise || x.empty() || def.reference == nullptr) return kNone;
+    std::vector<Bounded> values;
+    for (Value v : x) {
+      std::optional<double> c = Splat(v);
+      if (!c || !(IsFloatValue(v) || IsBool(g_.type(v).element))) return kNone;
+      values.push_back({*c, 0});
+    }
+    // The result type comes from adding the node; it is dead afterwards.
+    SKEIN_ASSIGN_OR_RETURN(Value probe, g_.Add(op, x, attributes));
+    if (!IsFloat(g_.type(probe).element)) return kNone;
+    double y = def.reference(NodeOf(probe), g_.type(probe).element, values).value;
+    SKEIN_ASSIGN_OR_RETURN(Value result, Constant(y, probe));
+    return std::optional<Value>(result);
+  }
+
+  // x*1 = x, x/1 = x, x+0 = x, x-0 = x, and(true, x) = x, or(false, x) = x, and(false, x) = false,
+  // not(not(x)) = x, -(-x) = x, 1/(1/x) = x, select(c, x, x) = x, select of a constant condition, cast to the same
+  // type, max(x, -inf) = x. (x+0 turns -0 into +0; dropping it is a change of rounding that is settled here.)
+  absl::StatusOr<std::optional<Value>> Identity(Op op, std::span<const Value> x, const Attributes& attributes) {
+    auto either = [&](double c) -> std::optional<Value> {
+      if (IsSplat(x[1], c)) return x[0];
+      if (IsSplat(x[0], c)) return x[1];
+      return std::nullopt;
+    };
+    switch (op) {
+      case Op::mul: return either(1);
+      case Op::add: return either(0);
+      case Op::div: return IsSplat(x[1], 1) ? std::optional(x[0]) : kNone;
+      case Op::sub: return IsSplat(x[1], 0) ? std::optional(x[0]) : kNone;
+      case Op::maximum: return IsFloatValue(x[0]) ? either(-INFINITY) : kNone;
+      case Op::minimum: return IsFloatValue(x[0]) ? either(INFINITY) : kNone;
+      case Op::bit_and:
+      case Op::bit_or: {
+        if (x[0] == x[1]) return std::optional(x[0]);
+        if (!IsBool(g_.type(x[0]).element)) return kNone;
+        const double neutral = op == Op::bit_and ? 1 : 0;
+        for (int i = 0; i < 2; ++i) {
+          std::optional<double> c = BoolSplat(x[i]);
+          if (c) return std::optional(*c == neutral ? x[1 - i] : x[i]);
+        }
+        return kNone;
+      }
+      case Op::neg:
+      case Op::logical_not:
+      case Op::reciprocal:
+        return g_.op(x[0]) == op ? std::optional(NodeOf(x[0]).operands[0]) : kNone;
+      case Op::select: {
+        if (x[1] == x[2]) return std::optional(x[1]);
+        std::optional<double> c = BoolSplat(x[0]);
+        if (c) return std::optional(*c != 0 ? x[1] : x[2]);
+        return kNone;
+      }
+      case Op::cast: {
+        const ElementType* to = attributes.Get<ElementType>("to");
+        return to && *to == g_.type(x[0]).element ? std::optional(x[0]) : kNone;
+      }
+      default: return kNone;
+    }
+  }
+
+  std::optional<double> BoolSplat(Value v) const {
+    std::optional<DimExpr> known = g_.Known(v);
+    if (known && known->IsConst()) return static_cast<double>(known->constant());
+    return Splat(v);
+  }
+
+  // Movement that moves nothing disappears; reshape of reshape is one reshape, transpose of transpose one
+  // transpose, broadcast of broadcast one broadcast.
+  absl::StatusOr<std::optional<Value>> Movement(Op op, std::span<const Value> x, const Attributes& attributes) {
+    if (Def(op).op_class != OpClass::kMovement) return kNone;
+    const Dims& from = g_.type(x[0]).dims;
+    auto inner = [&] { return NodeOf(x[0]); };
+    switch (op) {
+      case Op::reshape: {
+        if (attributes.DimList("dims") == from) return std::optional(x[0]);
+        if (g_.op(x[0]) == Op::reshape) {
+          SKEIN_ASSIGN_OR_RETURN(Value v, Make(op, {NodeOf(x[0]).operands[0]}, attributes));
+          return std::optional(v);
+        }
+        return kNone;
+      }
+      case Op::broadcast: {
+        if (attributes.DimList("dims") == from) return std::optional(x[0]);
+        if (g_.op(x[0]) == Op::broadcast) {
+          SKEIN_ASSIGN_OR_RETURN(Value v, Make(op, {NodeOf(x[0]).operands[0]}, attributes));
+          return std::optional(v);
+        }
+        return kNone;
+      }
+      case Op::transpose: {
+        std::vector<int64_t> permutation = attributes.Ints("permutation");
+        if (g_.op(x[0]) == Op::transpose) {
+          const std::vector<int64_t> first = inner().attributes.Ints("permutation");
+          std::vector<int64_t> both;
+          for (int64_t p : permutation) both.push_back(first[p]);
+          SKEIN_ASSIGN_OR_RETURN(Value v, Make(op, {NodeOf(x[0]).operands[0]}, {{"permutation", both}}));
+          return std::optional(v);
+        }
+        bool moves = false;  // dims that are not 1 keep their order?
+        int64_t last = -1;
+        for (int64_t p : permutation) {
+          if (from[p].IsConst(1)) continue;
+          moves = moves || p < last;
+          last = p;
+        }
+        if (moves) return kNone;
+        Dims dims;
+        for (int64_t p : permutation) dims.push_back(from[p]);
+        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::reshape, {x[0]}, {{"dims", dims}}));
+        return std::optional(v);
+      }
+      case Op::slice: {
+        for (size_t i = 0; i < from.size(); ++i) {
+          if (!attributes.DimList("starts")[i].IsConst(0) || !attributes.DimList("steps")[i].IsConst(1) ||
+              attributes.DimList("dims")[i] != from[i]) {
+            return kNone;
+          }
+        }
+        return std::optional(x[0]);
+      }
+      case Op::concat: return x.size() == 1 ? std::optional(x[0]) : kNone;
+      default: return kNone;
+    }
+  }
+
+  // pow(x, 2) = x*x, pow(x, 3) = x*x*x, pow(x, 1/2) = sqrt(x), pow(x, -1) = 1/x, pow(x, -1/2) = 1/sqrt(x);
+  // rsqrt(x) = 1/sqrt(x).
+  absl::StatusOr<std::optional<Value>> Power(Op op, std::span<const Value> x, const Attributes&) {
+    absl::StatusOr<Value> result = absl::NotFoundError("");
+    if (op == Op::rsqrt) {
+      SKEIN_ASSIGN_OR_RETURN(Value root, Make(Op::sqrt, {x[0]}));
+      result = Make(Op::reciprocal, {root});
+    } else if (op == Op::pow && IsFloatValue(x[0])) {
+      std::optional<double> e = Splat(x[1]);
+      if (!e) return kNone;
+      if (*e == 1) return std::optional(x[0]);
+      if (*e == 2) result = Make(Op::mul, {x[0], x[0]});
+      if (*e == 3) {
+        SKEIN_ASSIGN_OR_RETURN(Value square, Make(Op::mul, {x[0], x[0]}));
+        result = Make(Op::mul, {square, x[0]});
+      }
+      if (*e == 0.5) result = Make(Op::sqrt, {x[0]});
+      if (*e == -1) result = Make(Op::reciprocal, {x[0]});
+      if (*e == -0.5) result = Make(Op::rsqrt, {x[0]});
+    }
+    if (absl::IsNotFound(result.status())) return kNone;
+    if (!result.ok()) return result.status();
+    return std::optional(*result);
+  }
+
+  // x / c = x * (1/c) for a constant c; x / broadcast(y) = x * broadcast(1/y): one division per row instead of
+  // one per element; c / x = c * (1/x) and 1/broadcast(y) = broadcast(1/y).
+  absl::StatusOr<std::optional<Value>> Division(Op op, std::span<const Value> x, const Attributes&) {
+    if (op == Op::reciprocal && g_.op(x[0]) == Op::broadcast) {
+      SKEIN_ASSIGN_OR_RETURN(Value inverse, Make(Op::reciprocal, {NodeOf(x[0]).operands[0]}));
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::broadcast, {inverse}, {{"dims", g_.type(x[0]).dims}}));
+      return std::optional(v);
+    }
+    if (op != Op::div || !IsFloatValue(x[0])) return kNone;
+    std::optional<double> c = Splat(x[1]);
+    if (c && std::isfinite(1 / *c) && *c != 0) {
+      SKEIN_ASSIGN_OR_RETURN(Value inverse, Constant(1 / *c, x[1]));
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {x[0], inverse}));
+      return std::optional(v);
+    }
+    if (g_.op(x[1]) != Op::broadcast && !IsSplat(x[0], 1)) return kNone;
+    SKEIN_ASSIGN_OR_RETURN(Value inverse, Make(Op::reciprocal, {x[1]}));
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {x[0], inverse}));
+    return std::optional(v);
+  }
+
+  // 1 + erf(x) = erfc(-x), 1 - erf(x) = erfc(x): no cancellation in the tail.
+  absl::StatusOr<std::optional<Value>> ErrorFunction(Op op, std::span<const Value> x, const Attributes&) {
+    if (op == Op::add) {
+      for (int i = 0; i < 2; ++i) {
+        if (!IsSplat(x[i], 1) || g_.op(x[1 - i]) != Op::erf) continue;
+        SKEIN_ASSIGN_OR_RETURN(Value negative, Make(Op::neg, {NodeOf(x[1 - i]).operands[0]}));
+        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::erfc, {negative}));
+        return std::optional(v);
+      }
+    }
+    if (op == Op::sub && IsSplat(x[0], 1) && g_.op(x[1]) == Op::erf) {
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::erfc, {NodeOf(x[1]).operands[0]}));
+      return std::optional(v);
+    }
+    return kNone;
+  }
+
+  // -(c*x) = (-c)*x; a + (-b) = a - b; a - (-b) = a + b.
+  absl::StatusOr<std::optional<Value>> Negation(Op op, std::span<const Value> x, const Attributes&) {
+    if (op == Op::neg && IsFloatValue(x[0]) && g_.op(x[0]) == Op::mul) {
+      const auto operands = NodeOf(x[0]).operands;
+      for (int i = 0; i < 2; ++i) {
+        std::optional<double> c = Splat(operands[i]);
+        if (!c) continue;
+        SKEIN_ASSIGN_OR_RETURN(Value negative, Constant(-*c, operands[i]));
+        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {operands[1 - i], negative}));
+        return std::optional(v);
+      }
+    }
+    if (op == Op::add && IsFloatValue(x[0])) {
+      for (int i = 0; i < 2; ++i) {
+        if (g_.op(x[i]) != Op::neg) continue;
+        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::sub, {x[1 - i], NodeOf(x[i]).operands[0]}));
+        return std::optional(v);
+      }
+    }
+    if (op == Op::sub && IsFloatValue(x[0]) && g_.op(x[1]) == Op::neg) {
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::add, {x[0], NodeOf(x[1]).operands[0]}));
+      return std::optional(v);
+    }
+    return kNone;
+  }
+
+  // Products are commutative and associative in real arithmetic. Canonical form: constants multiplied together,
+  // factors in a fixed order, broadcast factors (per row) joined before they meet the wide ones.
+  absl::StatusOr<std::optional<Value>> Product(Op op, std::span<const Value> x, const Attributes&) {
+    if (op != Op::mul || !IsFloatValue(x[0])) return kNone;
+    std::vector<Value> factors;
+    double constant = 1;
+    int constants = 0;
+    std::vector<Value> work(x.begin(), x.end());
+    while (!work.empty()) {
+      Value v = work.back();
+      work.pop_back();
+      if (std::optional<double> c = Splat(v)) {
+        constant *= *c;
+        ++constants;
+      } else if (g_.op(v) == Op::mul && factors.size() + work.size() < 16) {
+        work.insert(work.end(), NodeOf(v).operands.begin(), NodeOf(v).operands.end());
+      } else {
+        factors.push_back(v);
+      }
+    }
+    if (factors.empty()) return kNone;
+    if (constants > 0 && !std::isfinite(constant)) return kNone;
+    SortByStructure(&factors);
+    // A square stays a square (it is one value used twice), everything else is a chain, constants first.
+    Value product = factors[0];
+    if (constants > 0 && constant != 1) {
+      SKEIN_ASSIGN_OR_RETURN(Value c, Constant(constant, factors[0]));
+      SKEIN_ASSIGN_OR_RETURN(product, Pair(Op::mul, product, c));
+    }
+    for (size_t i = 1; i < factors.size(); ++i) {
+      SKEIN_ASSIGN_OR_RETURN(product, Pair(Op::mul, product, factors[i]));
+    }
+    return std::optional(product);
+  }
+
+  // A binary node of operands that are already in order.
+  absl::StatusOr<Value> Pair(Op op, Value a, Value b) {
+    const Value operands[] = {a, b};
+    SKEIN_ASSIGN_OR_RETURN(std::optional<Value> shared, SharedBroadcast(op, operands, {}));
+    if (shared) return *shared;
+    return g_.Add(op, operands);
+  }
+
+  // dot(c*a, d*b) = (c*d) * dot(a, b): one scale on the product instead of one on each operand.
+ public:
+  absl::StatusOr<std::optional<Value>> ScaledDot(std::span<const Value> x) {
+    double scale = 1;
+    std::vector<Value> operands(x.begin(), x.end());
+    for (Value& v : operands) {
+      if (g_.op(v) != Op::mul || !IsFloatValue(v)) continue;
+      const auto factors = NodeOf(v).operands;
+      for (int i = 0; i < 2; ++i) {
+        std::optional<double> c = Splat(factors[i]);
+        if (!c || !std::isfinite(*c)) continue;
+        scale *= *c;
+        v = factors[1 - i];
+        break;
+      }
+    }
+    if (std::equal(operands.begin(), operands.end(), x.begin())) return kNone;
+    SKEIN_ASSIGN_OR_RETURN(Value product, g_.Add(Op::dot, operands));
+    SKEIN_ASSIGN_OR_RETURN(Value c, Constant(scale, product));
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {product, c}));
+    return std::optional(v);
+  }
+
+ private:
+  // not(a < b) = b <= a for integers; not(a == b) = a != b.
+  absl::StatusOr<std::optional<Value>> Comparison(Op op, std::span<const Value> x, const Attributes&) {
+    if (op != Op::logical_not) return kNone;
+    const Node node = NodeOf(x[0]);
+    const bool integers = !node.operands.empty() && !IsFloatValue(node.operands[0]);
+    absl::StatusOr<Value> v = absl::NotFoundError("");
+    if (node.op == Op::less && integers) v = Make(Op::less_equal, {node.operands[1], node.operands[0]});
+    if (node.op == Op::less_equal && integers) v = Make(Op::less, {node.operands[1], node.operands[0]});
+    if (node.op == Op::equal) v = Make(Op::not_equal, {node.operands[0], node.operands[1]});
+    if (absl::IsNotFound(v.status())) return kNone;
+    if (!v.ok()) return v.status();
+    return std::optional(*v);
+  }
+
+  // f(broadcast(a), broadcast(b), c) = broadcast(f(a, b, c)) for operands of equal shape and splats c: what is
+  // the same for a whole row is computed once a row.
+  absl::StatusOr<std::optional<Value>> SharedBroadcast(Op op, std::span<const Value> x,
+                                                       const Attributes& attributes) {
+    if (Def(op).op_class != OpClass::kPointwise) return kNone;
+    std::optional<Dims> narrow;
+    for (Value v : x) {
+      if (Splat(v)) continue;
+      if (g_.op(v) != Op::broadcast) return kNone;
+      const Dims& dims = g_.type(NodeOf(v).operands[0]).dims;
+      if (narrow && *narrow != dims) return kNone;
+      narrow = dims;
+    }
+    if (!narrow) return kNone;
+    const Dims wide = g_.type(x[0]).dims;
+    std::vector<Value> operands;
+    for (Value v : x) {
+      if (std::optional<double> c = Splat(v)) {
+        TensorType type{g_.type(v).element, *narrow};
+        Value scalar = g_.AddScalar(type.element, *c);
+        if (type.rank() > 0) {
+          SKEIN_ASSIGN_OR_RETURN(scalar, Make(Op::reshape, {scalar}, {{"dims", Dims(type.rank(), DimExpr(1))}}));
+          SKEIN_ASSIGN_OR_RETURN(scalar, Make(Op::broadcast, {scalar}, {{"dims", type.dims}}));
+        }
+        operands.push_back(scalar);
+      } else {
+        operands.push_back(NodeOf(v).operands[0]);
+      }
+    }
+    SKEIN_ASSIGN_OR_RETURN(Value f, Make(op, operands, attributes));
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::broadcast, {f}, {{"dims", wide}}));
+    return std::optional(v);
+  }
+
+  // Commutative operations have their operands in structural order, so that spelling does not matter.
+  absl::StatusOr<std::optional<Value>> OrderOperands(Op op, std::span<const Value> x, const Attributes& attributes) {
+    switch (op) {
+      case Op::add: case Op::minimum: case Op::maximum: case Op::bit_and: case Op::bit_or:
+      case Op::bit_xor: case Op::equal: case Op::not_equal: break;
+      default: return kNone;
+    }
+    std::vector<Value> sorted(x.begin(), x.end());
+    SortByStructure(&sorted);
+    if (std::equal(sorted.begin(), sorted.end(), x.begin())) return kNone;
+    SKEIN_ASSIGN_OR_RETURN(Value v, g_.Add(op, sorted, attributes));
+    SKEIN_ASSIGN_OR_RETURN(v, AsIndex(v));
+    return std::optional(v);
+  }
+
+  // A hash of what a value is computed from, down to the inputs' types: names and file order do not enter.
+  const Hash128& Structure(Value v) {
+    auto it = structure_.find(v.node);
+    if (it != structure_.end()) return it->second;
+    const Node& node = NodeOf(v);
+    std::string text = absl::StrCat(ForStrCat(Name(node.op)), node.results[0].ToString());
+    if (node.op == Op::constant) {
+      if (std::optional<double> c = Splat(v)) absl::StrAppend(&text, *c);
+    } else if (node.op != Op::input) {
+      absl::StrAppend(&text, node.attributes.ToString());
+    }
+    for (Value operand : node.operands) absl::StrAppend(&text, Structure(operand).Hex(), operand.result);
+    return structure_[v.node] = StableHash(text);
+  }
+  void SortByStructure(std::vector<Value>* values) {
+    for (Value v : *values) Structure(v);
+    std::stable_sort(values->begin(), values->end(), [this](Value a, Value b) {
+      // Wide values first: a broadcast (per-row) factor joins last and stays out of inner expressions.
+      const bool a_broadcast = g_.op(a) == Op::broadcast, b_broadcast = g_.op(b) == Op::broadcast;
+      if (a_broadcast != b_broadcast) return b_broadcast;
+      return Structure(a) < Structure(b);
+    });
+  }
+
+  Graph& g_;
+  absl::flat_hash_map<NodeId, Hash128> structure_;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<Graph> Simplify(const Graph& graph) {
+  Graph current = graph;
+  // A second round sees what the first one uncovered; a few reach the fixed point on every graph we have.
+  for (int round = 0; round < 4; ++round) {
+    std::optional<Simplifier> simplifier;
+    absl::StatusOr<Graph> next =
+        RewriteGraph(current, [&](Graph* to, const Node& node, std::span<const Value> operands)
+                                  -> absl::StatusOr<std::optional<Value>> {
+          if (!simplifier) simplifier.emplace(to);
+          const OpClass op_class = Def(node.op).op_class;
+          if (op_class == OpClass::kPointwise || op_class == OpClass::kMovement) {
+            SKEIN_ASSIGN_OR_RETURN(Value v, simplifier->Make(node.op, {operands.begin(), operands.end()},
+                                                             node.attributes));
+            return std::optional(v);
+          }
+          if (node.op == Op::dot) return simplifier->ScaledDot(operands);
+          if (op_class == OpClass::kSource || node.results.size() != 1) return std::nullopt;
+          SKEIN_ASSIGN_OR_RETURN(Value v, to->Add(node.op, operands, node.attributes));
+          SKEIN_ASSIGN_OR_RETURN(v, simplifier->AsIndex(v));
+          return std::optional(v);
+        });
+    if (!next.ok()) return next.status();
+    const bool same = next->ToString() == current.ToString();
+    current = *std::move(next);
+    if (same) break;
+  }
+  return current;
+}
+
+}  // namespace skein
