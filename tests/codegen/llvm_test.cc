@@ -127,7 +127,7 @@ TEST_F(Llvm, ArithmeticOfAllTypes) {
   for (ElementType element : {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
     const LoopNest nest = ArithmeticNest(element);
     for (uint32_t seed : {1, 2}) {
-      KernelCase run = MakeCase(nest, {75}, seed);
+      KernelCase run = MakeCase(nest, {123}, seed);
       // Divisors of 0 and -1, minima, and shift amounts around the width.
       for (size_t i = 0; i < run.buffers[1].size() && IsInteger(element); i += 3) {
         run.buffers[1][i] = i % 2 ? 0 : 0xff;
