@@ -1,4 +1,5 @@
-// LoopBuilder: emits instructions with their types, widens scalars, and merges equal pure instructions.
+// LoopBuilder: emits instructions with their types, widens scalars, and merges equal pure
+// instructions.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -8,8 +9,8 @@
 namespace skein {
 namespace {
 
-// Whether two equal instructions, one dominating the other, always give one value. kClampIndex counts:
-// setting its status bit twice is setting it once.
+// Whether two equal instructions, one dominating the other, always give one value. kClampIndex
+// counts: setting its status bit twice is setting it once.
 bool IsPure(Opcode op) {
   switch (op) {
     case Opcode::kLoad:
@@ -17,8 +18,10 @@ bool IsPure(Opcode op) {
     case Opcode::kStore:
     case Opcode::kScatter:
     case Opcode::kPrefetch:
-    case Opcode::kLoop: return false;
-    default: return true;
+    case Opcode::kLoop:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -150,9 +153,9 @@ ValueId LoopBuilder::Carried(int i) const {
 std::vector<ValueId> LoopBuilder::EndLoop(std::span<const ValueId> yields) {
   SKEIN_CHECK_MSG(!open_.empty(), "EndLoop without a loop");
   const std::vector<ValueId> arguments = nest_->block(block_).arguments;
-  SKEIN_CHECK_MSG(yields.size() == arguments.size(),
-                  absl::StrCat("a loop that carries ", arguments.size(), " values yields ",
-                               yields.size()));
+  SKEIN_CHECK_MSG(
+      yields.size() == arguments.size(),
+      absl::StrCat("a loop that carries ", arguments.size(), " values yields ", yields.size()));
   std::vector<ValueId> widened;
   for (size_t i = 0; i < yields.size(); ++i) {
     const VectorType carried = type(arguments[i]);
@@ -331,13 +334,20 @@ ValueId LoopBuilder::Binary(Opcode op, ValueId a, ValueId b) {
   SKEIN_CHECK_MSG(element == type(b).element, Describe(op, type(a), type(b)));
   if (IsBool(element)) {  // the language compares no bools: as 0 < 1 these are bit operations
     switch (op) {
-      case Opcode::kLess: return Binary(Opcode::kAnd, Unary(Opcode::kNot, a), b);
-      case Opcode::kLessEqual: return Binary(Opcode::kOr, Unary(Opcode::kNot, a), b);
-      case Opcode::kEqual: return Unary(Opcode::kNot, Binary(Opcode::kXor, a, b));
-      case Opcode::kNotEqual: return Binary(Opcode::kXor, a, b);
-      case Opcode::kMin: return Binary(Opcode::kAnd, a, b);
-      case Opcode::kMax: return Binary(Opcode::kOr, a, b);
-      default: break;
+      case Opcode::kLess:
+        return Binary(Opcode::kAnd, Unary(Opcode::kNot, a), b);
+      case Opcode::kLessEqual:
+        return Binary(Opcode::kOr, Unary(Opcode::kNot, a), b);
+      case Opcode::kEqual:
+        return Unary(Opcode::kNot, Binary(Opcode::kXor, a, b));
+      case Opcode::kNotEqual:
+        return Binary(Opcode::kXor, a, b);
+      case Opcode::kMin:
+        return Binary(Opcode::kAnd, a, b);
+      case Opcode::kMax:
+        return Binary(Opcode::kOr, a, b);
+      default:
+        break;
     }
   }
   return Emit(MakeInst(op, {a, b}), {IsCompare(op) ? ElementType::kBool : element, lanes});
@@ -345,7 +355,8 @@ ValueId LoopBuilder::Binary(Opcode op, ValueId a, ValueId b) {
 
 ValueId LoopBuilder::Fma(ValueId a, ValueId b, ValueId c) {
   const int lanes = Widen(Opcode::kFma, {&a, &b, &c}, 1);
-  SKEIN_CHECK_MSG(type(a) == type(b) && type(a) == type(c), Describe(Opcode::kFma, type(a), type(c)));
+  SKEIN_CHECK_MSG(type(a) == type(b) && type(a) == type(c),
+                  Describe(Opcode::kFma, type(a), type(c)));
   return Emit(MakeInst(Opcode::kFma, {a, b, c}), {type(a).element, lanes});
 }
 

@@ -1,4 +1,5 @@
-// InterpretLoopNest: every instruction becomes a step with resolved storage; steps run in tree order.
+// InterpretLoopNest: every instruction becomes a step with resolved storage; steps run in tree
+// order.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -263,26 +264,38 @@ bool Interpreter::RunLoop(const Step& step) {
 
 bool Interpreter::RunStep(const Step& step) {
   switch (step.inst->op) {
-    case Opcode::kLoop: return RunLoop(step);
+    case Opcode::kLoop:
+      return RunLoop(step);
     case Opcode::kLoad:
       if (!RunLoad(step)) return false;
       break;
-    case Opcode::kStore: return RunStore(step);
-    case Opcode::kScatter: return RunIndexed(step);
+    case Opcode::kStore:
+      return RunStore(step);
+    case Opcode::kScatter:
+      return RunIndexed(step);
     case Opcode::kGather:
       if (!RunIndexed(step)) return false;
       break;
-    case Opcode::kPrefetch: return true;
+    case Opcode::kPrefetch:
+      return true;
     case Opcode::kConst:
     case Opcode::kIndex:
     case Opcode::kIota:
-    case Opcode::kLaneMask: RunSource(step); break;
+    case Opcode::kLaneMask:
+      RunSource(step);
+      break;
     case Opcode::kSplat:
     case Opcode::kExtract:
     case Opcode::kShuffle:
-    case Opcode::kBitcast: RunMovement(step); break;
-    case Opcode::kClampIndex: RunClampIndex(step); break;
-    case Opcode::kReduce: RunReduce(step); break;
+    case Opcode::kBitcast:
+      RunMovement(step);
+      break;
+    case Opcode::kClampIndex:
+      RunClampIndex(step);
+      break;
+    case Opcode::kReduce:
+      RunReduce(step);
+      break;
     default: {
       const auto operand = [&step](size_t i) -> const void* {
         return i < step.operands.size() ? step.operands[i].data : nullptr;
@@ -414,10 +427,18 @@ void Interpreter::RunSource(const Step& step) {
   for (int i = 0; i < inst.type.lanes; ++i) {
     uint64_t bits = 0;
     switch (inst.op) {
-      case Opcode::kConst: bits = inst.imm; break;
-      case Opcode::kIndex: bits = static_cast<uint64_t>(value); break;
-      case Opcode::kIota: bits = static_cast<uint64_t>(i); break;
-      default: bits = i < value ? 1 : 0; break;
+      case Opcode::kConst:
+        bits = inst.imm;
+        break;
+      case Opcode::kIndex:
+        bits = static_cast<uint64_t>(value);
+        break;
+      case Opcode::kIota:
+        bits = static_cast<uint64_t>(i);
+        break;
+      default:
+        bits = i < value ? 1 : 0;
+        break;
     }
     if (IsNibble(inst.type.element)) {  // in range, as lanes are held
       const ElementType t = inst.type.element;
@@ -437,7 +458,9 @@ void Interpreter::RunMovement(const Step& step) {
     case Opcode::kSplat:
       for (int i = 0; i < inst.type.lanes; ++i) std::memcpy(out + i * size, a.data, size);
       break;
-    case Opcode::kExtract: std::memcpy(out, a.data + inst.lane * size, size); break;
+    case Opcode::kExtract:
+      std::memcpy(out, a.data + inst.lane * size, size);
+      break;
     case Opcode::kShuffle:
       for (size_t i = 0; i < inst.shuffle.size(); ++i) {
         const int index = inst.shuffle[i];

@@ -1,7 +1,8 @@
-// Elementwise semantics of LoopNest opcodes on arrays of lanes: the innermost part of the interpreter.
+// Elementwise semantics of LoopNest opcodes on arrays of lanes: the innermost part of the
+// interpreter.
 //
-// A lane of each element type is held in the C++ type of its size: bool as uint8_t 0 or 1, i4 and u4 in
-// an int8_t or uint8_t with the value in range, f16 and bf16 as uint16_t bits.
+// A lane of each element type is held in the C++ type of its size: bool as uint8_t 0 or 1, i4 and
+// u4 in an int8_t or uint8_t with the value in range, f16 and bf16 as uint16_t bits.
 #ifndef SKEIN_IR_LOOP_NEST_LANES_H_
 #define SKEIN_IR_LOOP_NEST_LANES_H_
 
@@ -11,8 +12,8 @@ namespace skein {
 
 int LaneBytes(ElementType t);
 
-// result[i] = op(a[i], b[i], c[i]) for i < lanes; unused operands are ignored. `result` may be the very
-// same array as an operand.
+// result[i] = op(a[i], b[i], c[i]) for i < lanes; unused operands are ignored. `result` may be the
+// very same array as an operand.
 using LaneFunction = void (*)(void* result, const void* a, const void* b, const void* c, int lanes);
 
 // The function of an elementwise opcode (arithmetic, bits, compares, kSelect, kDot4) whose value

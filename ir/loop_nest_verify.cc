@@ -1,4 +1,5 @@
-// Verify: one walk over the tree that checks types, dominance, loop structure and expression scopes.
+// Verify: one walk over the tree that checks types, dominance, loop structure and expression
+// scopes.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -40,16 +41,21 @@ bool MayTouchStorageFloats(Opcode op) {
     case Opcode::kGather:
     case Opcode::kStore:
     case Opcode::kScatter:
-    case Opcode::kConvert: return true;
-    default: return false;
+    case Opcode::kConvert:
+      return true;
+    default:
+      return false;
   }
 }
 
 class Verifier {
  public:
   explicit Verifier(const LoopNest& nest)
-      : nest_(nest), in_scope_(nest.value_count()), defined_(nest.value_count()),
-        loop_seen_(std::max(nest.loop_count, 0)), inst_seen_(nest.inst_count()) {}
+      : nest_(nest),
+        in_scope_(nest.value_count()),
+        defined_(nest.value_count()),
+        loop_seen_(std::max(nest.loop_count, 0)),
+        inst_seen_(nest.inst_count()) {}
 
   absl::Status Run() {
     SKEIN_RETURN_IF_ERROR(CheckBuffers());
@@ -117,7 +123,8 @@ class Verifier {
   absl::Status CheckLanes(VectorType t) {
     if (t.lanes < 1 || t.lanes > kMaxLanes) return InvalidArgument(t.lanes, " lanes");
     if (vector_lanes_ != 0 && t.lanes != 1 && t.lanes != vector_lanes_) {
-      return InvalidArgument("type ", TypeName(t), " in a vector loop of ", vector_lanes_, " lanes");
+      return InvalidArgument("type ", TypeName(t), " in a vector loop of ", vector_lanes_,
+                             " lanes");
     }
     return absl::OkStatus();
   }
@@ -170,7 +177,7 @@ class Verifier {
   std::vector<ValueId> defined_order_;
   std::vector<bool> loop_seen_, inst_seen_;
   std::vector<const Inst*> open_;
-  int vector_lanes_ = 0;     // of the vector loop around; 0 outside
+  int vector_lanes_ = 0;  // of the vector loop around; 0 outside
 };
 
 absl::Status Verifier::CheckBuffers() {
@@ -232,10 +239,10 @@ absl::Status Verifier::CheckLoopHeader(const Inst& loop, bool parallel_allowed) 
   if (loop_seen_[loop.loop]) return InvalidArgument("loop number ", loop.loop, " is used twice");
   loop_seen_[loop.loop] = true;
   if (loop.step < 1) return InvalidArgument("step ", loop.step);
-  SKEIN_RETURN_IF_ERROR(
-      CheckExpr(loop.extent, "extent", loop.loop_kind == LoopKind::kParallel));
+  SKEIN_RETURN_IF_ERROR(CheckExpr(loop.extent, "extent", loop.loop_kind == LoopKind::kParallel));
   switch (loop.loop_kind) {
-    case LoopKind::kSerial: break;
+    case LoopKind::kSerial:
+      break;
     case LoopKind::kParallel:
       if (!parallel_allowed) {
         return InvalidArgument("a parallel loop that is not perfectly nested at the top");
@@ -276,8 +283,7 @@ absl::Status Verifier::CheckCarried(const Inst& loop) {
       if (!other.valid() || other.index >= nest_.value_count()) {
         return InvalidArgument("%", other.index, " does not exist");
       }
-      SKEIN_RETURN_IF_ERROR(
-          ExpectType(absl::StrCat("carried value ", i), nest_.type(other), type));
+      SKEIN_RETURN_IF_ERROR(ExpectType(absl::StrCat("carried value ", i), nest_.type(other), type));
     }
   }
   return absl::OkStatus();
@@ -355,13 +361,17 @@ absl::Status Verifier::CheckTypes(const Inst& inst) {
     case Opcode::kConst:
     case Opcode::kIndex:
     case Opcode::kIota:
-    case Opcode::kLaneMask: return CheckSource(inst);
+    case Opcode::kLaneMask:
+      return CheckSource(inst);
     case Opcode::kSplat:
     case Opcode::kExtract:
     case Opcode::kShuffle:
-    case Opcode::kBitcast: return CheckMovement(inst);
-    case Opcode::kReduce: return CheckReduce(inst);
-    default: return CheckArithmetic(inst);
+    case Opcode::kBitcast:
+      return CheckMovement(inst);
+    case Opcode::kReduce:
+      return CheckReduce(inst);
+    default:
+      return CheckArithmetic(inst);
   }
 }
 
@@ -431,21 +441,29 @@ bool AllowsElement(Opcode op, ElementType t) {
     case Opcode::kFloor:
     case Opcode::kCeil:
     case Opcode::kTrunc:
-    case Opcode::kRoundEven: return IsArithmeticFloat(t);
+    case Opcode::kRoundEven:
+      return IsArithmeticFloat(t);
     case Opcode::kIntDiv:
     case Opcode::kIntRem:
     case Opcode::kShl:
     case Opcode::kShr:
-    case Opcode::kSar: return IsInteger(t);
+    case Opcode::kSar:
+      return IsInteger(t);
     case Opcode::kAnd:
     case Opcode::kOr:
     case Opcode::kXor:
-    case Opcode::kNot: return IsInteger(t) || IsBool(t);
-    case Opcode::kDot4: return t == ElementType::kI32;
-    case Opcode::kClampIndex: return t == ElementType::kI64;
-    case Opcode::kConvert: return true;
-    case Opcode::kSelect: return !IsStorageFloat(t);
-    default: return IsNumber(t);
+    case Opcode::kNot:
+      return IsInteger(t) || IsBool(t);
+    case Opcode::kDot4:
+      return t == ElementType::kI32;
+    case Opcode::kClampIndex:
+      return t == ElementType::kI64;
+    case Opcode::kConvert:
+      return true;
+    case Opcode::kSelect:
+      return !IsStorageFloat(t);
+    default:
+      return IsNumber(t);
   }
 }
 
@@ -460,11 +478,14 @@ size_t OperandCount(Opcode op) {
     case Opcode::kTrunc:
     case Opcode::kRoundEven:
     case Opcode::kNot:
-    case Opcode::kConvert: return 1;
+    case Opcode::kConvert:
+      return 1;
     case Opcode::kFma:
     case Opcode::kSelect:
-    case Opcode::kDot4: return 3;
-    default: return 2;
+    case Opcode::kDot4:
+      return 3;
+    default:
+      return 2;
   }
 }
 
@@ -475,7 +496,9 @@ absl::Status Verifier::CheckArithmetic(const Inst& inst) {
   if (!AllowsElement(inst.op, type.element)) return InvalidArgument("of ", TypeName(type));
   SKEIN_RETURN_IF_ERROR(ExpectOperands(inst, first, type));
   switch (inst.op) {
-    case Opcode::kClampIndex: SKEIN_RETURN_IF_ERROR(CheckExpr(inst.expr, "limit")); break;
+    case Opcode::kClampIndex:
+      SKEIN_RETURN_IF_ERROR(CheckExpr(inst.expr, "limit"));
+      break;
     case Opcode::kSelect:
       SKEIN_RETURN_IF_ERROR(
           ExpectType("the condition", Operand(inst, 0), {ElementType::kBool, type.lanes}));
@@ -488,7 +511,8 @@ absl::Status Verifier::CheckArithmetic(const Inst& inst) {
     case Opcode::kConvert:
       if (inst.type.element == type.element) return InvalidArgument("to its own type");
       return ExpectType("the result", inst.type, {inst.type.element, type.lanes});
-    default: break;
+    default:
+      break;
   }
   return ExpectType("the result", inst.type, type);
 }
@@ -504,8 +528,10 @@ absl::Status Verifier::CheckReduce(const Inst& inst) {
     case Opcode::kMin:
     case Opcode::kMax:
     case Opcode::kAnd:
-    case Opcode::kOr: break;
-    default: return InvalidArgument("by ", std::string(Name(inst.reduce_op)));
+    case Opcode::kOr:
+      break;
+    default:
+      return InvalidArgument("by ", std::string(Name(inst.reduce_op)));
   }
   if (!AllowsElement(inst.reduce_op, type.element)) {
     return InvalidArgument("by ", std::string(Name(inst.reduce_op)), " of ", TypeName(type));

@@ -90,47 +90,73 @@ double StickyDouble(int64_t value) {
 
 uint64_t BitsFromDouble(ElementType t, double value) {
   switch (t) {
-    case ElementType::kBool: return value != 0 ? 1 : 0;
+    case ElementType::kBool:
+      return value != 0 ? 1 : 0;
     case ElementType::kI4: {
       const uint64_t wide = SaturateToInt<int8_t>(value < -8 ? -8 : value > 7 ? 7 : value);
       return wide & 15;
     }
-    case ElementType::kI8: return SaturateToInt<int8_t>(value) & 0xff;
-    case ElementType::kI16: return SaturateToInt<int16_t>(value) & 0xffff;
-    case ElementType::kI32: return SaturateToInt<int32_t>(value) & 0xffffffff;
-    case ElementType::kI64: return SaturateToInt<int64_t>(value);
-    case ElementType::kU4: return SaturateToInt<uint8_t>(value > 15 ? 15 : value);
-    case ElementType::kU8: return SaturateToInt<uint8_t>(value);
-    case ElementType::kU16: return SaturateToInt<uint16_t>(value);
-    case ElementType::kU32: return SaturateToInt<uint32_t>(value);
-    case ElementType::kU64: return SaturateToInt<uint64_t>(value);
-    case ElementType::kF16: return HalfFromDouble(value);
-    case ElementType::kBF16: return BFloat16FromDouble(value);
-    case ElementType::kF32: return std::bit_cast<uint32_t>(static_cast<float>(value));
-    case ElementType::kF64: return std::bit_cast<uint64_t>(value);
+    case ElementType::kI8:
+      return SaturateToInt<int8_t>(value) & 0xff;
+    case ElementType::kI16:
+      return SaturateToInt<int16_t>(value) & 0xffff;
+    case ElementType::kI32:
+      return SaturateToInt<int32_t>(value) & 0xffffffff;
+    case ElementType::kI64:
+      return SaturateToInt<int64_t>(value);
+    case ElementType::kU4:
+      return SaturateToInt<uint8_t>(value > 15 ? 15 : value);
+    case ElementType::kU8:
+      return SaturateToInt<uint8_t>(value);
+    case ElementType::kU16:
+      return SaturateToInt<uint16_t>(value);
+    case ElementType::kU32:
+      return SaturateToInt<uint32_t>(value);
+    case ElementType::kU64:
+      return SaturateToInt<uint64_t>(value);
+    case ElementType::kF16:
+      return HalfFromDouble(value);
+    case ElementType::kBF16:
+      return BFloat16FromDouble(value);
+    case ElementType::kF32:
+      return std::bit_cast<uint32_t>(static_cast<float>(value));
+    case ElementType::kF64:
+      return std::bit_cast<uint64_t>(value);
   }
   return 0;
 }
 
 double DoubleFromBits(ElementType t, uint64_t bits) {
   switch (t) {
-    case ElementType::kF16: return HalfToFloat(static_cast<uint16_t>(bits));
-    case ElementType::kBF16: return BFloat16ToFloat(static_cast<uint16_t>(bits));
-    case ElementType::kF32: return std::bit_cast<float>(static_cast<uint32_t>(bits));
-    case ElementType::kF64: return std::bit_cast<double>(bits);
-    case ElementType::kU64: return static_cast<double>(bits);
-    default: return static_cast<double>(Int64FromBits(t, bits));
+    case ElementType::kF16:
+      return HalfToFloat(static_cast<uint16_t>(bits));
+    case ElementType::kBF16:
+      return BFloat16ToFloat(static_cast<uint16_t>(bits));
+    case ElementType::kF32:
+      return std::bit_cast<float>(static_cast<uint32_t>(bits));
+    case ElementType::kF64:
+      return std::bit_cast<double>(bits);
+    case ElementType::kU64:
+      return static_cast<double>(bits);
+    default:
+      return static_cast<double>(Int64FromBits(t, bits));
   }
 }
 
 uint64_t BitsFromInt64(ElementType t, int64_t value) {
   switch (t) {
-    case ElementType::kBool: return value != 0 ? 1 : 0;
-    case ElementType::kF16: return HalfFromDouble(StickyDouble(value));
-    case ElementType::kBF16: return BFloat16FromDouble(StickyDouble(value));
-    case ElementType::kF32: return std::bit_cast<uint32_t>(static_cast<float>(value));
-    case ElementType::kF64: return std::bit_cast<uint64_t>(static_cast<double>(value));
-    default: return static_cast<uint64_t>(value) & LowBits(t);
+    case ElementType::kBool:
+      return value != 0 ? 1 : 0;
+    case ElementType::kF16:
+      return HalfFromDouble(StickyDouble(value));
+    case ElementType::kBF16:
+      return BFloat16FromDouble(StickyDouble(value));
+    case ElementType::kF32:
+      return std::bit_cast<uint32_t>(static_cast<float>(value));
+    case ElementType::kF64:
+      return std::bit_cast<uint64_t>(static_cast<double>(value));
+    default:
+      return static_cast<uint64_t>(value) & LowBits(t);
   }
 }
 

@@ -53,8 +53,8 @@ std::vector<T> ApplyBinary(ElementType t, Opcode op, std::vector<T> x, std::vect
 
 template <typename T>
 std::vector<T> ApplyUnary(ElementType t, Opcode op, std::vector<T> x) {
-  return Apply<T, T>(
-      t, t, {x}, [op](LoopBuilder& b, std::vector<ValueId> v) { return b.Unary(op, v[0]); });
+  return Apply<T, T>(t, t, {x},
+                     [op](LoopBuilder& b, std::vector<ValueId> v) { return b.Unary(op, v[0]); });
 }
 
 template <typename Out, typename In>
@@ -72,28 +72,30 @@ std::vector<uint32_t> Bits(const std::vector<float>& values) {
 #define EXPECT_SAME_BITS(a, ...) EXPECT_EQ(Bits(a), Bits(std::vector<float> __VA_ARGS__))
 
 TEST(LoopNestInterpreter, FloatMinAndMaxOrderZerosAndPropagateNan) {
-  EXPECT_SAME_BITS(ApplyBinary<float>(kF32, Opcode::kMin, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
-                   {-0.f, -0.f, kNan, kNan, 2});
-  EXPECT_SAME_BITS(ApplyBinary<float>(kF32, Opcode::kMax, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
-                   {0.f, 0.f, kNan, kNan, 3});
+  EXPECT_SAME_BITS(
+      ApplyBinary<float>(kF32, Opcode::kMin, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
+      {-0.f, -0.f, kNan, kNan, 2});
+  EXPECT_SAME_BITS(
+      ApplyBinary<float>(kF32, Opcode::kMax, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
+      {0.f, 0.f, kNan, kNan, 3});
 }
 
 TEST(LoopNestInterpreter, X86MinAndMaxGiveTheSecondOperand) {
-  EXPECT_SAME_BITS(ApplyBinary<float>(kF32, Opcode::kMinX86, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
-                   {-0.f, 0.f, 1, kNan, 2});
-  EXPECT_SAME_BITS(ApplyBinary<float>(kF32, Opcode::kMaxX86, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
-                   {-0.f, 0.f, 1, kNan, 3});
+  EXPECT_SAME_BITS(
+      ApplyBinary<float>(kF32, Opcode::kMinX86, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
+      {-0.f, 0.f, 1, kNan, 2});
+  EXPECT_SAME_BITS(
+      ApplyBinary<float>(kF32, Opcode::kMaxX86, {0.f, -0.f, kNan, 1, 3}, {-0.f, 0.f, 1, kNan, 2}),
+      {-0.f, 0.f, 1, kNan, 3});
 }
 
 TEST(LoopNestInterpreter, FmaRoundsOnceAndMulAddTwice) {
   const float x = 1 + 0x1p-12f;
   const std::vector<std::vector<float>> operands = {{x}, {x}, {-1 - 0x1p-11f}};
-  const auto fused = Apply<float, float>(kF32, kF32, operands, [](LoopBuilder& b, auto v) {
-    return b.Fma(v[0], v[1], v[2]);
-  });
-  const auto separate = Apply<float, float>(kF32, kF32, operands, [](LoopBuilder& b, auto v) {
-    return b.Add(b.Mul(v[0], v[1]), v[2]);
-  });
+  const auto fused = Apply<float, float>(
+      kF32, kF32, operands, [](LoopBuilder& b, auto v) { return b.Fma(v[0], v[1], v[2]); });
+  const auto separate = Apply<float, float>(
+      kF32, kF32, operands, [](LoopBuilder& b, auto v) { return b.Add(b.Mul(v[0], v[1]), v[2]); });
   EXPECT_EQ(fused[0], 0x1p-24f);
   EXPECT_EQ(separate[0], 0.f);
 }
@@ -101,12 +103,14 @@ TEST(LoopNestInterpreter, FmaRoundsOnceAndMulAddTwice) {
 TEST(LoopNestInterpreter, FloatUnary) {
   EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kRoundEven, {0.5f, 1.5f, -0.5f, -2.5f, kInf}),
                    {0.f, 2.f, -0.f, -2.f, kInf});
-  EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kTrunc, {1.9f, -1.9f, -0.9f}), {1.f, -1.f, -0.f});
+  EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kTrunc, {1.9f, -1.9f, -0.9f}),
+                   {1.f, -1.f, -0.f});
   EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kFloor, {1.9f, -1.1f}), {1.f, -2.f});
   EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kCeil, {1.1f, -0.9f}), {2.f, -0.f});
   EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kNeg, {0.f, 1.f}), {-0.f, -1.f});
   EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kAbs, {-0.f, -1.f}), {0.f, 1.f});
-  EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kSqrt, {2.f, -1.f, -0.f}), {0x1.6a09e6p+0f, kNan, -0.f});
+  EXPECT_SAME_BITS(ApplyUnary<float>(kF32, Opcode::kSqrt, {2.f, -1.f, -0.f}),
+                   {0x1.6a09e6p+0f, kNan, -0.f});
   EXPECT_EQ(ApplyUnary<double>(kF64, Opcode::kSqrt, {2.0})[0], std::sqrt(2.0));
 }
 
@@ -123,7 +127,8 @@ TEST(LoopNestInterpreter, IntegersWrapAndDivideWithoutTraps) {
   EXPECT_EQ(ApplyBinary<int64_t>(kI64, Opcode::kMul, {low}, {3})[0], low);
   EXPECT_EQ(ApplyBinary<uint8_t>(kU8, Opcode::kSub, {1}, {2})[0], 255);
   EXPECT_EQ(ApplyBinary<uint16_t>(kU16, Opcode::kMul, {0xffff}, {0xffff})[0], 1);
-  EXPECT_EQ(ApplyBinary<uint8_t>(kU8, Opcode::kMax, {200, 3}, {100, 4}), (std::vector<uint8_t>{200, 4}));
+  EXPECT_EQ(ApplyBinary<uint8_t>(kU8, Opcode::kMax, {200, 3}, {100, 4}),
+            (std::vector<uint8_t>{200, 4}));
 }
 
 TEST(LoopNestInterpreter, ShiftsByTheWidthOrMore) {
@@ -145,16 +150,17 @@ TEST(LoopNestInterpreter, ComparesAreOrderedExceptNotEqual) {
   EXPECT_EQ(compare(Opcode::kLessEqual), (V{1, 0, 1, 0}));
   EXPECT_EQ(compare(Opcode::kEqual), (V{0, 0, 1, 0}));
   EXPECT_EQ(compare(Opcode::kNotEqual), (V{1, 1, 0, 1}));
-  EXPECT_EQ((Apply<uint8_t, uint32_t>(kBool, kU32, {{0xffffffff}, {1}}, [](LoopBuilder& b, auto v) {
-              return b.Binary(Opcode::kLess, v[0], v[1]);
-            })),
+  EXPECT_EQ((Apply<uint8_t, uint32_t>(
+                kBool, kU32, {{0xffffffff}, {1}},
+                [](LoopBuilder& b, auto v) { return b.Binary(Opcode::kLess, v[0], v[1]); })),
             V{0});
 }
 
 TEST(LoopNestInterpreter, ComparesOfBoolsBecomeBitOperations) {
   const auto compare = [](Opcode op) {
-    return Apply<uint8_t, uint8_t>(kBool, kBool, {{0, 0, 1, 1}, {0, 1, 0, 1}},
-                                   [op](LoopBuilder& b, auto v) { return b.Binary(op, v[0], v[1]); });
+    return Apply<uint8_t, uint8_t>(
+        kBool, kBool, {{0, 0, 1, 1}, {0, 1, 0, 1}},
+        [op](LoopBuilder& b, auto v) { return b.Binary(op, v[0], v[1]); });
   };
   using V = std::vector<uint8_t>;
   EXPECT_EQ(compare(Opcode::kLess), (V{0, 1, 0, 0}));
@@ -171,38 +177,52 @@ TEST(LoopNestInterpreter, FloatToIntegerTruncatesAndSaturates) {
   EXPECT_EQ((ApplyConvert<uint8_t>(kU8, kF32, x)), (std::vector<uint8_t>{2, 0, 255, 0, 0, 255}));
   constexpr int64_t kLow = std::numeric_limits<int64_t>::min();
   constexpr int64_t kHigh = std::numeric_limits<int64_t>::max();
-  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kF32, x)), (std::vector<int64_t>{2, -2, kHigh, kLow, 0, kHigh}));
-  EXPECT_EQ((ApplyConvert<uint64_t>(kU64, kF32, x)), (std::vector<uint64_t>{2, 0, ~0ull, 0, 0, ~0ull}));
+  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kF32, x)),
+            (std::vector<int64_t>{2, -2, kHigh, kLow, 0, kHigh}));
+  EXPECT_EQ((ApplyConvert<uint64_t>(kU64, kF32, x)),
+            (std::vector<uint64_t>{2, 0, ~0ull, 0, 0, ~0ull}));
   EXPECT_EQ((ApplyConvert<uint8_t>(kBool, kF32, std::vector<float>{-0.f, 0.5f, kNan})),
             (std::vector<uint8_t>{0, 1, 1}));
 }
 
 TEST(LoopNestInterpreter, IntegerConversionsWrapExtendAndRoundOnce) {
-  EXPECT_EQ((ApplyConvert<int8_t>(kI8, kI32, std::vector<int32_t>{300, -129})), (std::vector<int8_t>{44, 127}));
-  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kI8, std::vector<int8_t>{-1})), (std::vector<int64_t>{-1}));
-  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kU8, std::vector<uint8_t>{255})), (std::vector<int64_t>{255}));
+  EXPECT_EQ((ApplyConvert<int8_t>(kI8, kI32, std::vector<int32_t>{300, -129})),
+            (std::vector<int8_t>{44, 127}));
+  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kI8, std::vector<int8_t>{-1})),
+            (std::vector<int64_t>{-1}));
+  EXPECT_EQ((ApplyConvert<int64_t>(kI64, kU8, std::vector<uint8_t>{255})),
+            (std::vector<int64_t>{255}));
   // Through a double the first would lose its last bit and then tie down to even.
   const std::vector<int64_t> above_tie = {(int64_t{257} << 54) + 1, int64_t{257} << 54, -1};
   EXPECT_EQ((ApplyConvert<uint16_t>(kBF16, kI64, above_tie)),
-            (std::vector<uint16_t>{BFloat16FromFloat(0x1.02p62f), BFloat16FromFloat(0x1.00p62f), 0xbf80}));
-  EXPECT_EQ((ApplyConvert<float>(kF32, kU64, std::vector<uint64_t>{~0ull})), (std::vector<float>{0x1p64f}));
+            (std::vector<uint16_t>{BFloat16FromFloat(0x1.02p62f), BFloat16FromFloat(0x1.00p62f),
+                                   0xbf80}));
+  EXPECT_EQ((ApplyConvert<float>(kF32, kU64, std::vector<uint64_t>{~0ull})),
+            (std::vector<float>{0x1p64f}));
 }
 
 TEST(LoopNestInterpreter, HalfPrecisionRoundsOnce) {
   // 1 + 2^-11 is a tie of f16; a bit of 2^-40 above it decides, and would be lost in f32.
-  EXPECT_EQ((ApplyConvert<uint16_t>(kF16, kF64, std::vector<double>{1 + 0x1p-11, 1 + 0x1p-11 + 0x1p-40, 65519.9, 65520, 0x1p-25, 0x1.8p-25})),
+  EXPECT_EQ((ApplyConvert<uint16_t>(kF16, kF64,
+                                    std::vector<double>{1 + 0x1p-11, 1 + 0x1p-11 + 0x1p-40, 65519.9,
+                                                        65520, 0x1p-25, 0x1.8p-25})),
             (std::vector<uint16_t>{0x3c00, 0x3c01, 0x7bff, 0x7c00, 0, 1}));
   EXPECT_EQ((ApplyConvert<float>(kF32, kF16, std::vector<uint16_t>{0x3c00, 0x0001, 0xfc00})),
             (std::vector<float>{1, 0x1p-24f, -kInf}));
-  EXPECT_EQ((ApplyConvert<uint16_t>(kBF16, kF16, std::vector<uint16_t>{0x3c07})), (std::vector<uint16_t>{0x3f81}));
+  EXPECT_EQ((ApplyConvert<uint16_t>(kBF16, kF16, std::vector<uint16_t>{0x3c07})),
+            (std::vector<uint16_t>{0x3f81}));
 }
 
 TEST(Numeric, HalfFormatsRoundTripEveryPattern) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const float half = HalfToFloat(static_cast<uint16_t>(bits));
     const float brain = BFloat16ToFloat(static_cast<uint16_t>(bits));
-    if (!std::isnan(half)) { ASSERT_EQ(HalfFromFloat(half), bits); }
-    if (!std::isnan(brain)) { ASSERT_EQ(BFloat16FromFloat(brain), bits); }
+    if (!std::isnan(half)) {
+      ASSERT_EQ(HalfFromFloat(half), bits);
+    }
+    if (!std::isnan(brain)) {
+      ASSERT_EQ(BFloat16FromFloat(brain), bits);
+    }
     ASSERT_EQ(std::isnan(half), std::isnan(HalfToFloat(HalfFromFloat(half))));
     ASSERT_EQ(std::isnan(brain), std::isnan(BFloat16ToFloat(BFloat16FromFloat(brain))));
   }
@@ -222,9 +242,12 @@ TEST(Numeric, NibblesArePackedLowFirst) {
 }
 
 TEST(LoopNestInterpreter, Dot4MultipliesUnsignedBySigned) {
-  const auto result = Apply<int32_t, int32_t>(
-      kI32, kI32, {{10, std::numeric_limits<int32_t>::max()}, {static_cast<int32_t>(0xff010203), 1}, {static_cast<int32_t>(0x80040506), 1}},
-      [](LoopBuilder& b, auto v) { return b.Dot4(v[0], v[1], v[2]); });
+  const auto result =
+      Apply<int32_t, int32_t>(kI32, kI32,
+                              {{10, std::numeric_limits<int32_t>::max()},
+                               {static_cast<int32_t>(0xff010203), 1},
+                               {static_cast<int32_t>(0x80040506), 1}},
+                              [](LoopBuilder& b, auto v) { return b.Dot4(v[0], v[1], v[2]); });
   EXPECT_EQ(result[0], 10 + 255 * -128 + 1 * 4 + 2 * 5 + 3 * 6);
   EXPECT_EQ(result[1], std::numeric_limits<int32_t>::min());
 }
@@ -259,7 +282,8 @@ TEST(LoopNestInterpreter, CarriedValuesKeepInactiveLanes) {
   b.Store(lanes, 0, total);
   b.Store(sum, 0, b.Reduce(Opcode::kAdd, total));
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
-  std::vector<std::vector<char>> buffers = {Bytes<float>({1, 2, 3, 4, 5, 6}), Bytes<float>({0, 0, 0, 0}), Bytes<float>({0})};
+  std::vector<std::vector<char>> buffers = {Bytes<float>({1, 2, 3, 4, 5, 6}),
+                                            Bytes<float>({0, 0, 0, 0}), Bytes<float>({0})};
   ASSERT_TRUE(RunNest(nest, buffers, {6}).ok());
   EXPECT_EQ(FromBytes<float>(buffers[1]), (std::vector<float>{108, 110, 104, 105}));
   EXPECT_EQ(FromBytes<float>(buffers[2])[0], (108 + 104) + (110 + 105));
@@ -283,7 +307,8 @@ TEST(LoopNestInterpreter, SerialLoopInsideAVectorLoopIsNotMasked) {
   for (int i = 0; i < 18; ++i) x.push_back(i * i);
   std::vector<std::vector<char>> buffers = {Bytes(x), Bytes(std::vector<int32_t>(6))};
   ASSERT_TRUE(RunNest(nest, buffers).ok());
-  for (int i = 0; i < 6; ++i) EXPECT_EQ(FromBytes<int32_t>(buffers[1])[i], x[i] + x[i + 6] + x[i + 12]);
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(FromBytes<int32_t>(buffers[1])[i], x[i] + x[i + 6] + x[i + 12]);
 }
 
 TEST(LoopNestInterpreter, CarriedValuesSwapAtOnce) {
@@ -295,7 +320,8 @@ TEST(LoopNestInterpreter, CarriedValuesSwapAtOnce) {
   const std::vector<ValueId> results =
       b.EndLoop(std::vector<ValueId>{b.Carried(1), b.Add(b.Carried(0), b.Carried(1))});
   b.Store(out, 0, results[0]);
-  b.Store(out, DimExpr::Value(results[0].index) - 54, results[1]);  // 55 - 54: a value in an address
+  b.Store(out, DimExpr::Value(results[0].index) - 54,
+          results[1]);  // 55 - 54: a value in an address
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
   std::vector<std::vector<char>> buffers = {Bytes<int64_t>({0, 0})};
   ASSERT_TRUE(RunNest(nest, buffers).ok());
@@ -317,12 +343,14 @@ TEST(LoopNestInterpreter, MovementInRegisters) {
   b.Store(out, 24, b.Load(in, 0, 4, 1, b.LaneMask(2, 4)));
   b.Store(out, 28, x, 1, b.Binary(Opcode::kLess, b.ConstInt(kI32, 20), x));
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
-  std::vector<std::vector<char>> buffers = {Bytes<int32_t>({10, 20, 30, 40}), Bytes(std::vector<int32_t>(32, -1))};
+  std::vector<std::vector<char>> buffers = {Bytes<int32_t>({10, 20, 30, 40}),
+                                            Bytes(std::vector<int32_t>(32, -1))};
   ASSERT_TRUE(RunNest(nest, buffers).ok());
   const int32_t one = 0x3f800000;
-  EXPECT_EQ(FromBytes<int32_t>(buffers[1]),
-            (std::vector<int32_t>{10, 40, 20, 30, 30, 20, 40, 10, 30, 30, 30, 30, 20, 20, 20, 20, one, one, one, one,
-                                  0, 1, 2, 40, 10, 20, 0, 0, -1, -1, 30, 40}));
+  EXPECT_EQ(
+      FromBytes<int32_t>(buffers[1]),
+      (std::vector<int32_t>{10,  40,  20,  30,  30, 20, 40, 10, 30, 30, 30, 30, 20, 20, 20, 20,
+                            one, one, one, one, 0,  1,  2,  40, 10, 20, 0,  0,  -1, -1, 30, 40}));
 }
 
 TEST(LoopNestInterpreter, ReduceIsATreeOfHalves) {
@@ -333,7 +361,8 @@ TEST(LoopNestInterpreter, ReduceIsATreeOfHalves) {
   b.Store(out, 0, b.Reduce(Opcode::kAdd, b.Load(in, 0, 4)));
   b.Store(out, 1, b.Reduce(Opcode::kMax, b.Load(in, 0, 4)));
   // (1e8 + -1e8) + (1 + 1): in order it would be 1.
-  std::vector<std::vector<char>> buffers = {Bytes<float>({1e8f, 1, -1e8f, 1}), Bytes<float>({0, 0})};
+  std::vector<std::vector<char>> buffers = {Bytes<float>({1e8f, 1, -1e8f, 1}),
+                                            Bytes<float>({0, 0})};
   ASSERT_TRUE(RunNest(nest, buffers).ok());
   EXPECT_EQ(FromBytes<float>(buffers[1]), (std::vector<float>{2, 1e8f}));
 }
@@ -352,7 +381,8 @@ TEST(LoopNestInterpreter, GatherClampsAndReportsActiveLanesOnly) {
   b.Store(out, i, b.Gather(table, 0, b.ClampIndex(shifted, 3, 5)));
   b.EndLoop();
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
-  std::vector<std::vector<char>> buffers = {Bytes<float>({7, 8, 9}), Bytes<int64_t>({1, 2, 3, 1, 9}), Bytes<float>({0, 0, 0, 0, 0})};
+  std::vector<std::vector<char>> buffers = {
+      Bytes<float>({7, 8, 9}), Bytes<int64_t>({1, 2, 3, 1, 9}), Bytes<float>({0, 0, 0, 0, 0})};
   uint64_t status = 0;
   ASSERT_TRUE(RunNest(nest, buffers, {3}, &status).ok());
   EXPECT_EQ(status, 0u);
@@ -437,11 +467,14 @@ TEST(LoopNestInterpreter, Softmax) {
   const ValueId k = b.Unary(Opcode::kRoundEven, b.Mul(x, b.Const(kF32, 1.4426950408889634)));
   const ValueId t = b.Fma(k, b.Const(kF32, -0.6931471805599453), x);
   ValueId e = b.Const(kF32, 1.0 / 5040);
-  for (double inverse : {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0}) e = b.Fma(e, t, b.Const(kF32, inverse));
-  const ValueId bits = b.Binary(Opcode::kShl, b.Add(b.Convert(kI32, k), b.ConstInt(kI32, 127)), b.ConstInt(kI32, 23));
+  for (double inverse : {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0})
+    e = b.Fma(e, t, b.Const(kF32, inverse));
+  const ValueId bits = b.Binary(Opcode::kShl, b.Add(b.Convert(kI32, k), b.ConstInt(kI32, 127)),
+                                b.ConstInt(kI32, 23));
   e = b.Mul(e, b.Bitcast(kF32, bits));
   b.Store(kept, c, e);
-  const ValueId sum = b.Reduce(Opcode::kAdd, b.EndLoop(std::vector<ValueId>{b.Add(b.Carried(0), e)})[0]);
+  const ValueId sum =
+      b.Reduce(Opcode::kAdd, b.EndLoop(std::vector<ValueId>{b.Add(b.Carried(0), e)})[0]);
   c = b.BeginVectorLoop(columns, 8);
   b.Store(out, r * columns + c, b.Div(b.Load(kept, c), sum));
   b.EndLoop();
@@ -449,13 +482,15 @@ TEST(LoopNestInterpreter, Softmax) {
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
   for (int64_t width : {1, 7, 8, 9, 31}) {
     std::vector<float> values;
-    for (int64_t i = 0; i < 3 * width; ++i) values.push_back(std::sin(static_cast<float>(i) * 7) * 6);
+    for (int64_t i = 0; i < 3 * width; ++i)
+      values.push_back(std::sin(static_cast<float>(i) * 7) * 6);
     std::vector<std::vector<char>> buffers = {Bytes(values), Bytes(std::vector<float>(3 * width))};
     ASSERT_TRUE(RunNest(nest, buffers, {3, width}).ok());
     const std::vector<float> result = FromBytes<float>(buffers[1]);
     for (int row = 0; row < 3; ++row) {
       double total = 0;
-      for (int64_t i = 0; i < width; ++i) total += std::exp(static_cast<double>(values[row * width + i]));
+      for (int64_t i = 0; i < width; ++i)
+        total += std::exp(static_cast<double>(values[row * width + i]));
       for (int64_t i = 0; i < width; ++i) {
         const double right = std::exp(static_cast<double>(values[row * width + i])) / total;
         EXPECT_NEAR(result[row * width + i], right, right * 4e-6);

@@ -30,7 +30,8 @@ std::vector<T> FromBytes(const std::vector<char>& bytes) {
 
 // All tiles of `nest`, on inputs and outputs in its order. Returns the interpreter's status.
 inline absl::Status RunNest(const LoopNest& nest, std::vector<std::vector<char>>& buffers,
-                            const std::vector<int64_t>& arguments = {}, uint64_t* status = nullptr) {
+                            const std::vector<int64_t>& arguments = {},
+                            uint64_t* status = nullptr) {
   std::vector<void*> pointers;
   for (std::vector<char>& buffer : buffers) pointers.push_back(buffer.data());
   uint64_t ignored = 0;
