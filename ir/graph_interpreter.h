@@ -12,12 +12,13 @@
 namespace skein {
 
 // A dense row-major tensor of the reference. Floats live in `value` with `error` >= |value - what
-// correct code may produce|; integers and bools in `exact`.
+// correct code may produce|; integers and bools in `exact`, where an `error` above 0 says that rounding of
+// floats before a comparison or a cast may have changed them.
 struct RefTensor {
   ElementType element;
   std::vector<int64_t> dims;
   std::vector<double> value;   // floats
-  std::vector<double> error;   // floats; empty = all 0
+  std::vector<double> error;   // empty = all 0
   std::vector<int64_t> exact;  // integers and bools
   int64_t count() const;
 };
