@@ -30,13 +30,18 @@ using Executor = std::function<void(int count, const std::function<void(int)>& b
 
 enum class Tier { kAuto, kFast, kOptimized };
 
+// The best target of this machine, see HostTarget(); AVX2, for the interpreters, where it has none.
+Target DefaultTarget();
+
 struct CompileOptions {
-  Target target;                 // default: the best of this machine, see HostTarget()
+  Target target = DefaultTarget();
   Tier tier = Tier::kAuto;       // kAuto, kOptimized: LLVM; kFast: Xbyak where it can, else LLVM
   bool fuse = true;
   bool interpret = false;        // run every kernel in the LoopNest interpreter (tests)
   int threads = 1;
   Executor executor;             // instead of Skein's own pool
+  // Instead of MakePlan: tests, and tools that change plans.
+  std::function<absl::StatusOr<Plan>(const Graph&, const PlanOptions&)> planner;
 };
 
 struct CompileStats {
@@ -44,6 +49,13 @@ struct CompileStats {
   int groups = 0, kernels_compiled = 0, cache_hits = 0, variants = 0;
   std::vector<std::string> failed_guards;    // each compiled a variant once
   std::vector<std::string> interpreted_ops;  // groups that no back end took, with the reason
+};
+
+// What the groups of every run do at one binding.
+struct WorkSummary {
+  double bytes = 0, flops = 0, dot_flops = 0;
+  double generated_bytes_share = 1, generated_flops_share = 1;  // of them, in generated code
+  int64_t arena_bytes = 0;
 };
 
 // One launch, as seen by `after_group`: the group with the buffers it has just read and written.
@@ -56,9 +68,10 @@ struct LaunchView {
 };
 
 struct RunOptions {
-  // Called after each group on the calling thread (verify, trace, time); null costs nothing.
+  // Called after each group on the calling thread (verify, trace, time); null costs nothing. Groups of
+  // Phase::kProgram and kBinding come first, in every run, with the buffers that they left.
   std::function<absl::Status(const LaunchView&)> after_group;
-  std::vector<double>* group_seconds = nullptr;  // += per group of the variant that ran
+  std::vector<double>* group_seconds = nullptr;  // += per group of the variant that ran; resized to them
 };
 
 class Program {
@@ -75,6 +88,9 @@ class Program {
   // Errors: InvalidArgument for types and dims; OutOfRange naming node and value for an index.
   virtual absl::Status Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                            const RunOptions& options = {}) = 0;
+
+  // Bytes and flops of a run with inputs of these dims (data is not read). Errors: as OutputTypes.
+  virtual absl::StatusOr<WorkSummary> Work(std::span<const TensorView> inputs) = 0;
 
   virtual const Plan& plan() const = 0;           // of the main variant
   virtual CompileStats stats() const = 0;

@@ -1,0 +1,117 @@
+#include "runtime/launch.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "absl/container/inlined_vector.h"
+#include "ir/graph_interpreter.h"
+#include "ir/kernel_abi.h"
+
+namespace skein {
+namespace {
+
+// Round to nearest, no flush to zero, every exception masked: what kernels assume, whatever the host
+// has set on this thread.
+class DefaultFloatMode {
+ public:
+  DefaultFloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
+  ~DefaultFloatMode() { _mm_setcsr(saved_); }
+  DefaultFloatMode(const DefaultFloatMode&) = delete;
+  DefaultFloatMode& operator=(const DefaultFloatMode&) = delete;
+
+ private:
+  unsigned saved_;
+};
+
+void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+               int64_t slot_bytes, const Executor& executor) {
+  if (sizes.tasks == 1) {
+    DefaultFloatMode mode;
+    kernel(&args, 0, sizes.tiles, scratch);
+    return;
+  }
+  // A task takes ranges until none is left, so that an executor that runs tasks one after another
+  // finishes too. The slot belongs to the task.
+  struct Shared {
+    std::atomic<int64_t> next{0};
+    KernelFunction kernel;
+    const KernelArgs& args;
+    const GroupSizes& sizes;
+    std::byte* scratch;
+    int64_t slot_bytes;
+  } shared{{}, kernel, args, sizes, scratch, slot_bytes};
+  executor(sizes.tasks, [&shared](int task) {
+    DefaultFloatMode mode;
+    const int64_t tiles = shared.sizes.tiles, chunks = shared.sizes.chunks;
+    const int64_t quotient = tiles / chunks, rest = tiles % chunks;
+    auto begin = [&](int64_t c) { return c * quotient + std::min(c, rest); };
+    for (int64_t c; (c = shared.next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
+      shared.kernel(&shared.args, begin(c), begin(c + 1), shared.scratch + task * shared.slot_bytes);
+    }
+  });
+}
+
+// A group without loops: the reference computes it, rounded once to each output's type.
+absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* const> pointers) {
+  const Variant& variant = *binding.variant;
+  const Group& group = variant.plan.groups[g];
+  const GroupProgram& program = variant.groups[g];
+  std::vector<RefTensor> inputs;
+  inputs.reserve(group.inputs.size());
+  std::vector<std::pair<Value, const RefTensor*>> given;
+  for (int i = 0; i < program.input_count; ++i) {
+    const int value = program.buffers[i];
+    inputs.push_back(FromRaw(variant.values[value].element, binding.dims[value], pointers[value]));
+    given.emplace_back(group.inputs[i], &inputs.back());
+  }
+  SKEIN_ASSIGN_OR_RETURN(std::vector<RefTensor> outputs,
+                         Interpret(variant.plan.graph, binding.symbol_map, given, group.outputs,
+                                   {.threads = 1, .track_error = false}));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    ToRaw(outputs[i], pointers[program.buffers[program.input_count + i]]);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Launch(const Binding& binding, int g, const Executor& executor, RunState* state) {
+  const Variant& variant = *binding.variant;
+  const GroupProgram& program = variant.groups[g];
+  const GroupSizes& sizes = binding.groups[g];
+  if (sizes.tiles <= 0) return absl::OkStatus();
+  if (program.runner == Runner::kGraphInterpreter) return RunGraphInterpreter(binding, g, state->pointers);
+
+  absl::InlinedVector<void*, 16> buffers;
+  for (int value : program.buffers) buffers.push_back(state->pointers[value]);
+  alignas(64) uint64_t status = 0;
+  const KernelArgs args{buffers.data(), binding.arguments.data() + sizes.first_argument, &status};
+  if (program.runner == Runner::kLoopNestInterpreter) {
+    DefaultFloatMode mode;
+    SKEIN_RETURN_IF_ERROR(InterpretLoopNest(variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
+  } else {
+    RunKernel(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+  }
+  return status == 0 ? absl::OkStatus() : IndexError(binding, g, status, state->pointers);
+}
+
+LaunchView ViewLaunch(const Binding& binding, int g, std::span<void* const> pointers) {
+  const Variant& variant = *binding.variant;
+  const GroupProgram& program = variant.groups[g];
+  LaunchView view{.group_index = g,
+                  .group = &variant.plan.groups[g],
+                  .plan = &variant.plan,
+                  .symbols = &binding.symbol_map,
+                  .inputs = {},
+                  .outputs = {}};
+  for (size_t i = 0; i < program.buffers.size(); ++i) {
+    const int value = program.buffers[i];
+    std::vector<TensorView>& list = static_cast<int>(i) < program.input_count ? view.inputs : view.outputs;
+    list.push_back({variant.values[value].element, binding.dims[value], pointers[value]});
+  }
+  return view;
+}
+
+}  // namespace skein

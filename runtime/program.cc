@@ -1,0 +1,371 @@
+#include "runtime/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <list>
+#include <mutex>
+
+#include "absl/strings/str_join.h"
+#include "codegen/codegen.h"
+#include "ir/specialize.h"
+#include "runtime/compile_kernels.h"
+#include "runtime/launch.h"
+#include "runtime/symbol_binding.h"
+#include "runtime/thread_pool.h"
+
+namespace skein {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Bindings whose sizes and per-binding results are kept: a few shapes in turn, or the steps of a decoder.
+constexpr size_t kKeptBindings = 16;
+
+double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+class ProgramImpl final : public Program {
+ public:
+  ProgramImpl(const Graph& graph, const CompileOptions& options, SymbolBinder binder)
+      : graph_(graph), options_(options), binder_(std::move(binder)) {
+    options_.threads = std::max(1, options_.threads);
+    executor_ = options_.executor;
+    if (!executor_) {
+      executor_ = [pool = ThreadPool::Shared(options_.threads)](int count, const std::function<void(int)>& body) {
+        pool->Run(count, body);
+      };
+    }
+  }
+
+  absl::Status CompileMain() { return AddVariant({}).status(); }
+
+  absl::StatusOr<std::vector<TensorView>> OutputTypes(std::span<const TensorView> inputs) override {
+    SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
+    std::vector<TensorView> types;
+    for (int value : binding->variant->output_values) {
+      types.push_back({binding->variant->values[value].element, binding->dims[value], nullptr});
+    }
+    return types;
+  }
+
+  absl::StatusOr<WorkSummary> Work(std::span<const TensorView> inputs) override;
+  absl::Status Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                   const RunOptions& options) override;
+
+  const Plan& plan() const override {
+    std::lock_guard lock(mutex_);
+    return variants_.front()->plan;
+  }
+
+  CompileStats stats() const override {
+    std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
+  int64_t peak_arena_bytes() const override {
+    std::lock_guard lock(mutex_);
+    return peak_arena_bytes_;
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<Binding>> FindBinding(std::span<const TensorView> inputs);
+  absl::StatusOr<Variant*> SelectVariant(const std::vector<int64_t>& symbols);
+  absl::StatusOr<Variant*> AddVariant(SymbolValues fixed);
+  absl::Status CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
+                            std::span<const TensorView> outputs) const;
+  absl::Status Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
+                    const RunOptions& options, RunState* state);
+  absl::Status RunGroups(const Binding& binding, Phase phase, const RunOptions& options, RunState* state);
+  absl::Status RunIn(Binding& binding, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                     const RunOptions& options, RunState* state);
+  std::unique_ptr<RunState> TakeState();
+  void GiveBack(std::unique_ptr<RunState> state);
+
+  const Graph graph_;          // as given, to be specialized where a guard fails
+  CompileOptions options_;
+  const SymbolBinder binder_;
+  Executor executor_;
+
+  std::mutex compiling_;       // held while a variant is selected or compiled
+  std::list<std::unique_ptr<Variant>> variants_;  // the main one first; written under compiling_ and mutex_
+
+  mutable std::mutex mutex_;   // of what follows; held for moments only
+  CompileStats stats_;
+  std::list<std::shared_ptr<Binding>> bindings_;  // the latest used first
+  std::vector<std::unique_ptr<RunState>> free_states_;
+  int64_t peak_arena_bytes_ = 0;
+};
+
+absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
+  const auto start = Clock::now();
+  const PlanOptions plan_options{.fuse = options_.fuse, .target = options_.target};
+  auto make_plan = [&](const Graph& graph) {
+    return options_.planner ? options_.planner(graph, plan_options) : MakePlan(graph, plan_options);
+  };
+  absl::StatusOr<Plan> plan;
+  if (fixed.empty()) {
+    plan = make_plan(graph_);
+  } else {
+    SymbolMap constants;
+    for (const auto& [name, value] : fixed) constants[name] = DimExpr(value);
+    SKEIN_ASSIGN_OR_RETURN(Graph specialized, SpecializeSymbols(graph_, constants));
+    plan = make_plan(specialized);
+  }
+  SKEIN_RETURN_IF_ERROR(plan.status());
+  const auto planned = Clock::now();
+  SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Variant> variant, LayOutPlan(*std::move(plan), std::move(fixed), &binder_));
+  SKEIN_RETURN_IF_ERROR(CompileKernels(options_, variant.get()));
+  std::lock_guard lock(mutex_);
+  stats_.plan_ms += 1e3 * Seconds(planned - start);
+  stats_.compile_ms += 1e3 * Seconds(Clock::now() - planned);
+  stats_.kernels_compiled += variant->kernels_compiled;
+  stats_.cache_hits += variant->cache_hits;
+  stats_.interpreted_ops.insert(stats_.interpreted_ops.end(), variant->interpreted.begin(), variant->interpreted.end());
+  if (variants_.empty()) stats_.groups = static_cast<int>(variant->groups.size());
+  variants_.push_back(std::move(variant));
+  stats_.variants = static_cast<int>(variants_.size());
+  return variants_.back().get();
+}
+
+// Follows failed guards: each adds its symbols to those that are replaced by constants. Ends because a guard
+// without symbols that fails is an error.
+absl::StatusOr<Variant*> ProgramImpl::SelectVariant(const std::vector<int64_t>& symbols) {
+  std::lock_guard lock(compiling_);
+  Variant* variant = variants_.front().get();
+  for (;;) {
+    const std::vector<int64_t> sizes = variant->expressions.Evaluate(symbols);
+    auto failed = std::find_if(variant->guards.begin(), variant->guards.end(), [&](int g) { return sizes[g] == 0; });
+    if (failed == variant->guards.end()) return variant;
+    const Guard& guard = variant->plan.graph.guards()[failed - variant->guards.begin()];
+    SymbolValues fixed = variant->fixed;
+    std::string values;
+    VisitLeaves(guard.condition, [&](DimExpr leaf) {
+      if (leaf.kind() != DimKind::kSymbol) return;
+      const int64_t value = symbols[binder_.Slot(leaf.symbol())];
+      fixed[std::string(leaf.symbol())] = value;
+      absl::StrAppend(&values, values.empty() ? "" : ", ", ForStrCat(leaf.symbol()), " = ", value);
+    });
+    const std::string report =
+        absl::StrCat(guard.reason, " (", guard.condition.ToString(), ") does not hold", values.empty() ? "" : " at ", values);
+    if (fixed.size() == variant->fixed.size()) return InvalidArgument(report);
+    auto known = std::find_if(variants_.begin(), variants_.end(), [&](const auto& v) { return v->fixed == fixed; });
+    if (known != variants_.end()) {
+      variant = known->get();
+      continue;
+    }
+    absl::StatusOr<Variant*> added = AddVariant(std::move(fixed));
+    if (!added.ok()) {
+      // Where the guard is the user's graph's own, there is nothing else to be said.
+      return added.status().message() == guard.reason ? InvalidArgument(report) : Annotate(added.status(), report);
+    }
+    variant = *added;
+    std::lock_guard stats_lock(mutex_);
+    stats_.failed_guards.push_back(report);
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Binding>> ProgramImpl::FindBinding(std::span<const TensorView> inputs) {
+  SKEIN_ASSIGN_OR_RETURN(std::vector<int64_t> symbols, binder_.Bind(inputs));
+  auto find = [&]() -> std::shared_ptr<Binding> {
+    for (auto it = bindings_.begin(); it != bindings_.end(); ++it) {
+      if ((*it)->symbols != symbols) continue;
+      bindings_.splice(bindings_.begin(), bindings_, it);
+      return bindings_.front();
+    }
+    return nullptr;
+  };
+  {
+    std::lock_guard lock(mutex_);
+    if (std::shared_ptr<Binding> found = find()) return found;
+  }
+  SKEIN_ASSIGN_OR_RETURN(Variant * variant, SelectVariant(symbols));
+  SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, BindSizes(variant, binder_, symbols, options_.threads));
+  std::lock_guard lock(mutex_);
+  if (std::shared_ptr<Binding> found = find()) return found;  // another thread was faster
+  bindings_.push_front(binding);
+  if (bindings_.size() > kKeptBindings) bindings_.pop_back();
+  peak_arena_bytes_ = std::max(peak_arena_bytes_, binding->arena_bytes);
+  return binding;
+}
+
+absl::StatusOr<WorkSummary> ProgramImpl::Work(std::span<const TensorView> inputs) {
+  SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
+  const Variant& variant = *binding->variant;
+  WorkSummary work{.arena_bytes = binding->arena_bytes};
+  double generated_bytes = 0, generated_flops = 0;
+  for (size_t g = 0; g < variant.groups.size(); ++g) {
+    const Group& group = variant.plan.groups[g];
+    if (group.phase != Phase::kRun) continue;
+    const double bytes = static_cast<double>(binding->groups[g].bytes);
+    const double flops = static_cast<double>(binding->groups[g].flops);
+    SKEIN_ASSIGN_OR_RETURN(int64_t dot_flops, Evaluate(group.dot_flops, binding->symbol_map));
+    work.bytes += bytes;
+    work.flops += flops;
+    work.dot_flops += static_cast<double>(dot_flops);
+    if (variant.groups[g].runner != Runner::kGeneratedCode) continue;
+    generated_bytes += bytes;
+    generated_flops += flops;
+  }
+  if (work.bytes > 0) work.generated_bytes_share = generated_bytes / work.bytes;
+  if (work.flops > 0) work.generated_flops_share = generated_flops / work.flops;
+  return work;
+}
+
+absl::Status ProgramImpl::CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
+                                       std::span<const TensorView> outputs) const {
+  const Variant& variant = *binding.variant;
+  if (outputs.size() != variant.output_values.size()) {
+    return InvalidArgument("the graph has ", variant.output_values.size(), " outputs, but ", outputs.size(),
+                           " are given");
+  }
+  struct Range {
+    const std::byte* begin;
+    const std::byte* end;
+    std::string_view name;
+  };
+  std::vector<Range> written;
+  auto range = [](const TensorView& t, int64_t bytes, std::string_view name) {
+    const auto* begin = static_cast<const std::byte*>(t.data);
+    return Range{begin, begin + bytes, name};
+  };
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const int value = variant.output_values[i];
+    const std::string& name = graph_.outputs()[i].name;
+    if (outputs[i].element != variant.values[value].element || outputs[i].dims != binding.dims[value]) {
+      return InvalidArgument("output '", name, "' is ", Name(variant.values[value].element), "[",
+                             absl::StrJoin(binding.dims[value], ", "), "], but ", Name(outputs[i].element), "[",
+                             absl::StrJoin(outputs[i].dims, ", "), "] is given");
+    }
+    if (binding.bytes[value] == 0) continue;
+    if (outputs[i].data == nullptr) return InvalidArgument("output '", name, "' has no memory");
+    const Range mine = range(outputs[i], binding.bytes[value], name);
+    for (const Range& other : written) {
+      if (mine.begin < other.end && other.begin < mine.end) {
+        return InvalidArgument("output '", name, "' overlaps output '", other.name, "'");
+      }
+    }
+    written.push_back(mine);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {  // the first values are the inputs
+    const std::string& name = graph_.inputs()[i].name;
+    if (binding.bytes[i] == 0) continue;
+    if (inputs[i].data == nullptr) return InvalidArgument("input '", name, "' has no data");
+    const Range mine = range(inputs[i], binding.bytes[i], name);
+    for (const Range& other : written) {
+      if (mine.begin < other.end && other.begin < mine.end) {
+        return InvalidArgument("output '", other.name, "' overlaps input '", name, "'");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const RunOptions& options,
+                                    RunState* state) {
+  const std::vector<Group>& groups = binding.variant->plan.groups;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].phase != phase) continue;
+    const auto start = options.group_seconds != nullptr ? Clock::now() : Clock::time_point();
+    SKEIN_RETURN_IF_ERROR(Launch(binding, static_cast<int>(g), executor_, state));
+    if (options.group_seconds != nullptr) (*options.group_seconds)[g] += Seconds(Clock::now() - start);
+    if (options.after_group && phase == Phase::kRun) {
+      SKEIN_RETURN_IF_ERROR(options.after_group(ViewLaunch(binding, static_cast<int>(g), state->pointers)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Points the values of the phase's place into `memory`, which its groups fill if nobody has yet.
+absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
+                               const RunOptions& options, RunState* state) {
+  const Variant& variant = *binding.variant;
+  const Place place = phase == Phase::kProgram ? Place::kProgram : Place::kBinding;
+  auto point = [&] {
+    for (size_t i = 0; i < variant.values.size(); ++i) {
+      if (variant.values[i].place == place) state->pointers[i] = memory->memory.data() + binding.offsets[i];
+    }
+  };
+  if (!memory->filled.load(std::memory_order_acquire)) {
+    std::lock_guard lock(memory->mutex);
+    if (!memory->filled.load(std::memory_order_relaxed)) {
+      SKEIN_RETURN_IF_ERROR(memory->memory.Reserve(bytes));
+      point();
+      SKEIN_RETURN_IF_ERROR(RunGroups(binding, phase, options, state));
+      memory->filled.store(true, std::memory_order_release);
+    }
+  }
+  point();
+  if (options.after_group) {
+    for (size_t g = 0; g < variant.groups.size(); ++g) {
+      if (variant.plan.groups[g].phase != phase) continue;
+      SKEIN_RETURN_IF_ERROR(options.after_group(ViewLaunch(binding, static_cast<int>(g), state->pointers)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> inputs,
+                                std::span<const TensorView> outputs, const RunOptions& options, RunState* state) {
+  Variant& variant = *binding.variant;
+  SKEIN_RETURN_IF_ERROR(state->arena.Reserve(binding.arena_bytes));
+  SKEIN_RETURN_IF_ERROR(state->scratch.Reserve(binding.scratch_bytes * options_.threads));
+  state->pointers.assign(variant.values.size(), nullptr);
+  for (size_t i = 0; i < variant.values.size(); ++i) {
+    const MaterializedValue& value = variant.values[i];
+    void*& pointer = state->pointers[i];
+    if (value.place == Place::kInput) pointer = inputs[value.index].data;
+    if (value.place == Place::kOutput) pointer = outputs[value.index].data;
+    if (value.place == Place::kConstant) pointer = const_cast<void*>(value.literal->data);
+    if (value.place == Place::kArena) pointer = state->arena.data() + binding.offsets[i];
+  }
+  if (options.group_seconds != nullptr) options.group_seconds->resize(variant.groups.size(), 0.0);
+  SKEIN_RETURN_IF_ERROR(Fill(binding, Phase::kProgram, binding.program_bytes, &variant.program_memory, options, state));
+  SKEIN_RETURN_IF_ERROR(Fill(binding, Phase::kBinding, binding.binding_bytes, &binding.binding_memory, options, state));
+  SKEIN_RETURN_IF_ERROR(RunGroups(binding, Phase::kRun, options, state));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const int value = variant.output_values[i];
+    if (binding.bytes[value] > 0 && state->pointers[value] != outputs[i].data) {
+      std::memcpy(outputs[i].data, state->pointers[value], binding.bytes[value]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProgramImpl::Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                              const RunOptions& options) {
+  SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
+  SKEIN_RETURN_IF_ERROR(CheckBuffers(*binding, inputs, outputs));
+  std::unique_ptr<RunState> state = TakeState();
+  const absl::Status status = RunIn(*binding, inputs, outputs, options, state.get());
+  GiveBack(std::move(state));
+  return status;
+}
+
+std::unique_ptr<RunState> ProgramImpl::TakeState() {
+  std::lock_guard lock(mutex_);
+  if (free_states_.empty()) return std::make_unique<RunState>();
+  std::unique_ptr<RunState> state = std::move(free_states_.back());
+  free_states_.pop_back();
+  return state;
+}
+
+void ProgramImpl::GiveBack(std::unique_ptr<RunState> state) {
+  std::lock_guard lock(mutex_);
+  free_states_.push_back(std::move(state));
+}
+
+}  // namespace
+
+Target DefaultTarget() {
+  static const absl::StatusOr<Target> host = HostTarget();
+  return host.ok() ? *host : Target{.isa = Isa::kAvx2};
+}
+
+absl::StatusOr<std::unique_ptr<Program>> Program::Compile(const Graph& graph, const CompileOptions& options) {
+  SKEIN_ASSIGN_OR_RETURN(SymbolBinder binder, SymbolBinder::Create(graph));
+  auto program = std::make_unique<ProgramImpl>(graph, options, std::move(binder));
+  SKEIN_RETURN_IF_ERROR(program->CompileMain());
+  return program;
+}
+
+}  // namespace skein
