@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kMaxNesting = 16;      // of simplifications inside simplifications
 constexpr int kMaxRewrites = 16;     // of one sum
+constexpr size_t kMaxQuotients = 8;  // in one sum that are paired with each other
 constexpr size_t kMaxFlattened = 8;  // operands of a chain of min or max that are sorted together
 
 // Remembers results per thread: index maps divide the same sums over and over.
@@ -128,8 +129,10 @@ bool MakeModWith(DimPolynomial& p, DimExpr quotient, DimExpr inner) {
   if (!divisor || divisor->empty()) return false;
   DimLinearSplit split = SplitByAtom(p, quotient);
   if (!split.linear) return false;
+  std::vector<DimPolynomial> multiples = MultiplesFor(split.coefficient, *divisor);
+  if (multiples.empty()) return false;
   DimExpr y = FloorDiv(x, inner);
-  for (const DimPolynomial& multiple : MultiplesFor(split.coefficient, *divisor)) {
+  for (const DimPolynomial& multiple : multiples) {
     DimPolynomial whole = MultiplyPolynomials(multiple, ToPolynomial(y));
     if (!ContainsTerms(p, whole)) continue;
     DimPolynomial quotients = MultiplyPolynomials(MultiplyPolynomials(multiple, *divisor),
@@ -148,6 +151,7 @@ bool MakeMod(DimPolynomial& p) {
     DimExpr divisor = quotient.operands()[1];
     if (divisor.range().lo < 0) continue;
     if (MakeModWith(p, quotient, DimExpr(1))) return true;
+    if (quotients.size() > kMaxQuotients) continue;
     for (DimExpr other : quotients) {
       DimExpr inner = other.operands()[1];
       if (inner != divisor && inner.range().lo >= 0 && MakeModWith(p, quotient, inner)) return true;
@@ -178,51 +182,57 @@ bool IsRemainderOf(const DimPolynomial& p, const DimPolynomial& divisor, const D
 struct Reduction {
   DimPolynomial dividend, divisor;
   DimPolynomial quotient;
-  DimTerm scale{1, {}};
+  DimPolynomial scale = ConstantPolynomial(1);
   DimPolynomial rest;
   DimTerm positive{1, {}};  // what is known to be at least 1: the factors of b
 
   // With dividend = g*y + s and 0 <= s < g:
   // floordiv(g*y + s, g*d) = floordiv(y, d), mod(g*y + s, g*d) = g*mod(y, d) + s.
   bool DropFactor() {
-    for (const DimTerm& g : FactorCandidates()) {
-      DimDivision split = SplitMultiples(dividend, {g});
-      if (split.quotient.empty() || !IsRemainderOf(split.remainder, {g}, positive)) continue;
-      rest = AddPolynomials(rest, MultiplyByTerm(split.remainder, scale));
-      DimPolynomial product = MultiplyByTerm({scale}, g);
-      scale = product[0];
+    for (const DimPolynomial& g : FactorCandidates()) {
+      DimDivision split = SplitMultiples(dividend, g);
+      if (split.quotient.empty() || !IsRemainderOf(split.remainder, g, positive)) continue;
+      std::optional<DimPolynomial> smaller = DivideExactly(divisor, g);
+      if (!smaller) continue;
+      rest = AddPolynomials(rest, MultiplyPolynomials(split.remainder, scale));
+      scale = MultiplyPolynomials(scale, g);
       dividend = std::move(split.quotient);
-      divisor = *DivideExactly(divisor, {g});
+      divisor = *std::move(smaller);
       return true;
     }
     return false;
   }
 
  private:
-  // Monomials that divide the divisor and a term of the dividend, or all of its terms.
-  std::vector<DimTerm> FactorCandidates() const {
-    std::vector<DimTerm> candidates;
+  // Monomials that divide the divisor and one or all terms of the dividend, the largest first;
+  // and past + seq where the divisor is 12*past + 12*seq.
+  std::vector<DimPolynomial> FactorCandidates() const {
+    std::vector<DimTerm> terms;
     DimTerm content = ContentOf(divisor);
     DimTerm common = content;
-    auto add = [&candidates](const DimTerm& g) {
-      auto same = [&g](const DimTerm& c) {
-        return c.coefficient == g.coefficient && c.factors == g.factors;
-      };
-      if (!IsOne(g) && std::none_of(candidates.begin(), candidates.end(), same)) {
-        candidates.push_back(g);
-      }
-    };
     for (const DimTerm& term : dividend) {
       if (term.IsConstant()) continue;
-      add(CommonTerm(content, term));
+      terms.push_back(CommonTerm(content, term));
       common = CommonTerm(common, term);
     }
-    add(common);
-    std::sort(candidates.begin(), candidates.end(), [](const DimTerm& a, const DimTerm& b) {
+    terms.push_back(std::move(common));
+    std::sort(terms.begin(), terms.end(), [](const DimTerm& a, const DimTerm& b) {
       if (a.factors.size() != b.factors.size()) return a.factors.size() > b.factors.size();
       if (a.coefficient != b.coefficient) return a.coefficient > b.coefficient;
       return CompareFactors(a, b) < 0;
     });
+    auto same = [](const DimTerm& a, const DimTerm& b) {
+      return a.coefficient == b.coefficient && a.factors == b.factors;
+    };
+    terms.erase(std::unique(terms.begin(), terms.end(), same), terms.end());
+    std::vector<DimPolynomial> candidates;
+    for (const DimTerm& g : terms) {
+      if (!IsOne(g)) candidates.push_back({g});
+    }
+    if (divisor.size() > 1 && !IsOne(content)) {
+      std::optional<DimPolynomial> primitive = DivideExactly(divisor, {content});
+      if (primitive) candidates.push_back(*std::move(primitive));
+    }
     return candidates;
   }
 };
@@ -243,7 +253,7 @@ Reduction Reduce(DimExpr a, DimExpr b) {
       r.dividend = std::move(shifted);
     }
     if (IsRemainderOf(r.dividend, r.divisor, r.positive)) {
-      r.rest = AddPolynomials(r.rest, MultiplyByTerm(r.dividend, r.scale));
+      r.rest = AddPolynomials(r.rest, MultiplyPolynomials(r.dividend, r.scale));
       r.dividend.clear();
     }
   } while (!r.dividend.empty() && r.DropFactor());
@@ -252,7 +262,6 @@ Reduction Reduce(DimExpr a, DimExpr b) {
 
 // floordiv(y + floordiv(x, c), d) = floordiv(c*y + x, c*d)
 std::optional<DimExpr> MergeNestedFloorDiv(const Reduction& r) {
-  if (r.divisor.size() != 1) return std::nullopt;
   const DimTerm* inner = nullptr;
   for (const DimTerm& term : r.dividend) {
     bool is_quotient = term.coefficient == 1 && term.factors.size() == 1 &&
@@ -262,7 +271,7 @@ std::optional<DimExpr> MergeNestedFloorDiv(const Reduction& r) {
   }
   if (inner == nullptr) return std::nullopt;
   DimExpr x = inner->factors[0].operands()[0], c = inner->factors[0].operands()[1];
-  if (c.range().lo < 0 || c.kind() == DimKind::kAdd) return std::nullopt;
+  if (c.range().lo < 0) return std::nullopt;
   DimExpr y = FromPolynomial(SubtractPolynomials(r.dividend, {*inner}));
   return FloorDiv(c * y + x, c * FromPolynomial(r.divisor));
 }
@@ -303,7 +312,7 @@ DimExpr ReduceMod(DimExpr a, DimExpr b) {
   if (r.dividend.empty()) return rest;
   DimExpr divisor = FromPolynomial(r.divisor);
   if (divisor.IsConst(1)) return rest;
-  DimExpr scale = FromTerm(r.scale);
+  DimExpr scale = FromPolynomial(r.scale);
   bool dropped = false;
   for (int i = 0; i < kMaxRewrites && DropInnerMods(r.dividend, r.divisor); ++i) dropped = true;
   DimExpr dividend = FromPolynomial(r.dividend);

@@ -1,6 +1,7 @@
 #include "ir/dim_expr.h"
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -86,6 +87,24 @@ TEST_F(DimExprTest, DivisionBySymbols) {
   EXPECT_EQ(FloorDiv(flat, 12 * seq * 64), entry);
   EXPECT_EQ(Mod(FloorDiv(flat, seq * 64), 12), head);
   EXPECT_EQ(Mod(FloorDiv(flat, 64), seq), row);
+}
+
+TEST_F(DimExprTest, DivisionBySums) {
+  // A [batch, 12, past + seq, 64] key cache, flat and back.
+  DimExpr total = past + seq, position = C(5, total);
+  DimExpr flat = ((entry * 12 + head) * total + position) * 64 + lane;
+  EXPECT_EQ(FloorDiv(flat, total * 64), entry * 12 + head);
+  EXPECT_EQ(FloorDiv(FloorDiv(flat, 64), total), entry * 12 + head);
+  EXPECT_EQ(FloorDiv(Mod(flat, total * 64), 64), position);
+  EXPECT_EQ(Mod(FloorDiv(flat, 64), total), position);
+  EXPECT_EQ(FloorDiv(flat, 12 * total * 64), entry);
+  EXPECT_EQ(Mod(FloorDiv(flat, total * 64), 12), head);
+  EXPECT_EQ(FloorDiv(n * total + position, 12 * total), FloorDiv(n, 12));
+  EXPECT_EQ(Mod(n * total + position, 12 * total), total * Mod(n, 12) + position);
+  EXPECT_EQ(FloorDiv(FloorDiv(n, total), 12), FloorDiv(n, 12 * total));
+  // The dim that Reshape leaves open.
+  EXPECT_EQ(FloorDiv(batch * total * 768, batch * 12 * 64), total);
+  EXPECT_EQ(FloorDiv(batch * total * 768, total * 768), batch);
 }
 
 TEST_F(DimExprTest, QuotientsAndRemaindersJoin) {
@@ -223,6 +242,20 @@ TEST_F(DimExprTest, ParsesWhatExportersWrite) {
   }
   EXPECT_FALSE(ParseDimExpr(std::string(100000, '(')).ok());
   EXPECT_FALSE(ParseDimExpr(std::string(100000, '-')).ok());
+}
+
+TEST_F(DimExprTest, ThreadsShareNodes) {
+  auto build = [](std::vector<DimExpr>* out) {
+    for (int i = 0; i < 200; ++i) {
+      DimExpr x = S("shared" + std::to_string(i % 50)) * 5000 + i;
+      out->push_back(FloorDiv(x, 64) + Mod(x, 7) + Min(x, C(i, x)));
+    }
+  };
+  std::vector<DimExpr> results[4];
+  std::vector<std::thread> threads;
+  for (auto& result : results) threads.emplace_back(build, &result);
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& result : results) EXPECT_EQ(result, results[0]);
 }
 
 TEST_F(DimExprTest, PrintsWhatItParses) {
