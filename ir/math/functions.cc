@@ -21,6 +21,8 @@ constexpr UnaryMathFunction kFunctions[] = {
     {"log2", EmitLog2, 0.947, kAll},
     {"log1p", EmitLog1p, 1.269, kAll},
     {"erf", EmitErf, 1.13, kAll},
+    {"erfc", EmitErfc, 2.24, kAll},
+    {"gelu", EmitGelu, 2.7, kAll},
     {"sin", EmitSin, 1.207, kTrigLimit},
     {"cos", EmitCos, 1.206, kTrigLimit},
     {"tan", EmitTan, 1.562, kTrigLimit},
