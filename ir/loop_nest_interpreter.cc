@@ -24,6 +24,24 @@ struct BoundBuffer {
   int64_t size = 0;  // elements
 };
 
+// memcpy of one element; with the sizes spelled out it is a move, not a call.
+inline void CopyElement(char* to, const char* from, int size) {
+  switch (size) {
+    case 1:
+      *to = *from;
+      break;
+    case 2:
+      std::memcpy(to, from, 2);
+      break;
+    case 4:
+      std::memcpy(to, from, 4);
+      break;
+    default:
+      std::memcpy(to, from, 8);
+      break;
+  }
+}
+
 // Where one lane array lies.
 struct Slot {
   char* data = nullptr;
@@ -152,6 +170,10 @@ absl::Status Interpreter::PrepareStep(InstId id) {
   SKEIN_ASSIGN_OR_RETURN(step.expr, Compile(inst.expr));
   SKEIN_ASSIGN_OR_RETURN(step.address, Compile(inst.address));
   SKEIN_ASSIGN_OR_RETURN(step.stride, Compile(inst.stride));
+  if (inst.op == Opcode::kConst || inst.op == Opcode::kIota) {
+    RunSource(step);
+    step.result.PublishScalar();
+  }
   if (inst.op == Opcode::kConvert) {
     step.function = FindConversion(step.operands[0].type.element, inst.type.element);
   } else if (inst.op == Opcode::kReduce) {
@@ -279,8 +301,9 @@ bool Interpreter::RunStep(const Step& step) {
     case Opcode::kPrefetch:
       return true;
     case Opcode::kConst:
-    case Opcode::kIndex:
     case Opcode::kIota:
+      return true;  // computed by PrepareStep
+    case Opcode::kIndex:
     case Opcode::kLaneMask:
       RunSource(step);
       break;
@@ -335,7 +358,7 @@ void LoadLane(ElementType t, const char* data, int64_t index, char* lanes, int l
     lanes[lane] = data[index] != 0;
   } else {
     const int size = LaneBytes(t);
-    std::memcpy(lanes + lane * size, data + index * size, size);
+    CopyElement(lanes + lane * size, data + index * size, size);
   }
 }
 
@@ -344,7 +367,7 @@ void StoreLane(ElementType t, char* data, int64_t index, const char* lanes, int 
     WriteBits(t, data, index, static_cast<uint8_t>(lanes[lane]));
   } else {
     const int size = LaneBytes(t);
-    std::memcpy(data + index * size, lanes + lane * size, size);
+    CopyElement(data + index * size, lanes + lane * size, size);
   }
 }
 
@@ -445,7 +468,7 @@ void Interpreter::RunSource(const Step& step) {
       bits = static_cast<uint64_t>(Int64FromBits(t, bits & 15));
     }
     const int size = LaneBytes(inst.type.element);
-    std::memcpy(out + i * size, &bits, size);
+    CopyElement(out + i * size, reinterpret_cast<const char*>(&bits), size);
   }
 }
 
@@ -456,7 +479,7 @@ void Interpreter::RunMovement(const Step& step) {
   char* out = step.result.data;
   switch (inst.op) {
     case Opcode::kSplat:
-      for (int i = 0; i < inst.type.lanes; ++i) std::memcpy(out + i * size, a.data, size);
+      for (int i = 0; i < inst.type.lanes; ++i) CopyElement(out + i * size, a.data, size);
       break;
     case Opcode::kExtract:
       std::memcpy(out, a.data + inst.lane * size, size);
@@ -465,13 +488,13 @@ void Interpreter::RunMovement(const Step& step) {
       for (size_t i = 0; i < inst.shuffle.size(); ++i) {
         const int index = inst.shuffle[i];
         const Slot& from = step.operands[index < a.type.lanes ? 0 : 1];
-        std::memcpy(out + i * size, from.data + index % a.type.lanes * size, size);
+        CopyElement(out + i * size, from.data + index % a.type.lanes * size, size);
       }
       break;
     default:  // kBitcast
       for (int i = 0; i < inst.type.lanes; ++i) {
         if (!IsNibble(inst.type.element)) {
-          std::memcpy(out + i * size, a.data + i * size, size);
+          CopyElement(out + i * size, a.data + i * size, size);
         } else {
           const uint64_t bits = static_cast<uint64_t>(a.data[i]) & 15;
           out[i] = static_cast<char>(Int64FromBits(inst.type.element, bits));

@@ -419,8 +419,6 @@ void ConvertLanes(void* result, const void* a, const void*, const void*, int lan
 
 }  // namespace
 
-int LaneBytes(ElementType t) { return static_cast<int>(BytesFor(t, 1)); }
-
 LaneFunction FindLaneFunction(Opcode op, ElementType t) {
   switch (op) {
     case Opcode::kAdd:

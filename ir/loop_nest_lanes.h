@@ -10,7 +10,7 @@
 
 namespace skein {
 
-int LaneBytes(ElementType t);
+inline int LaneBytes(ElementType t) { return static_cast<int>(BytesFor(t, 1)); }
 
 // result[i] = op(a[i], b[i], c[i]) for i < lanes; unused operands are ignored. `result` may be the
 // very same array as an operand.

@@ -1,6 +1,7 @@
 #include "ir/random_loop_nest.h"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <utility>
 
@@ -146,12 +147,18 @@ class Generator {
       if (lanes <= options_.max_lanes) return lanes;
     }
   }
-  E ChooseElement() {
+  E AnyElement() {
     return random_.Of({E::kF32, E::kF32, E::kF32, E::kF64, E::kI32, E::kI32, E::kI64, E::kI8,
                        E::kI16, E::kU8, E::kU16, E::kU32, E::kU64, E::kBool});
   }
+  // Mostly one of a few types, so that operations find operands other than constants.
+  E ChooseElement() { return random_.Chance(85) ? random_.Of(palette_) : AnyElement(); }
   void Keep(ValueId value) { pool_.push_back(value); }
   ValueId Pick(E element, int lanes);
+  // In this order, which the order of a call's arguments would not be.
+  std::array<ValueId, 3> PickThree(E element, int lanes) {
+    return {Pick(element, lanes), Pick(element, lanes), Pick(element, lanes)};
+  }
   ValueId Fresh(E element, int lanes);
   ValueId As(E element, ValueId value);
   void Operations(int lanes);
@@ -177,6 +184,7 @@ class Generator {
   bool in_inner_loop_ = false;  // in a loop inside that loop: may not run
   std::vector<PlannedBuffer> buffers_;
   std::vector<ValueId> pool_;  // values in scope
+  std::vector<E> palette_;
   int strided_by_ = 2;
 };
 
@@ -192,6 +200,7 @@ void Generator::ChooseExtents() {
     columns_ = random_.Of({n, n, n, n + 3, FloorDiv(n, 2), n * 2, Max(n, 5), n * 16});
   }
   strided_by_ = random_.Of({2, 3});
+  for (int i = 2 + random_.Below(3); i > 0; --i) palette_.push_back(AnyElement());
 }
 
 void Generator::AddBuffer(BufferKind kind, E element, Layout layout) {
@@ -542,13 +551,15 @@ ValueId Generator::Operation(int lanes) {
   const int choice = random_.Below(20);
   if (choice == 0) return BitcastOperation(lanes);
   if (choice == 1 && Allowed(Opcode::kDot4, E::kI32)) {
-    return builder_.Dot4(Pick(E::kI32, lanes), Pick(E::kI32, lanes), Pick(E::kI32, lanes));
+    const std::array<ValueId, 3> x = PickThree(E::kI32, lanes);
+    return builder_.Dot4(x[0], x[1], x[2]);
   }
   if (choice == 2) return Compare(lanes);
   const E t = ChooseElement();
   if (choice == 3) return As(t, Pick(ChooseElement(), lanes));
   if (choice < 6 && Allowed(Opcode::kSelect, t)) {
-    return builder_.Select(Pick(E::kBool, lanes), Pick(t, lanes), Pick(t, lanes));
+    const std::array<ValueId, 3> x = PickThree(t, lanes);
+    return builder_.Select(Pick(E::kBool, lanes), x[0], x[1]);
   }
   if (IsBool(t)) return BoolOperation(lanes);
   return IsFloat(t) ? FloatOperation(t, lanes) : IntegerOperation(t, lanes);
@@ -560,9 +571,9 @@ ValueId Generator::FloatOperation(E t, int lanes) {
        Opcode::kMin, Opcode::kMax, Opcode::kMinX86, Opcode::kMaxX86, Opcode::kNeg, Opcode::kAbs,
        Opcode::kSqrt, Opcode::kFloor, Opcode::kCeil, Opcode::kTrunc, Opcode::kRoundEven});
   if (!Allowed(op, t)) return Pick(t, lanes);
-  if (op == Opcode::kFma) return builder_.Fma(Pick(t, lanes), Pick(t, lanes), Pick(t, lanes));
-  if (op >= Opcode::kNeg) return builder_.Unary(op, Pick(t, lanes));
-  return builder_.Binary(op, Pick(t, lanes), Pick(t, lanes));
+  const std::array<ValueId, 3> x = PickThree(t, lanes);
+  if (op == Opcode::kFma) return builder_.Fma(x[0], x[1], x[2]);
+  return op >= Opcode::kNeg ? builder_.Unary(op, x[0]) : builder_.Binary(op, x[0], x[1]);
 }
 
 ValueId Generator::IntegerOperation(E t, int lanes) {
@@ -586,7 +597,8 @@ ValueId Generator::BoolOperation(int lanes) {
   const Opcode op = random_.Of({Opcode::kAnd, Opcode::kOr, Opcode::kXor, Opcode::kNot});
   if (!Allowed(op, E::kBool)) return Pick(E::kBool, lanes);
   if (op == Opcode::kNot) return builder_.Unary(op, Pick(E::kBool, lanes));
-  return builder_.Binary(op, Pick(E::kBool, lanes), Pick(E::kBool, lanes));
+  const std::array<ValueId, 3> x = PickThree(E::kBool, lanes);
+  return builder_.Binary(op, x[0], x[1]);
 }
 
 ValueId Generator::Compare(int lanes) {
@@ -594,7 +606,8 @@ ValueId Generator::Compare(int lanes) {
   const Opcode op =
       random_.Of({Opcode::kLess, Opcode::kLessEqual, Opcode::kEqual, Opcode::kNotEqual});
   if (!Allowed(op, t)) return Pick(E::kBool, lanes);
-  return builder_.Binary(op, Pick(t, lanes), Pick(t, lanes));
+  const std::array<ValueId, 3> x = PickThree(t, lanes);
+  return builder_.Binary(op, x[0], x[1]);
 }
 
 // The bits of a NaN are nobody's business: NaNs become 1 first.
