@@ -231,11 +231,13 @@ absl::StatusOr<Graph> ParseGraph(std::string_view text);
 absl::Status Verify(const Graph& graph);
 
 // Copies nodes of one graph into another, old value -> new value; the base of every pass.
-//   GraphRewriter r(old, &fresh);   r.Map(v) is v's image, copying what is not yet mapped
+//   GraphRewriter r(old, &fresh);
+//   for each node: either r.Set(old value, new value), or r.Copy(node);   then r.CopyOutputs()
 class GraphRewriter {
  public:
   GraphRewriter(const Graph& from, Graph* to);  // copies inputs, guards and source names at once
   // Copies the node as it is on the mapped operands (types are inferred again), under its origins.
+  // Operands that are not mapped yet are copied first. Results that are mapped already stay so.
   absl::StatusOr<NodeId> Copy(NodeId id);
   void Set(Value from, Value to) { map_[from] = to; }
   Value Get(Value from) const;                   // invalid Value if not mapped yet

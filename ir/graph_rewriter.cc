@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "ir/graph.h"
 
 namespace skein {
@@ -23,11 +24,12 @@ Value GraphRewriter::Get(Value from) const {
 absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {
   // Operands that nobody has mapped yet are copied first, in the old order; no recursion, graphs are deep.
   std::vector<NodeId> todo = {id}, work = {id};
+  absl::flat_hash_set<NodeId> seen = {id};
   while (!work.empty()) {
     NodeId next = work.back();
     work.pop_back();
     for (Value v : from_.node(next).operands) {
-      if (Get(v).valid() || std::find(todo.begin(), todo.end(), v.node) != todo.end()) continue;
+      if (Get(v).valid() || !seen.insert(v.node).second) continue;
       todo.push_back(v.node);
       work.push_back(v.node);
     }
