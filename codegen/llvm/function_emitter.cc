@@ -86,7 +86,7 @@ class FunctionEmitter {
         bases.push_back(LoadInvariant(pointer, pointers, 8 * static_cast<int64_t>(i)));
       }
     }
-    memory_ = std::make_unique<MemoryEmitter>(b_, *indices_, nest_, std::move(bases));
+    memory_ = std::make_unique<MemoryEmitter>(b_, *indices_, nest_, std::move(bases), target_);
   }
 
   // --- tiles ---
@@ -112,7 +112,6 @@ class FunctionEmitter {
     Value* end = function_->getArg(2);
     BasicBlock* entry = b_.GetInsertBlock();
     BasicBlock* preheader = NewBlock("tiles");
-    BasicBlock* header = NewBlock("tile");
     BasicBlock* exit = NewBlock("exit");
     // Expressions that need no index are emitted here, behind what the entry computes itself.
     std::vector<Value*> extents, trips;
@@ -123,6 +122,13 @@ class FunctionEmitter {
     b_.CreateCondBr(b_.CreateICmpSLT(begin, end), preheader, exit);
 
     b_.SetInsertPoint(preheader);
+    if (loops.empty()) {  // one tile
+      EmitBlock(body);
+      b_.CreateBr(exit);
+      b_.SetInsertPoint(exit);
+      return;
+    }
+    BasicBlock* header = NewBlock("tile");
     std::vector<Value*> first(loops.size());
     Value* rest = begin;
     for (size_t i = loops.size(); i-- > 0;) {
@@ -175,30 +181,60 @@ class FunctionEmitter {
   void EmitLoop(const Inst& loop) {
     const Block& body = nest_.block(loop.body);
     Value* extent = indices_->Emit(loop.extent);
+    const bool runs = ProveNonNegative(loop.extent - DimExpr(1));
+    const bool runs_once_at_most = loop.extent.range().hi <= loop.step;
     BasicBlock* guard = b_.GetInsertBlock();
     BasicBlock* header = NewBlock("loop");
     BasicBlock* after_loop = NewBlock("after.loop");
-    const bool always_runs = ProveNonNegative(loop.extent - DimExpr(1));
-    BasicBlock* exit = always_runs ? after_loop : NewBlock("exit");
-    if (always_runs) {
+    BasicBlock* exit = NewBlock("exit");
+    if (runs) {
       b_.CreateBr(header);
     } else {
       b_.CreateCondBr(b_.CreateICmpSGT(extent, b_.getInt64(0)), header, exit);
     }
     b_.SetInsertPoint(header);
+    indices_->OpenScope(guard);
+    if (runs_once_at_most) {
+      indices_->DefineLoop(loop.loop, b_.getInt64(0), loop.step);
+      for (size_t i = 0; i < body.arguments.size(); ++i) {
+        Define(body.arguments[i], values_[loop.operands[i].index]);
+      }
+      EmitBlock(loop.body);
+      b_.CreateBr(after_loop);
+    } else {
+      EmitIterations(loop, extent, guard, header, after_loop);
+    }
+    indices_->CloseScope();
+    b_.SetInsertPoint(after_loop);
+    b_.CreateBr(exit);
+    b_.SetInsertPoint(exit);
+    for (size_t i = 0; i < loop.results.size(); ++i) {
+      Value* result = values_[body.yields[i].index];
+      if (!runs) {
+        llvm::PHINode* phi = b_.CreatePHI(result->getType(), 2);
+        phi->addIncoming(result, after_loop);
+        phi->addIncoming(values_[loop.operands[i].index], guard);
+        result = phi;
+      }
+      Define(loop.results[i], result);
+    }
+  }
+
+  // The loop itself, from its header on; leaves to `after_loop`.
+  void EmitIterations(const Inst& loop, Value* extent, BasicBlock* guard, BasicBlock* header,
+                      BasicBlock* after_loop) {
+    const Block& body = nest_.block(loop.body);
     llvm::PHINode* index = b_.CreatePHI(b_.getInt64Ty(), 2);
     index->addIncoming(b_.getInt64(0), guard);
+    indices_->DefineLoop(loop.loop, index, loop.step);
     std::vector<llvm::PHINode*> carried;
     for (size_t i = 0; i < body.arguments.size(); ++i) {
       Value* init = values_[loop.operands[i].index];
       carried.push_back(b_.CreatePHI(init->getType(), 2));
       carried.back()->addIncoming(init, guard);
+      Define(body.arguments[i], carried.back());
     }
-    indices_->OpenScope(guard);
-    indices_->DefineLoop(loop.loop, index, loop.step);
-    for (size_t i = 0; i < carried.size(); ++i) Define(body.arguments[i], carried[i]);
     EmitBlock(loop.body);
-    indices_->CloseScope();
     BasicBlock* latch = b_.GetInsertBlock();
     Value* next = b_.CreateAdd(index, b_.getInt64(static_cast<uint64_t>(loop.step)), "",
                                /*HasNUW=*/true, /*HasNSW=*/true);
@@ -207,21 +243,6 @@ class FunctionEmitter {
       carried[i]->addIncoming(values_[body.yields[i].index], latch);
     }
     b_.CreateCondBr(b_.CreateICmpSLT(next, extent), header, after_loop);
-    if (!always_runs) {
-      b_.SetInsertPoint(after_loop);
-      b_.CreateBr(exit);
-    }
-    b_.SetInsertPoint(exit);
-    for (size_t i = 0; i < carried.size(); ++i) {
-      Value* result = values_[body.yields[i].index];
-      if (!always_runs) {
-        llvm::PHINode* phi = b_.CreatePHI(result->getType(), 2);
-        phi->addIncoming(result, after_loop);
-        phi->addIncoming(values_[loop.operands[i].index], guard);
-        result = phi;
-      }
-      Define(loop.results[i], result);
-    }
   }
 
   void Define(ValueId id, Value* value) {
@@ -253,17 +274,9 @@ class FunctionEmitter {
     }
   }
 
-  // In 32 bits, so that one register holds the lane numbers.
   Value* EmitLaneMask(const Inst& inst) {
-    const int lanes = inst.type.lanes;
-    Value* count = indices_->Emit(inst.expr);
-    if (lanes == 1) return b_.CreateICmpSGT(count, b_.getInt64(0));
-    count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count,
-                                     b_.getInt64(static_cast<uint64_t>(lanes)));
-    count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, count, b_.getInt64(0));
-    Value* counts = b_.CreateVectorSplat(static_cast<unsigned>(lanes),
-                                         b_.CreateTrunc(count, b_.getInt32Ty()));
-    return b_.CreateICmpULT(b_.CreateStepVector(counts->getType()), counts);
+    if (inst.type.lanes > 1) return indices_->LaneMask(inst.expr, inst.type.lanes);
+    return b_.CreateICmpSGT(indices_->Emit(inst.expr), b_.getInt64(0));
   }
 
   Value* EmitClampIndex(const Inst& inst, Value* index) {

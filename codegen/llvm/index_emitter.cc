@@ -164,6 +164,23 @@ Value* IndexEmitter::EmitDivision(DimExpr e) {
   return is_zero == nullptr ? result : b_.CreateSelect(is_zero, zero, result);
 }
 
+// In 32 bits, so that one register holds the lane numbers.
+Value* IndexEmitter::LaneMask(DimExpr active, int lanes) {
+  const int depth = Depth(active);
+  Value*& known = scopes_[depth].masks[{active, lanes}];
+  if (known != nullptr) return known;
+  Value* count = Emit(active);
+  known = At(depth, [&] {
+    const uint64_t most = static_cast<uint64_t>(lanes);
+    Value* clamped = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count, b_.getInt64(most));
+    clamped = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, clamped, b_.getInt64(0));
+    Value* counts = b_.CreateVectorSplat(static_cast<unsigned>(lanes),
+                                         b_.CreateTrunc(clamped, b_.getInt32Ty()));
+    return b_.CreateICmpULT(b_.CreateStepVector(counts->getType()), counts);
+  });
+  return known;
+}
+
 Value* IndexEmitter::Pointer(Value* base, llvm::Type* element, DimExpr e) {
   int64_t constant = 0;
   const auto terms = TermsByDepth(e, constant);

@@ -30,6 +30,8 @@ class IndexEmitter {
 
   // The value of `e`, an i64.
   llvm::Value* Emit(DimExpr e);
+  // lane < active, for `lanes` > 1 lanes.
+  llvm::Value* LaneMask(DimExpr active, int lanes);
   // base + e, where base points to elements of `element` and is known in scope 0.
   llvm::Value* Pointer(llvm::Value* base, llvm::Type* element, DimExpr e);
   // e without the terms that are provable multiples of `unit`, a power of two.
@@ -39,6 +41,7 @@ class IndexEmitter {
   struct Scope {
     llvm::BasicBlock* preheader = nullptr;
     absl::flat_hash_map<DimExpr, llvm::Value*> values;
+    absl::flat_hash_map<std::pair<DimExpr, int>, llvm::Value*> masks;
     absl::flat_hash_map<std::pair<llvm::Value*, DimExpr>, llvm::Value*> pointers;
   };
   struct Leaf {

@@ -6,6 +6,7 @@
 namespace skein {
 
 using llvm::Align;
+using llvm::BasicBlock;
 using llvm::Value;
 
 namespace {
@@ -15,11 +16,17 @@ constexpr int kMinStreamingBytes = 16;
 
 Align ElementAlign(llvm::Type* stored) { return Align(stored->getScalarSizeInBits() / 8); }
 
+llvm::Constant* Zero(llvm::Type* type) { return llvm::Constant::getNullValue(type); }
+
 }  // namespace
 
 MemoryEmitter::MemoryEmitter(IrBuilder& b, IndexEmitter& indices, const LoopNest& nest,
-                             std::vector<Value*> bases)
-    : b_(b), indices_(indices), nest_(nest), bases_(std::move(bases)) {
+                             std::vector<Value*> bases, const Target& target)
+    : b_(b),
+      indices_(indices),
+      nest_(nest),
+      bases_(std::move(bases)),
+      has_avx512_(target.isa == Isa::kAvx512) {
   llvm::MDBuilder metadata(b.getContext());
   llvm::MDNode* domain = metadata.createAnonymousAliasScopeDomain();
   std::vector<llvm::Metadata*> scopes;
@@ -40,6 +47,8 @@ MemoryEmitter::MemoryEmitter(IrBuilder& b, IndexEmitter& indices, const LoopNest
   }
 }
 
+// --- helpers ---
+
 llvm::Instruction* MemoryEmitter::Annotate(llvm::Instruction* access, BufferId buffer) {
   access->setMetadata(llvm::LLVMContext::MD_alias_scope, own_scope_[buffer.index]);
   access->setMetadata(llvm::LLVMContext::MD_noalias, other_scopes_[buffer.index]);
@@ -50,8 +59,8 @@ template <typename EmitCode>
 void MemoryEmitter::If(Value* condition, EmitCode emit) {
   if (condition == nullptr) return emit();
   llvm::Function* function = b_.GetInsertBlock()->getParent();
-  auto* then = llvm::BasicBlock::Create(b_.getContext(), "active", function);
-  auto* after = llvm::BasicBlock::Create(b_.getContext(), "after", function);
+  auto* then = BasicBlock::Create(b_.getContext(), "active", function);
+  auto* after = BasicBlock::Create(b_.getContext(), "after", function);
   b_.CreateCondBr(condition, then, after);
   b_.SetInsertPoint(then);
   emit();
@@ -59,140 +68,183 @@ void MemoryEmitter::If(Value* condition, EmitCode emit) {
   b_.SetInsertPoint(after);
 }
 
-MemoryEmitter::Access MemoryEmitter::Describe(const Inst& inst, VectorType type,
-                                              std::span<Value* const> operands,
-                                              size_t value_operands) {
-  Access access{inst, type.element, type.lanes};
-  if (inst.masked) access.mask = operands.back();
-  if (inst.op == Opcode::kGather || inst.op == Opcode::kScatter) {
-    access.index = operands[value_operands];
-  } else if (type.lanes > 1 && !inst.stride.IsConst(1)) {
-    auto* type64 = WithLanes(b_.getInt64Ty(), type.lanes);
-    Value* lane = b_.CreateStepVector(type64);
-    Value* stride = b_.CreateVectorSplat(static_cast<unsigned>(type.lanes),
-                                         indices_.Emit(inst.stride));
-    access.index = b_.CreateMul(lane, stride);
+Value* MemoryEmitter::FrameSlot(llvm::Type* type) {
+  llvm::IRBuilderBase::InsertPointGuard guard(b_);
+  BasicBlock& entry = b_.GetInsertBlock()->getParent()->getEntryBlock();
+  b_.SetInsertPoint(&entry, entry.getFirstInsertionPt());
+  return b_.CreateAlloca(type);
+}
+
+template <typename EmitCode>
+void MemoryEmitter::ForActiveLanes(const Access& access, EmitCode emit) {
+  Value* all_pointers = nullptr;
+  if (access.IsScattered()) {
+    all_pointers = FrameSlot(access.pointers->getType());
+    b_.CreateStore(access.pointers, all_pointers);
   }
-  return access;
+  Value* bits = b_.getInt64((uint64_t{1} << access.lanes) - 1);
+  if (access.mask != nullptr) {
+    bits = b_.CreateBitCast(access.mask, b_.getIntNTy(static_cast<unsigned>(access.lanes)));
+    bits = b_.CreateZExt(bits, b_.getInt64Ty());
+  }
+  llvm::Function* function = b_.GetInsertBlock()->getParent();
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* loop = BasicBlock::Create(b_.getContext(), "lane", function);
+  auto* after = BasicBlock::Create(b_.getContext(), "after", function);
+  b_.CreateCondBr(b_.CreateICmpNE(bits, b_.getInt64(0)), loop, after);
+  b_.SetInsertPoint(loop);
+  llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
+  left->addIncoming(bits, before);
+  Value* lane = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b_.getTrue());
+  Value* pointer;
+  if (all_pointers != nullptr) {
+    pointer = b_.CreateLoad(b_.getPtrTy(), b_.CreateGEP(b_.getPtrTy(), all_pointers, lane));
+  } else {
+    pointer = b_.CreateGEP(access.element, access.pointers, lane);
+  }
+  emit(lane, pointer);
+  Value* rest = b_.CreateAnd(left, b_.CreateSub(left, b_.getInt64(1)));
+  left->addIncoming(rest, b_.GetInsertBlock());
+  b_.CreateCondBr(b_.CreateICmpNE(rest, b_.getInt64(0)), loop, after);
+  b_.SetInsertPoint(after);
 }
 
-Value* MemoryEmitter::ElementPointer(const Access& access) {
-  llvm::Type* stored = StoredType(b_.getContext(), access.element);
-  return indices_.Pointer(bases_[access.inst.buffer.index], stored, access.inst.address);
+bool MemoryEmitter::HasMasked(const Access& access, bool write) const {
+  const bool narrow = access.element->getScalarSizeInBits() < 32;
+  if (!access.IsScattered()) return has_avx512_ || !narrow;
+  return !narrow && (has_avx512_ || !write);
 }
 
-Value* MemoryEmitter::LanePointers(const Access& access) {
-  llvm::Type* stored = StoredType(b_.getContext(), access.element);
-  return b_.CreateGEP(stored, ElementPointer(access), access.index);
-}
+// --- elements as they are stored ---
 
-Value* MemoryEmitter::EmitRead(const Inst& inst, std::span<Value* const> operands) {
-  const Access access = Describe(inst, inst.type, operands, 0);
-  if (IsFourBit(access.element)) return ReadFourBit(access);
-  Value* value = ReadLanes(access);
-  if (!IsBool(access.element)) return value;
-  return b_.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
-}
-
-// As stored: bool is still a byte.
-Value* MemoryEmitter::ReadLanes(const Access& access) {
-  llvm::Type* stored = StoredType(b_.getContext(), access.element);
-  llvm::Type* type = WithLanes(stored, access.lanes);
-  const Align align = ElementAlign(stored);
-  llvm::Constant* zero = llvm::Constant::getNullValue(type);
-  const BufferId buffer = access.inst.buffer;
-  if (access.lanes == 1 && access.mask != nullptr) {
-    Value* pointer = access.index != nullptr ? LanePointers(access) : ElementPointer(access);
-    llvm::BasicBlock* before = b_.GetInsertBlock();
-    llvm::BasicBlock* active = nullptr;
+Value* MemoryEmitter::Read(const Access& access) {
+  llvm::Type* type = WithLanes(access.element, access.lanes);
+  const Align align = ElementAlign(access.element);
+  if (access.mask == nullptr && !access.IsScattered()) {
+    return Annotate(b_.CreateAlignedLoad(type, access.pointers, align), access.buffer);
+  }
+  if (access.lanes == 1) {
+    BasicBlock* before = b_.GetInsertBlock();
+    BasicBlock* active = nullptr;
     Value* loaded = nullptr;
     If(access.mask, [&] {
       active = b_.GetInsertBlock();
-      loaded = Annotate(b_.CreateAlignedLoad(type, pointer, align), buffer);
+      loaded = Annotate(b_.CreateAlignedLoad(type, access.pointers, align), access.buffer);
     });
     llvm::PHINode* value = b_.CreatePHI(type, 2);
     value->addIncoming(loaded, active);
-    value->addIncoming(zero, before);
+    value->addIncoming(Zero(type), before);
     return value;
   }
-  if (access.lanes > 1 && access.index != nullptr) {
-    Value* mask = access.mask;
-    if (mask == nullptr) {
-      mask = llvm::Constant::getAllOnesValue(WithLanes(b_.getInt1Ty(), access.lanes));
-    }
-    return Annotate(b_.CreateMaskedGather(type, LanePointers(access), align, mask, zero), buffer);
+  if (access.mask != nullptr && !HasMasked(access, /*write=*/false)) {
+    Value* lanes = FrameSlot(type);
+    b_.CreateStore(Zero(type), lanes);
+    ForActiveLanes(access, [&](Value* lane, Value* pointer) {
+      Value* loaded = Annotate(b_.CreateAlignedLoad(access.element, pointer, align), access.buffer);
+      b_.CreateStore(loaded, b_.CreateGEP(access.element, lanes, lane));
+    });
+    return b_.CreateLoad(type, lanes);
   }
-  Value* pointer = access.index != nullptr ? LanePointers(access) : ElementPointer(access);
-  if (access.mask != nullptr) {
-    return Annotate(b_.CreateMaskedLoad(type, pointer, align, access.mask, zero), buffer);
+  if (!access.IsScattered()) {
+    return Annotate(b_.CreateMaskedLoad(type, access.pointers, align, access.mask, Zero(type)),
+                    access.buffer);
   }
-  return Annotate(b_.CreateAlignedLoad(type, pointer, align), buffer);
+  Value* mask = access.mask;
+  if (mask == nullptr) {
+    mask = llvm::Constant::getAllOnesValue(WithLanes(b_.getInt1Ty(), access.lanes));
+  }
+  return Annotate(b_.CreateMaskedGather(type, access.pointers, align, mask, Zero(type)),
+                  access.buffer);
 }
 
-void MemoryEmitter::EmitWrite(const Inst& inst, VectorType type, std::span<Value* const> operands) {
-  const Access access = Describe(inst, type, operands, 1);
-  Value* value = operands[0];
-  if (IsFourBit(access.element)) return WriteFourBit(access, value);
-  if (IsBool(access.element)) value = b_.CreateZExt(value, WithLanes(b_.getInt8Ty(), access.lanes));
-  WriteLanes(access, value);
-}
-
-void MemoryEmitter::WriteLanes(const Access& access, Value* value) {
-  const Align align = ElementAlign(value->getType());
-  const BufferId buffer = access.inst.buffer;
-  if (access.lanes == 1) {
-    Value* pointer = access.index != nullptr ? LanePointers(access) : ElementPointer(access);
-    If(access.mask,
-       [&] { Annotate(b_.CreateAlignedStore(value, pointer, align), buffer); });
-  } else if (access.index != nullptr) {
+void MemoryEmitter::Write(const Access& access, Value* value) {
+  const Align align = ElementAlign(access.element);
+  if (access.lanes == 1 || (access.mask == nullptr && !access.IsScattered())) {
+    If(access.mask, [&] {
+      Annotate(b_.CreateAlignedStore(value, access.pointers, align), access.buffer);
+    });
+  } else if (access.mask != nullptr && !HasMasked(access, /*write=*/true)) {
+    Value* lanes = FrameSlot(value->getType());
+    b_.CreateStore(value, lanes);
+    ForActiveLanes(access, [&](Value* lane, Value* pointer) {
+      Value* stored = b_.CreateLoad(access.element, b_.CreateGEP(access.element, lanes, lane));
+      Annotate(b_.CreateAlignedStore(stored, pointer, align), access.buffer);
+    });
+  } else if (access.IsScattered()) {
     // Lanes are written in order, so that the last one wins.
-    Annotate(b_.CreateMaskedScatter(value, LanePointers(access), align, access.mask), buffer);
-  } else if (access.mask != nullptr) {
-    Annotate(b_.CreateMaskedStore(value, ElementPointer(access), align, access.mask), buffer);
+    Annotate(b_.CreateMaskedScatter(value, access.pointers, align, access.mask), access.buffer);
   } else {
-    WriteContiguous(access, value);
+    Annotate(b_.CreateMaskedStore(value, access.pointers, align, access.mask), access.buffer);
   }
 }
 
-void MemoryEmitter::WriteContiguous(const Access& access, Value* value) {
-  Value* pointer = ElementPointer(access);
-  const Align align = ElementAlign(value->getType());
-  const BufferId buffer = access.inst.buffer;
-  const int element_bytes = static_cast<int>(align.value());
-  const int bytes = element_bytes * access.lanes;
-  if (!access.inst.streaming || bytes < kMinStreamingBytes || (bytes & (bytes - 1)) != 0) {
-    Annotate(b_.CreateAlignedStore(value, pointer, align), buffer);
-    return;
-  }
-  // Alignment is known at run time only, but what decides it seldom changes inside the innermost
-  // loop: the base and the terms of the address that are no multiple of the vector.
+// Whether the address is aligned is known at run time only, but what decides it seldom changes inside
+// the innermost loop: the base, and the terms of the address that are no multiple of the vector.
+void MemoryEmitter::WriteStreaming(const Inst& inst, const Access& access, Value* value) {
   has_streaming_stores_ = true;
-  const DimExpr rest = indices_.NotMultipleOf(access.inst.address, access.lanes);
-  Value* deciding = indices_.Pointer(bases_[buffer.index], value->getType()->getScalarType(), rest);
-  Value* low = b_.CreateAnd(b_.CreatePtrToInt(deciding, b_.getInt64Ty()),
-                            b_.getInt64(static_cast<uint64_t>(bytes - 1)));
+  const uint64_t bytes = access.lanes * ElementAlign(access.element).value();
+  const DimExpr rest = indices_.NotMultipleOf(inst.address, access.lanes);
+  Value* deciding = indices_.Pointer(bases_[inst.buffer.index], access.element, rest);
+  Value* low = b_.CreateAnd(b_.CreatePtrToInt(deciding, b_.getInt64Ty()), b_.getInt64(bytes - 1));
   Value* aligned = b_.CreateICmpEQ(low, b_.getInt64(0));
   llvm::Function* function = b_.GetInsertBlock()->getParent();
-  auto* streaming = llvm::BasicBlock::Create(b_.getContext(), "streaming", function);
-  auto* ordinary = llvm::BasicBlock::Create(b_.getContext(), "ordinary", function);
-  auto* after = llvm::BasicBlock::Create(b_.getContext(), "after", function);
+  auto* streaming = BasicBlock::Create(b_.getContext(), "streaming", function);
+  auto* ordinary = BasicBlock::Create(b_.getContext(), "ordinary", function);
+  auto* after = BasicBlock::Create(b_.getContext(), "after", function);
   b_.CreateCondBr(aligned, streaming, ordinary);
   b_.SetInsertPoint(streaming);
-  auto* store = Annotate(b_.CreateAlignedStore(value, pointer, Align(bytes)), buffer);
+  auto* store = Annotate(b_.CreateAlignedStore(value, access.pointers, Align(bytes)), access.buffer);
   auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
-  store->setMetadata(llvm::LLVMContext::MD_nontemporal,
-                     llvm::MDNode::get(b_.getContext(), {one}));
+  store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
   b_.CreateBr(after);
   b_.SetInsertPoint(ordinary);
-  Annotate(b_.CreateAlignedStore(value, pointer, align), buffer);
+  Write(access, value);
   b_.CreateBr(after);
   b_.SetInsertPoint(after);
 }
 
+// --- instructions ---
+
+Value* MemoryEmitter::LaneIndex(const Inst& inst, int lanes, Value* index) {
+  if (index != nullptr || lanes == 1 || inst.stride.IsConst(1)) return index;
+  Value* stride = b_.CreateVectorSplat(static_cast<unsigned>(lanes), indices_.Emit(inst.stride));
+  return b_.CreateMul(b_.CreateStepVector(stride->getType()), stride);
+}
+
+MemoryEmitter::Access MemoryEmitter::Describe(const Inst& inst, VectorType type, Value* index,
+                                              Value* mask) {
+  llvm::Type* stored = StoredType(b_.getContext(), type.element);
+  Value* pointers = indices_.Pointer(bases_[inst.buffer.index], stored, inst.address);
+  index = LaneIndex(inst, type.lanes, index);
+  if (index != nullptr) pointers = b_.CreateGEP(stored, pointers, index);
+  return {inst.buffer, stored, type.lanes, pointers, mask};
+}
+
+Value* MemoryEmitter::EmitRead(const Inst& inst, std::span<Value* const> operands) {
+  Value* mask = inst.masked ? operands.back() : nullptr;
+  Value* index = inst.op == Opcode::kGather ? operands[0] : nullptr;
+  if (IsFourBit(inst.type.element)) return ReadFourBit(inst, index, mask);
+  Value* value = Read(Describe(inst, inst.type, index, mask));
+  if (!IsBool(inst.type.element)) return value;
+  return b_.CreateICmpNE(value, Zero(value->getType()));
+}
+
+void MemoryEmitter::EmitWrite(const Inst& inst, VectorType type, std::span<Value* const> operands) {
+  Value* mask = inst.masked ? operands.back() : nullptr;
+  Value* index = inst.op == Opcode::kScatter ? operands[1] : nullptr;
+  Value* value = operands[0];
+  if (IsFourBit(type.element)) return WriteFourBit(inst, value, index, mask);
+  const Access access = Describe(inst, type, index, mask);
+  if (IsBool(type.element)) value = b_.CreateZExt(value, WithLanes(access.element, type.lanes));
+  const int bytes = static_cast<int>(BytesFor(type.element, type.lanes));
+  const bool streams = inst.streaming && mask == nullptr && !access.IsScattered() &&
+                       bytes >= kMinStreamingBytes && (bytes & (bytes - 1)) == 0;
+  streams ? WriteStreaming(inst, access, value) : Write(access, value);
+}
+
 void MemoryEmitter::EmitPrefetch(const Inst& inst) {
   const ElementType element = nest_.buffers[inst.buffer.index].element;
-  DimExpr address = inst.address;
-  if (IsFourBit(element)) address = FloorDiv(address, 2);
+  const DimExpr address = IsFourBit(element) ? FloorDiv(inst.address, 2) : inst.address;
   Value* pointer =
       indices_.Pointer(bases_[inst.buffer.index], StoredType(b_.getContext(), element), address);
   const uint32_t locality = inst.imm == 0 ? 3 : 2;  // prefetcht0, prefetcht1
@@ -203,103 +255,87 @@ void MemoryEmitter::EmitPrefetch(const Inst& inst) {
 // --- i4 and u4: two to a byte, the low nibble first ---
 
 // Whether the lanes are all of both nibbles of consecutive bytes.
-bool MemoryEmitter::PairsOfFourBits(const Access& access) const {
-  return access.index == nullptr && access.mask == nullptr && access.lanes % 2 == 0 &&
-         indices_.NotMultipleOf(access.inst.address, 2).IsConst(0);
+bool MemoryEmitter::IsPairs(const Inst& inst, int lanes) const {
+  return !inst.masked && inst.op != Opcode::kGather && inst.op != Opcode::kScatter &&
+         lanes % 2 == 0 && inst.stride.IsConst(1) &&
+         indices_.NotMultipleOf(inst.address, 2).IsConst(0);
 }
 
-Value* MemoryEmitter::ReadFourBit(const Access& access) {
-  llvm::Type* four = WithLanes(b_.getIntNTy(4), access.lanes);
-  llvm::Type* byte = WithLanes(b_.getInt8Ty(), access.lanes);
-  Value* base = bases_[access.inst.buffer.index];
-  if (PairsOfFourBits(access)) {
-    const int bytes = access.lanes / 2;
-    Value* pointer = indices_.Pointer(base, b_.getInt8Ty(), FloorDiv(access.inst.address, 2));
-    Value* packed = Annotate(b_.CreateAlignedLoad(
-        llvm::FixedVectorType::get(b_.getInt8Ty(), static_cast<unsigned>(bytes)), pointer, Align(1)),
-        access.inst.buffer);
-    Value* high = b_.CreateLShr(packed, uint64_t{4});
-    std::vector<int> interleave;
-    for (int i = 0; i < bytes; ++i) interleave.push_back(i), interleave.push_back(bytes + i);
-    return b_.CreateTrunc(b_.CreateShuffleVector(packed, high, interleave), four);
-  }
-  // Otherwise a gather of the byte of each lane.
-  Value* element = indices_.Emit(access.inst.address);
-  if (access.lanes > 1) element = b_.CreateVectorSplat(static_cast<unsigned>(access.lanes), element);
-  if (access.index != nullptr) {
-    element = b_.CreateAdd(element, access.index);
-  } else if (access.lanes > 1) {
-    element = b_.CreateAdd(element, b_.CreateStepVector(element->getType()));
-  }
-  Value* pointers = b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateLShr(element, uint64_t{1}));
-  Value* bytes;
-  if (access.lanes == 1 && access.mask == nullptr) {
-    bytes = Annotate(b_.CreateAlignedLoad(byte, pointers, Align(1)), access.inst.buffer);
-  } else if (access.lanes == 1) {
-    llvm::BasicBlock* before = b_.GetInsertBlock();
-    llvm::BasicBlock* active = nullptr;
-    Value* loaded = nullptr;
-    If(access.mask, [&] {
-      active = b_.GetInsertBlock();
-      loaded = Annotate(b_.CreateAlignedLoad(byte, pointers, Align(1)), access.inst.buffer);
-    });
-    llvm::PHINode* phi = b_.CreatePHI(byte, 2);
-    phi->addIncoming(loaded, active);
-    phi->addIncoming(llvm::Constant::getNullValue(byte), before);
-    bytes = phi;
-  } else {
-    Value* mask = access.mask;
-    if (mask == nullptr) {
-      mask = llvm::Constant::getAllOnesValue(WithLanes(b_.getInt1Ty(), access.lanes));
+MemoryEmitter::Access MemoryEmitter::DescribePairs(const Inst& inst, int lanes) {
+  Value* pointer =
+      indices_.Pointer(bases_[inst.buffer.index], b_.getInt8Ty(), FloorDiv(inst.address, 2));
+  return {inst.buffer, b_.getInt8Ty(), lanes / 2, pointer};
+}
+
+Value* MemoryEmitter::FourBitElements(const Inst& inst, int lanes, Value* index) {
+  Value* elements = indices_.Emit(inst.address);
+  if (lanes > 1) elements = b_.CreateVectorSplat(static_cast<unsigned>(lanes), elements);
+  index = LaneIndex(inst, lanes, index);
+  if (index == nullptr && lanes > 1) index = b_.CreateStepVector(elements->getType());
+  return index == nullptr ? elements : b_.CreateAdd(elements, index);
+}
+
+MemoryEmitter::Access MemoryEmitter::DescribeFourBits(const Inst& inst, Value* elements,
+                                                      Value* mask) {
+  Value* pointers = b_.CreateGEP(b_.getInt8Ty(), bases_[inst.buffer.index],
+                                 b_.CreateLShr(elements, uint64_t{1}));
+  return {inst.buffer, b_.getInt8Ty(), LanesOf(elements), pointers, mask};
+}
+
+Value* MemoryEmitter::ReadFourBit(const Inst& inst, Value* index, Value* mask) {
+  const int lanes = inst.type.lanes;
+  llvm::Type* four_bits = WithLanes(b_.getIntNTy(4), lanes);
+  if (IsPairs(inst, lanes)) {
+    Value* low = Read(DescribePairs(inst, lanes));
+    Value* high = b_.CreateLShr(low, uint64_t{4});
+    if (lanes == 2) {  // scalars so far
+      auto* pair = llvm::FixedVectorType::get(b_.getInt8Ty(), 2);
+      Value* both = b_.CreateInsertElement(llvm::PoisonValue::get(pair), low, uint64_t{0});
+      return b_.CreateTrunc(b_.CreateInsertElement(both, high, uint64_t{1}), four_bits);
     }
-    bytes = Annotate(b_.CreateMaskedGather(byte, pointers, Align(1), mask,
-                                           llvm::Constant::getNullValue(byte)),
-                     access.inst.buffer);
+    std::vector<int> interleave;
+    for (int i = 0; i < lanes / 2; ++i) interleave.push_back(i), interleave.push_back(lanes / 2 + i);
+    return b_.CreateTrunc(b_.CreateShuffleVector(low, high, interleave), four_bits);
   }
-  Value* odd = b_.CreateTrunc(b_.CreateAnd(element, llvm::ConstantInt::get(element->getType(), 1)),
-                              byte);
-  Value* shift = b_.CreateShl(odd, uint64_t{2});
-  return b_.CreateTrunc(b_.CreateLShr(bytes, shift), four);
+  Value* elements = FourBitElements(inst, lanes, index);
+  Value* bytes = Read(DescribeFourBits(inst, elements, mask));
+  Value* odd = b_.CreateTrunc(
+      b_.CreateAnd(elements, llvm::ConstantInt::get(elements->getType(), 1)), bytes->getType());
+  return b_.CreateTrunc(b_.CreateLShr(bytes, b_.CreateShl(odd, uint64_t{2})), four_bits);
 }
 
-void MemoryEmitter::WriteFourBit(const Access& access, Value* value) {
-  if (PairsOfFourBits(access)) {
+void MemoryEmitter::WriteFourBit(const Inst& inst, Value* value, Value* index, Value* mask) {
+  const int lanes = LanesOf(value);
+  Value* bytes = b_.CreateZExt(value, WithLanes(b_.getInt8Ty(), lanes));
+  if (IsPairs(inst, lanes) && lanes > 2) {
     std::vector<int> even, odd;
-    for (int i = 0; i < access.lanes; i += 2) even.push_back(i), odd.push_back(i + 1);
-    Value* bytes = b_.CreateZExt(value, WithLanes(b_.getInt8Ty(), access.lanes));
+    for (int i = 0; i < lanes; i += 2) even.push_back(i), odd.push_back(i + 1);
     Value* low = b_.CreateShuffleVector(bytes, even);
     Value* high = b_.CreateShuffleVector(bytes, odd);
-    Value* packed = b_.CreateOr(low, b_.CreateShl(high, uint64_t{4}));
-    Value* pointer = indices_.Pointer(bases_[access.inst.buffer.index], b_.getInt8Ty(),
-                                      FloorDiv(access.inst.address, 2));
-    Annotate(b_.CreateAlignedStore(packed, pointer, Align(1)), access.inst.buffer);
-    return;
+    return Write(DescribePairs(inst, lanes), b_.CreateOr(low, b_.CreateShl(high, uint64_t{4})));
   }
-  // Lane by lane: neighbours share a byte, and inactive lanes must not touch theirs.
-  Value* address = indices_.Emit(access.inst.address);
-  for (int i = 0; i < access.lanes; ++i) {
-    auto lane_of = [&](Value* v) -> Value* {
-      if (v == nullptr || access.lanes == 1) return v;
-      return b_.CreateExtractElement(v, static_cast<uint64_t>(i));
-    };
-    Value* offset = access.index != nullptr ? lane_of(access.index)
-                                            : b_.getInt64(static_cast<uint64_t>(i));
-    Value* element = b_.CreateAdd(address, offset);
-    Value* lane = lane_of(value);
-    If(lane_of(access.mask), [&] { WriteFourBitLane(access, element, lane); });
-  }
-}
-
-void MemoryEmitter::WriteFourBitLane(const Access& access, Value* element, Value* value) {
-  Value* pointer = b_.CreateGEP(b_.getInt8Ty(), bases_[access.inst.buffer.index],
-                                b_.CreateLShr(element, uint64_t{1}));
-  Value* odd = b_.CreateTrunc(b_.CreateAnd(element, uint64_t{1}), b_.getInt8Ty());
-  Value* shift = b_.CreateShl(odd, uint64_t{2});
-  Value* old = Annotate(b_.CreateAlignedLoad(b_.getInt8Ty(), pointer, Align(1)),
-                        access.inst.buffer);
-  Value* keep = b_.CreateAnd(old, b_.CreateNot(b_.CreateShl(b_.getInt8(15), shift)));
-  Value* bits = b_.CreateShl(b_.CreateZExt(value, b_.getInt8Ty()), shift);
-  Annotate(b_.CreateAlignedStore(b_.CreateOr(keep, bits), pointer, Align(1)), access.inst.buffer);
+  // Lane by lane, since neighbours share a byte, which also inactive lanes must not touch.
+  Value* elements = FourBitElements(inst, lanes, index);
+  const Access access = DescribeFourBits(inst, elements, mask);
+  auto write_one = [&](Value* element, Value* nibble, Value* pointer) {
+    Value* odd = b_.CreateTrunc(b_.CreateAnd(element, uint64_t{1}), b_.getInt8Ty());
+    Value* shift = b_.CreateShl(odd, uint64_t{2});
+    Value* old = Annotate(b_.CreateAlignedLoad(b_.getInt8Ty(), pointer, Align(1)), inst.buffer);
+    Value* keep = b_.CreateAnd(old, b_.CreateNot(b_.CreateShl(b_.getInt8(15), shift)));
+    Value* both = b_.CreateOr(keep, b_.CreateShl(nibble, shift));
+    Annotate(b_.CreateAlignedStore(both, pointer, Align(1)), inst.buffer);
+  };
+  if (lanes == 1) return If(mask, [&] { write_one(elements, bytes, access.pointers); });
+  Value* all_elements = FrameSlot(elements->getType());
+  Value* all_nibbles = FrameSlot(bytes->getType());
+  b_.CreateStore(elements, all_elements);
+  b_.CreateStore(bytes, all_nibbles);
+  ForActiveLanes(access, [&](Value* lane, Value* pointer) {
+    Value* element =
+        b_.CreateLoad(b_.getInt64Ty(), b_.CreateGEP(b_.getInt64Ty(), all_elements, lane));
+    Value* nibble = b_.CreateLoad(b_.getInt8Ty(), b_.CreateGEP(b_.getInt8Ty(), all_nibbles, lane));
+    write_one(element, nibble, pointer);
+  });
 }
 
 }  // namespace skein

@@ -8,6 +8,7 @@
 #include "codegen/llvm/index_emitter.h"
 #include "codegen/llvm/types.h"
 #include "ir/loop_nest.h"
+#include "ir/target.h"
 
 namespace skein {
 
@@ -15,7 +16,7 @@ class MemoryEmitter {
  public:
   // bases: the pointer of each buffer of the nest.
   MemoryEmitter(IrBuilder& b, IndexEmitter& indices, const LoopNest& nest,
-                std::vector<llvm::Value*> bases);
+                std::vector<llvm::Value*> bases, const Target& target);
 
   // The value that a kLoad or kGather reads. `operands` as in `inst`, the mask included.
   llvm::Value* EmitRead(const Inst& inst, std::span<llvm::Value* const> operands);
@@ -27,38 +28,51 @@ class MemoryEmitter {
   bool has_streaming_stores() const { return has_streaming_stores_; }
 
  private:
-  // Where the lanes of one access are.
+  // One access to elements as they are stored: bool is a byte, i4 the byte that it is in.
   struct Access {
-    const Inst& inst;
-    ElementType element;
+    BufferId buffer;
+    llvm::Type* element;
     int lanes;
-    llvm::Value* index = nullptr;  // i64 lanes to add to the address; null: contiguous
-    llvm::Value* mask = nullptr;
+    llvm::Value* pointers;         // of lane 0, the others behind it; or a vector of all lanes'
+    llvm::Value* mask = nullptr;   // null: all lanes are active
+    bool IsScattered() const { return pointers->getType()->isVectorTy(); }
   };
-  Access Describe(const Inst& inst, VectorType type, std::span<llvm::Value* const> operands,
-                  size_t value_operands);
+  llvm::Value* Read(const Access& access);
+  void Write(const Access& access, llvm::Value* value);
+  void WriteStreaming(const Inst& inst, const Access& access, llvm::Value* value);
+  // Whether the processor has this access with a mask, so that LLVM does not take it apart.
+  bool HasMasked(const Access& access, bool write) const;
 
-  llvm::Value* ReadLanes(const Access& access);
-  llvm::Value* ReadFourBit(const Access& access);
-  void WriteLanes(const Access& access, llvm::Value* value);
-  void WriteFourBit(const Access& access, llvm::Value* value);
-  void WriteFourBitLane(const Access& access, llvm::Value* lane_index, llvm::Value* value);
-  void WriteContiguous(const Access& access, llvm::Value* value);
+  // What to add to the address for each lane: null if the lanes are contiguous.
+  llvm::Value* LaneIndex(const Inst& inst, int lanes, llvm::Value* index);
+  Access Describe(const Inst& inst, VectorType type, llvm::Value* index, llvm::Value* mask);
 
-  bool PairsOfFourBits(const Access& access) const;
-  llvm::Value* LanePointers(const Access& access);
-  llvm::Value* ElementPointer(const Access& access);
+  // Of i4 and u4: the number of the element of each lane, and the bytes they are in.
+  llvm::Value* FourBitElements(const Inst& inst, int lanes, llvm::Value* index);
+  Access DescribeFourBits(const Inst& inst, llvm::Value* elements, llvm::Value* mask);
+  bool IsPairs(const Inst& inst, int lanes) const;
+  Access DescribePairs(const Inst& inst, int lanes);
+  llvm::Value* ReadFourBit(const Inst& inst, llvm::Value* index, llvm::Value* mask);
+  void WriteFourBit(const Inst& inst, llvm::Value* value, llvm::Value* index, llvm::Value* mask);
+
   // Annotates a memory instruction with the buffer that it accesses, and returns it.
   llvm::Instruction* Annotate(llvm::Instruction* access, BufferId buffer);
   // Runs `emit` only if `condition`, an i1, is true; null: always.
   template <typename EmitCode>
   void If(llvm::Value* condition, EmitCode emit);
+  // A loop over the lanes of `access` that are active, in order; `emit` gets the number of the lane
+  // and the pointer to its element.
+  template <typename EmitCode>
+  void ForActiveLanes(const Access& access, EmitCode emit);
+  // Memory of the function's frame for one value of `type`.
+  llvm::Value* FrameSlot(llvm::Type* type);
 
   IrBuilder& b_;
   IndexEmitter& indices_;
   const LoopNest& nest_;
   std::vector<llvm::Value*> bases_;
   std::vector<llvm::MDNode*> own_scope_, other_scopes_;  // of each buffer
+  const bool has_avx512_;
   bool has_streaming_stores_ = false;
 };
 

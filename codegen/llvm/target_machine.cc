@@ -27,7 +27,8 @@ std::string Features(const Target& target) {
   // Named one by one: the cpu x86-64-v4 would also bring a preference for 256-bit vectors.
   // Without evex512 LLVM 19 would use the AVX-512 instructions on 256-bit registers only.
   if (target.isa == Isa::kAvx512) return "+avx512f,+avx512bw,+avx512dq,+avx512vl,+evex512";
-  return "";
+  // Its gathers would be taken apart into branches otherwise.
+  return "+fast-gather";
 }
 
 absl::StatusOr<std::unique_ptr<llvm::TargetMachine>> CreateTargetMachine(const Target& target) {
