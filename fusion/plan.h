@@ -55,8 +55,7 @@ struct Plan {
   Graph graph;                   // settled: what the groups refer to
   std::vector<Group> groups;     // in execution order
   std::vector<Refusal> refusals;
-  DimExpr unfused_bytes;         // moved by one group per source node
-  DimExpr fused_bytes;
+  DimExpr fused_bytes;            // read and written per run by all groups
 };
 
 // Settles values (fusion/settle.h), groups and schedules. The same graph gives the same plan.

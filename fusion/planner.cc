@@ -301,6 +301,9 @@ class Planner {
           const TensorType& out = graph_.node(user).results[0];
           double grown = NominalElements(out) / std::max(1.0, NominalElements(in));
           if (graph_.node(user).op == Op::broadcast && RepeatsInnerDims(in.dims, out.dims)) grown = 1;
+          if (graph_.node(user).op == Op::gather && graph_.node(user).operands[0].node != from) {
+            grown = 1;  // an index is read once for the row that it selects
+          }
           next = ratio * std::max(1.0, grown);
         }
         most = std::max(most, flops * (next - 1));
@@ -317,6 +320,44 @@ class Planner {
       if (in[i] != out[i] && !trailing) return false;
     }
     return true;
+  }
+
+  // Whether a node of `producer` is read, before any product, on the way into a contraction of `consumer`. The left
+  // operand is read once per panel of columns, so nothing is computed there; the right one is packed once per
+  // block of rows, which a few operations can ride on.
+  bool FeedsProduct(const std::set<NodeId>& producer, const std::set<NodeId>& consumer, std::string* why) const {
+    constexpr int kPackedFlops = 8;
+    for (NodeId dot : consumer) {
+      const Node& node = graph_.node(dot);
+      if (node.op != Op::dot) continue;
+      for (int side = 0; side < 2; ++side) {
+        int flops = 0;
+        bool feeds = false;
+        std::set<NodeId> seen;
+        std::vector<Value> work = {node.operands[side]};
+        while (!work.empty()) {
+          Value v = work.back();
+          work.pop_back();
+          if (graph_.Known(v) || IsSplatConstant(v) || !seen.insert(v.node).second) continue;
+          const bool inside = producer.contains(v.node) || consumer.contains(v.node);
+          if (computed_.contains(v.node) && !inside) continue;
+          feeds = feeds || producer.contains(v.node);
+          const OpDef& def = Def(graph_.node(v.node).op);
+          if (def.op_class == OpClass::kPointwise) flops += def.flops;
+          for (Value operand : graph_.node(v.node).operands) work.push_back(operand);
+        }
+        if (!feeds) continue;
+        if (side == 0) {
+          *why = "it would be computed again for every panel of columns of the product";
+          return true;
+        }
+        if (flops > kPackedFlops) {
+          *why = "it would be computed again for every block of rows of the product";
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   void Refuse(int producer, int consumer, std::string code, std::string sentence) {
@@ -352,6 +393,11 @@ class Planner {
         Refuse(producer, consumer, "SK161", "the work would be repeated for every element that it is copied to");
         return false;
       }
+    }
+    std::string why;
+    if (FeedsProduct(parts_[producer].nodes, parts_[consumer].nodes, &why)) {
+      Refuse(producer, consumer, "SK154", why);
+      return false;
     }
     std::set<NodeId> nodes = parts_[producer].nodes;
     nodes.insert(parts_[consumer].nodes.begin(), parts_[consumer].nodes.end());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/container/node_hash_map.h"
 #include "base/hash.h"
 #include "fusion/rewrite.h"
 #include "ir/op.h"
@@ -420,10 +421,12 @@ class Simplifier {
     return std::optional(v);
   }
 
-  // A hash of what a value is computed from, down to the inputs' types: names and file order do not enter.
-  const Hash128& Structure(Value v) {
-    auto it = structure_.find(v.node);
-    if (it != structure_.end()) return it->second;
+  // A hash of how a value is computed, a few operations deep: names, file order and what lies further back do not
+  // enter, so that equal layers at different depths are ordered alike.
+  static constexpr int kStructureDepth = 3;
+  const Hash128& Structure(Value v, int depth = kStructureDepth) {
+    auto [it, fresh] = structure_.try_emplace({v.node, depth});
+    if (!fresh) return it->second;
     const Node& node = NodeOf(v);
     std::string text = absl::StrCat(ForStrCat(Name(node.op)), node.results[0].ToString());
     if (node.op == Op::constant) {
@@ -431,8 +434,10 @@ class Simplifier {
     } else if (node.op != Op::input) {
       absl::StrAppend(&text, node.attributes.ToString());
     }
-    for (Value operand : node.operands) absl::StrAppend(&text, Structure(operand).Hex(), operand.result);
-    return structure_[v.node] = StableHash(text);
+    if (depth > 0) {
+      for (Value operand : node.operands) absl::StrAppend(&text, Structure(operand, depth - 1).Hex(), operand.result);
+    }
+    return structure_[{v.node, depth}] = StableHash(text);
   }
   void SortByStructure(std::vector<Value>* values) {
     for (Value v : *values) Structure(v);
@@ -445,7 +450,7 @@ class Simplifier {
   }
 
   Graph& g_;
-  absl::flat_hash_map<NodeId, Hash128> structure_;
+  absl::node_hash_map<std::pair<NodeId, int>, Hash128> structure_;
   int depth_ = 0;
 };
 

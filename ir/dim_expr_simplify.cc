@@ -495,6 +495,14 @@ DimExpr Select(DimExpr condition, DimExpr a, DimExpr b) {
   std::span<const DimExpr> x = condition.operands();
   // equal(y, 0) is true exactly where y is false.
   if (condition.kind() == DimKind::kEqual && x[1].IsConst(0)) return Select(x[0], b, a);
+  // c < 1 says c = 0 of a coordinate: if b is a there, it is b everywhere.
+  if (condition.kind() == DimKind::kLess && x[0].kind() == DimKind::kCoord && x[1].IsConst(1)) {
+    const DimExpr coord = x[0];
+    DimExpr at_zero = Substitute(b, [&](DimExpr leaf) -> std::optional<DimExpr> {
+      return leaf == coord ? std::optional<DimExpr>(0) : std::nullopt;
+    });
+    if (at_zero == a) return b;
+  }
   if (IsBoolean(condition) && a.IsConst(1) && b.IsConst(0)) return condition;
   if (IsBoolean(condition) && a.IsConst(0) && b.IsConst(1)) return Not(condition);
   if (condition.kind() == DimKind::kLess && a == x[0] && b == x[1]) return Min(a, b);
