@@ -1,5 +1,8 @@
+#include <cmath>
+
 #include "codegen/llvm/vector_ops.h"
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
 
 namespace skein {
 namespace {
@@ -112,22 +115,70 @@ class Converter {
     return IsSigned(from) ? b_.CreateSIToFP(x, Type(to)) : b_.CreateUIToFP(x, Type(to));
   }
 
-  // Truncates, saturates, NaN -> 0: what the .sat intrinsics do.
+  // Truncates, saturates, NaN -> 0. LLVM 19 takes the intrinsics for that apart into scalars, so they
+  // serve scalars only.
   Value* FloatToInt(Value* x, ElementType to) {
-    const int bits = BitWidth(to);
-    if (bits >= 32) {
-      return b_.CreateIntrinsic(
-          IsSigned(to) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
-          {Type(to), x->getType()}, {x});
+    if (BitWidth(to) < 32) return FloatToNarrowInt(x, to);
+    const bool is_signed = IsSigned(to);
+    if (lanes_ == 1) {
+      const auto id = is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat;
+      return b_.CreateIntrinsic(id, {Type(to), x->getType()}, {x});
     }
-    // Saturating to 32 bits first changes nothing and keeps to types that the target has.
-    Value* wide = b_.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {Int(32), x->getType()}, {x});
+    if (is_signed && BitWidth(to) == 32 && x->getType()->getScalarType()->isFloatTy()) {
+      if (Value* result = FloatToInt32(x)) return result;
+    }
+    const unsigned bits = static_cast<unsigned>(BitWidth(to));
+    const double above = std::ldexp(1.0, is_signed ? static_cast<int>(bits) - 1 : bits);
+    Value* too_large = b_.CreateFCmpOGE(x, Float(x, above));
+    Value* most = llvm::ConstantInt::get(Type(to), is_signed ? llvm::APInt::getSignedMaxValue(bits)
+                                                             : llvm::APInt::getMaxValue(bits));
+    // Out of range the conversion is poison, which a select that does not choose it stops.
+    if (!is_signed) {
+      Value* result = b_.CreateSelect(too_large, most, b_.CreateFPToUI(x, Type(to)));
+      return b_.CreateSelect(b_.CreateFCmpOGT(x, Float(x, -1.0)), result, Zero(to));
+    }
+    Value* least = llvm::ConstantInt::get(Type(to), llvm::APInt::getSignedMinValue(bits));
+    Value* result = b_.CreateSelect(too_large, most, b_.CreateFPToSI(x, Type(to)));
+    result = b_.CreateSelect(b_.CreateFCmpOLT(x, Float(x, -above)), least, result);
+    return b_.CreateSelect(b_.CreateFCmpORD(x, x), result, Zero(to));
+  }
+
+  // f32 to i32 by the instruction that gives the minimum for whatever it cannot convert; null if there
+  // is none for this number of lanes.
+  Value* FloatToInt32(Value* x) {
+    Value* converted;
+    if (lanes_ == 16) {
+      converted = b_.CreateIntrinsic(
+          llvm::Intrinsic::x86_avx512_mask_cvttps2dq_512, {},
+          {x, Zero(ElementType::kI32), b_.getInt16(0xffff), b_.getInt32(4)});
+    } else if (lanes_ == 8) {
+      converted = b_.CreateIntrinsic(llvm::Intrinsic::x86_avx_cvtt_ps2dq_256, {}, {x});
+    } else {
+      return nullptr;
+    }
+    Value* too_large = b_.CreateFCmpOGE(x, Float(x, 0x1p31));
+    Value* result = b_.CreateSelect(too_large, IntConst(32, 0x7fffffff), converted);
+    return b_.CreateSelect(b_.CreateFCmpORD(x, x), result, Zero(ElementType::kI32));
+  }
+
+  // Clamped as floats, where the limits are exact: that commutes with truncation.
+  Value* FloatToNarrowInt(Value* x, ElementType to) {
+    const int bits = BitWidth(to);
     const int64_t low = IsSigned(to) ? -(int64_t{1} << (bits - 1)) : 0;
     const int64_t high = low + (int64_t{1} << bits) - 1;
-    wide = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, wide, IntConst(32, low));
-    wide = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, wide, IntConst(32, high));
+    Value* lowest = Float(x, static_cast<double>(low));
+    Value* highest = Float(x, static_cast<double>(high));
+    Value* clamped = b_.CreateSelect(b_.CreateFCmpOGT(x, lowest), x, lowest);
+    clamped = b_.CreateSelect(b_.CreateFCmpOLT(clamped, highest), clamped, highest);
+    Value* wide = b_.CreateFPToSI(clamped, Int(32));
+    wide = b_.CreateSelect(b_.CreateFCmpORD(x, x), wide, IntConst(32, 0));
     return b_.CreateTrunc(wide, Type(to));
   }
+
+  Value* Float(Value* like, double value) const {
+    return llvm::ConstantFP::get(like->getType(), value);
+  }
+  Value* Zero(ElementType t) const { return llvm::Constant::getNullValue(Type(t)); }
 
   IrBuilder& b_;
   const int lanes_;
