@@ -133,8 +133,9 @@ class Planner {
       if (node.attributes.Has("materialize")) {
         computed = true;
       } else if (IsMovement(id)) {
-        // A movement node computes nothing, unless nothing else would write an output. Op by op, it copies.
-        computed = output || (!options_.fuse && node.op != Op::reshape && !constant_[i]);
+        // A movement node computes nothing, unless nothing else would write an output. Op by op, it copies; only a
+        // reshape and the broadcast that a pointwise node does on the way (numpy's) do not.
+        computed = output || (!options_.fuse && node.op != Op::reshape && !constant_[i] && !BroadcastInPassing(id));
       } else if (Def(node.op).op_class == OpClass::kPointwise && !output && options_.fuse) {
         computed = users_[i].size() <= 1 || !RecomputedAnywhere(id);
       } else {
@@ -142,6 +143,11 @@ class Planner {
       }
       if (computed) computed_.insert(id);
     }
+  }
+  bool BroadcastInPassing(NodeId id) const {
+    if (graph_.node(id).op != Op::broadcast) return false;
+    return std::all_of(users_[id.index].begin(), users_[id.index].end(),
+                       [&](NodeId user) { return SameSource(id, user); });
   }
   bool IsOutput(NodeId id) const {
     auto it = is_output_.lower_bound(Value{id, 0});
