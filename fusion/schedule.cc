@@ -270,6 +270,7 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
     return Refuse("SK110", "too many pointers for one kernel");
   }
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
+  RemoveDeadInstructions(&group.nest);
   OrderBuffers(&group.nest);
   group.arguments = NumberArguments(&group.nest);
   group.hash = group.nest.Hash();

@@ -74,6 +74,9 @@ std::vector<ValueId> EmitScalarGraph(LoopBuilder& b, const Graph& graph, std::sp
 // The opcode if the graph is one associative operation of its two inputs (so kReduce can do it).
 std::optional<Opcode> SingleOpcode(const Graph& combine);
 
+// Drops instructions without effect whose results are not used.
+void RemoveDeadInstructions(LoopNest* nest);
+
 // Reorders the nest's buffers: inputs, outputs, scratch, each in the order in which they were added.
 void OrderBuffers(LoopNest* nest);
 
