@@ -6,20 +6,25 @@ namespace skein {
 
 using namespace math;  // NOLINT: this file is formulas
 
+// Recipe changed: log2(erfc(a)) is taken around the point where it is -3, just above the split, so that
+// its rounding errors vanish where 1 - erfc(a) is most sensitive to them.
 ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(3.94, Abs(x));
-  // log2(erfc(a)) is gentle enough for a polynomial.
-  const Real log = Horner(
-      a, {0x1.cd371ap-12, -0x1.a16864p0, -0x1.d2c592p-1, -0x1.4503a2p-3, 0x1.37c6bep-5,
-          -0x1.c0c72ap-8, 0x1.c1856p-11, -0x1.1519e4p-14, 0x1.3abb98p-19});
-  const Real sum = log + (kRounder + 127);
-  const Real fraction = log - (sum - (kRounder + 127));
+  constexpr double kCentre = 0x1.15b49ap0;   // log2(erfc(kCentre)) = kCentreTail - 3
+  constexpr double kCentreTail = 0x1.f2b872p-24;
+  const Real d = a - kCentre;
+  const Real slope = Horner(d, {-0x1.00f194p2, -0x1.3b221cp0, -0x1.c49654p-5, 0x1.b2163cp-7,
+                                -0x1.4f17c8p-9, 0x1.2aa78p-12});
+  constexpr double kBias = 127 - 3;
+  const Real sum = Fma(slope, d, kRounder + kBias);
+  const Real n = sum - (kRounder + kBias);
+  const Real fraction = Fma(slope, d, kCentreTail - n);
   const Real large = Fma(-Exp2Polynomial(fraction), PowerOfTwo(BitsOf(sum)), 1);
   const Real u = a * a;
-  const Real w = Horner(u, {0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2cdep-4, -0x1.b7f61p-6,
-                            0x1.53e68ep-8, -0x1.a2e7aap-11, 0x1.461ecp-14});
-  return WithSignOf(Select(a < 1, Fma(w, a, a), large), x).id();
+  const Real w = Horner(u, {0x1.06eba8p-3, -0x1.81274p-2, 0x1.ce2d48p-4, -0x1.b7fdb2p-6,
+                            0x1.5425bp-8, -0x1.a4c72p-11, 0x1.4b6eb2p-14});
+  return WithSignOf(Select(a < 0.95, Fma(w, a, a), large), x).id();
 }
 
 namespace {

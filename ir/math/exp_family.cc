@@ -52,25 +52,33 @@ constexpr double kSigmoidScale = 0x1p-32;
 
 // sigmoid(x) / 2^-32 as y*(1+f), f of the size of 1e-3: 1 / (c + c*e^-x) with c = 2^-32, so that the
 // denominator stays finite for x >= -110. The residual of the reciprocal is rebuilt from the exact parts
-// of the denominator: c, c*2^n, and the fraction of e^-x as r + z, where z also takes r's rounding error.
+// of the denominator: c, s = c*2^n, and w*s with 1+w the fraction of e^-x.
 struct ScaledSigmoid {
   Real y;
   Real f;
 };
 
-ScaledSigmoid SigmoidParts(Real clamped) {
+ScaledSigmoid SigmoidParts(Real clamped, bool accurate) {
   constexpr double kBias = 127 - 32;
   const Real sum = Fma(clamped, -kLog2E, kRounder + kBias);
   const Real n = sum - (kRounder + kBias);
-  const Real exact = Fma(n, -kLn2High, -clamped);
-  const Real r = Fma(n, -kLn2Low, exact);
-  const Real r_tail = Fma(n, -kLn2Low, exact - r);
-  const Real scale = PowerOfTwo(BitsOf(sum));
-  const Real z = Fma(ExpTail(r), r * r, r_tail);
-  const Real denominator = Fma(r + z, scale, scale + kSigmoidScale);
-  const Real y = ReciprocalSeed(denominator);
-  const Real v = scale * y;
-  const Real e = Fma(-z, v, Fma(-r, v, Fma(y, -kSigmoidScale, 1 - v)));
+  const Real r = Fma(n, -kLn2Low, Fma(n, -kLn2High, -clamped));
+  const Real s = PowerOfTwo(BitsOf(sum));
+  const Real square = r * r;
+  const Real tail = ExpTail(r);
+  const Real w = Fma(tail, square, r);
+  Real y = ReciprocalSeed(Fma(w, s, s + kSigmoidScale));
+  if (!accurate) {
+    const Real v = s * y;
+    const Real e = Fma(-w, v, Fma(y, -kSigmoidScale, 1 - v));
+    return {y, Fma(e, e, e)};
+  }
+  // With 12 bits left in y, 1 minus the larger part is exact.
+  y = FloatOf(BitsOf(y) & Word(0xfffff000));
+  Real e = Fma(-MaxX86(kSigmoidScale, s), y, 1);
+  e = Fma(-MinX86(kSigmoidScale, s), y, e);
+  const Real v = s * y;
+  e = Fma(-(tail * square), v, Fma(-r, v, e));
   return {y, Fma(e, e, e)};
 }
 
@@ -78,7 +86,7 @@ ScaledSigmoid SigmoidParts(Real clamped) {
 
 ValueId EmitSigmoid(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
-  const ScaledSigmoid s = SigmoidParts(MinX86(40, MaxX86(-105, x)));
+  const ScaledSigmoid s = SigmoidParts(MinX86(40, MaxX86(-105, x)), true);
   const Real scale = Select(x < -103.98, Real(0), Real(kSigmoidScale));
   return (Fma(s.y, s.f, s.y) * scale).id();
 }
@@ -86,7 +94,7 @@ ValueId EmitSigmoid(LoopBuilder& b, ValueId x_id) {
 ValueId EmitSilu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real clamped = MaxX86(-110, x);
-  const ScaledSigmoid s = SigmoidParts(MinX86(40, clamped));
+  const ScaledSigmoid s = SigmoidParts(MinX86(40, clamped), false);
   // x*2^-32 first would lose subnormal x, y*2^-32 first would lose the tail.
   const Pair product = TwoProduct(clamped, s.y);
   const Real unscaled = product.high + Fma(product.high, s.f, product.low);

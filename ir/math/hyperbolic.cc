@@ -54,9 +54,9 @@ ValueId EmitTanh(LoopBuilder& b, ValueId x_id) {
                             0x1.6a624cp-4});
   const Real large = Fma(ReciprocalOfNormal(Fma(p, PowerOfTwo(BitsOf(sum)), 1)), -2, 1);
   const Real u = a * a;
-  const Real w = Horner(u, {-0x1.555536p-2, 0x1.1109dep-3, -0x1.b8fdbcp-5, 0x1.5be5fcp-6,
-                            -0x1.deb7b6p-8, 0x1.8ffb5ap-10});
-  return WithSignOf(Select(a < 0.82, Fma(w * u, a, a), large), x).id();
+  const Real w = Horner(u, {-0x1.55553cp-2, 0x1.110be6p-3, -0x1.b96286p-5, 0x1.600bc2p-6,
+                            -0x1.046708p-7, 0x1.2db6cp-9, -0x1.7804e8p-12});
+  return WithSignOf(Select(a < 1, Fma(w * u, a, a), large), x).id();
 }
 
 namespace {
