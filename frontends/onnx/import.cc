@@ -239,6 +239,15 @@ absl::Status Importer::AddInput(const onnx::ValueInfoProto& input, Scope* scope)
   const onnx::TypeProto::Tensor& declared = input.type().tensor_type();
   absl::StatusOr<ElementType> element = ElementTypeOf(declared.elem_type());
   if (!element.ok()) return Annotate(element.status(), where);
+  auto fixed = options_.fixed_inputs.find(input.name());
+  if (fixed != options_.fixed_inputs.end()) {
+    if (fixed->second->element != *element) {
+      return InvalidArgument(where, " is fixed to ", std::string(Name(fixed->second->element)),
+                             " data but declared as ", std::string(Name(*element)));
+    }
+    scope->values[input.name()] = graph_.AddConstant(fixed->second);
+    return absl::OkStatus();
+  }
   if (!declared.has_shape()) return Unimplemented(where, " has no shape");
   if (declared.shape().dim_size() > kMaxRank) {
     return InvalidArgument(where, " has ", declared.shape().dim_size(), " dims");
@@ -515,8 +524,7 @@ absl::StatusOr<Graph> ImportOnnx(const std::string& path, const ImportOptions& o
 
 std::vector<std::string> SupportedOnnxOps() {
   std::vector<std::string> names = {"If"};
-  for (std::span<const OnnxOp> group : {PointwiseOps(), ActivationOps(), MovementOps(), GatherOps(),
-                                        ReduceOps(), MatMulOps(), NormOps(), ShapeOps()}) {
+  for (std::span<const OnnxOp> group : OnnxOpGroups()) {
     for (const OnnxOp& op : group) names.emplace_back(op.name);
   }
   std::sort(names.begin(), names.end());

@@ -3,6 +3,7 @@
 #define SKEIN_FRONTENDS_ONNX_IMPORT_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ struct ImportOptions {
   // with deviation 1/sqrt(fan-in), embeddings normal, scales and variances positive, indices in the
   // range of what they index. Without it a missing file is an error.
   std::optional<uint64_t> random_weights_seed;
+  // Inputs that have this value instead of being inputs of the Graph: a shape or a list of axes that
+  // is an input in the file can be known this way. By name.
+  std::map<std::string, LiteralRef> fixed_inputs;
   // What drawn weights may take in all, so that a small file cannot ask for all memory.
   int64_t max_random_weight_bytes = int64_t{8} << 30;
   // Nodes after functions are expanded: a few nested functions can stand for millions.

@@ -116,10 +116,24 @@ void GatherNd(NodeImport& n) {
                   {{"dims", result}, {"map", map}, {"index_map", index_map}}));
 }
 
+// The number of classes; some exporters write it as a float.
+DimExpr DepthOf(NodeImport& n, Value depth) {
+  if (!IsFloat(n.element(depth))) return n.KnownScalar(depth, "depth");
+  std::optional<double> value = n.graph().SplatValue(depth);
+  if (!value) {
+    n.Unsupported("data-dependent shape: its depth is not known");
+  } else if (!(*value >= 0 && *value < INT32_MAX)) {
+    n.Fail("its depth is ", *value);
+  } else {
+    return DimExpr(static_cast<int64_t>(*value));
+  }
+  return 0;
+}
+
 // on where the coordinate along the new axis is the index, else off.
 void OneHot(NodeImport& n) {
   Value indices = n.Cast(n.In(0), ElementType::kI64), values = n.In(2);
-  DimExpr depth = n.KnownScalar(n.Cast(n.In(1), ElementType::kI64), "depth");
+  DimExpr depth = DepthOf(n, n.In(1));
   int axis = n.Axis(n.Int("axis", -1), n.rank(indices) + 1);
   if (!n.ok()) return;
   if (n.rank(values) != 1) {
@@ -131,7 +145,7 @@ void OneHot(NodeImport& n) {
   Dims result = column;
   result[axis] = depth;
   Value wide = n.BroadcastTo(n.Reshape(FromStart(n, indices, depth), column), result);
-  Value place = n.Index(ElementType::kI64, result, DimExpr::Coord(axis, depth));
+  Value place = n.Index(ElementType::kI64, result, CoordsOf(result)[axis]);
   Value choices[2];  // off, on
   for (int i = 0; i < 2; ++i) {
     choices[i] = n.BroadcastTo(n.Reshape(n.SliceAxis(values, 0, i, 1), {}), result);

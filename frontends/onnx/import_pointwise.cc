@@ -83,8 +83,8 @@ void Pow(NodeImport& n) {
   }
   y = n.BroadcastTo(y, common);
   ElementType t = n.element(x);
-  // An integer base with a float exponent is computed in the exponent's type.
-  ElementType work = IsInteger(t) && IsFloat(n.element(y)) ? n.element(y) : t;
+  // Powers of integers are computed in floating point, exact to 2^53.
+  ElementType work = IsFloat(t) ? t : ElementType::kF64;
   n.Out(0, n.Cast(n.Emit(Op::pow, {n.Cast(x, work), n.Cast(y, work)}), t));
 }
 

@@ -78,11 +78,21 @@ void ConstantOfShape(NodeImport& n) {
   n.Out(0, n.BroadcastTo(n.Constant(value), dims));
 }
 
+// The value of a float scalar: a constant, or a known integer as a float.
+std::optional<double> KnownFloat(NodeImport& n, Value v) {
+  if (std::optional<double> constant = n.graph().SplatValue(v)) return constant;
+  if (n.graph().op(v) != Op::cast) return std::nullopt;
+  Value from = n.graph().node(v.node).operands[0];
+  std::optional<DimExpr> known = n.graph().Known(from);
+  if (!known || !known->IsConst()) return std::nullopt;
+  return static_cast<double>(known->constant());
+}
+
 // start + i * delta of three float constants.
 void FloatRange(NodeImport& n) {
   double ends[3];
   for (int i = 0; i < 3; ++i) {
-    std::optional<double> value = n.graph().SplatValue(n.In(i));
+    std::optional<double> value = KnownFloat(n, n.In(i));
     if (!value) {
       n.Unsupported("data-dependent shape: a float range of unknown ends");
       return;

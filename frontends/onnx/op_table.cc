@@ -1,16 +1,19 @@
 #include "frontends/onnx/op_table.h"
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/string_view.h"
 
 namespace skein {
+
+std::vector<std::span<const OnnxOp>> OnnxOpGroups() {
+  return {PointwiseOps(), ActivationOps(), MovementOps(), GatherOps(), ReduceOps(),
+          ArgReduceOps(), MatMulOps(),     NormOps(),     ShapeOps(),  QuantizeOps()};
+}
 
 const OnnxOp* FindOnnxOp(std::string_view domain, std::string_view name) {
   using Table = absl::flat_hash_map<std::string, const OnnxOp*>;
   static const Table* const kTable = [] {
     auto* table = new Table;
-    for (std::span<const OnnxOp> group : {PointwiseOps(), ActivationOps(), MovementOps(), GatherOps(),
-                                          ReduceOps(), MatMulOps(), NormOps(), ShapeOps()}) {
+    for (std::span<const OnnxOp> group : OnnxOpGroups()) {
       for (const OnnxOp& op : group) table->emplace(std::string(op.name), &op);
     }
     return table;

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "frontends/onnx/node_import.h"
 
@@ -23,9 +24,14 @@ std::span<const OnnxOp> ActivationOps();  // import_activation.cc
 std::span<const OnnxOp> MovementOps();    // import_movement.cc
 std::span<const OnnxOp> GatherOps();      // import_gather.cc
 std::span<const OnnxOp> ReduceOps();      // import_reduce.cc
+std::span<const OnnxOp> ArgReduceOps();   // import_arg_reduce.cc
 std::span<const OnnxOp> MatMulOps();      // import_matmul.cc
 std::span<const OnnxOp> NormOps();        // import_norm.cc
 std::span<const OnnxOp> ShapeOps();       // import_shape.cc
+std::span<const OnnxOp> QuantizeOps();    // import_quantize.cc
+
+// All of them, by group.
+std::vector<std::span<const OnnxOp>> OnnxOpGroups();
 
 // Null if there is no such operator.
 const OnnxOp* FindOnnxOp(std::string_view domain, std::string_view name);
