@@ -9,7 +9,8 @@
 
 namespace skein {
 
-// --- Literals ---------------------------------------------------------------------------------------
+// --- Literals
+// ---------------------------------------------------------------------------------------
 
 int64_t Literal::count() const {
   int64_t n = 1;
@@ -55,15 +56,17 @@ LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values) {
   return MakeLiteral(t, {n}, std::move(bytes));
 }
 
-// --- Attributes -------------------------------------------------------------------------------------
+// --- Attributes
+// -------------------------------------------------------------------------------------
 
 Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> list) {
   for (const auto& [name, value] : list) Set(name, value);
 }
 
 void Attributes::Set(std::string name, Attribute value) {
-  auto at = std::lower_bound(entries_.begin(), entries_.end(), name,
-                             [](const auto& entry, const std::string& n) { return entry.first < n; });
+  auto at =
+      std::lower_bound(entries_.begin(), entries_.end(), name,
+                       [](const auto& entry, const std::string& n) { return entry.first < n; });
   if (at != entries_.end() && at->first == name) {
     at->second = std::move(value);
   } else {
@@ -97,8 +100,8 @@ const Dims& Attributes::DimList(std::string_view name) const {
 
 namespace {
 
-// The part of the hash-consing key that one attribute makes. Expressions are interned, so their addresses
-// serve; so do those of large literals. Small literals count by content.
+// The part of the hash-consing key that one attribute makes. Expressions are interned, so their
+// addresses serve; so do those of large literals. Small literals count by content.
 struct AppendKey {
   std::string* key;
   void Raw(const void* data, size_t size) { key->append(static_cast<const char*>(data), size); }
@@ -162,20 +165,22 @@ std::string Signature(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-// --- Building ---------------------------------------------------------------------------------------
+// --- Building
+// ---------------------------------------------------------------------------------------
 
 absl::StatusOr<Value> Graph::ReshapeTo(Value v, const Dims& dims) {
   if (type(v).dims == dims) return v;
   return Add(Op::reshape, {v}, {{"dims", dims}});
 }
 
-// Makes operands that must agree in dims agree: assumes the equalities that are not provable, and puts a
-// reshape (a view) where an operand was written with the other name of a dim.
+// Makes operands that must agree in dims agree: assumes the equalities that are not provable, and
+// puts a reshape (a view) where an operand was written with the other name of a dim.
 absl::Status Graph::UnifyOperands(Node* node) {
   const OpDef& def = Def(node->op);
   auto& operands = node->operands;
   auto same_rank = [&] {
-    return std::all_of(operands.begin(), operands.end(), [&](Value v) { return type(v).rank() == type(operands[0]).rank(); });
+    return std::all_of(operands.begin(), operands.end(),
+                       [&](Value v) { return type(v).rank() == type(operands[0]).rank(); });
   };
   auto same_element = [&](size_t first) {
     for (size_t i = first + 1; i < operands.size(); ++i) {
@@ -185,8 +190,10 @@ absl::Status Graph::UnifyOperands(Node* node) {
   };
   // Assumes dim `j` of operand `b` equal to dim `i` of operand `a`.
   auto assume = [&](size_t a, size_t i, size_t b, size_t j) {
-    std::string why = absl::StrCat("dim ", i, " of operand ", a, " = dim ", j, " of operand ", b, " of ", Signature(*this, *node));
-    if (!current_origins_.empty() && current_origins_[0] < static_cast<int32_t>(source_names.size())) {
+    std::string why = absl::StrCat("dim ", i, " of operand ", a, " = dim ", j, " of operand ", b,
+                                   " of ", Signature(*this, *node));
+    if (!current_origins_.empty() &&
+        current_origins_[0] < static_cast<int32_t>(source_names.size())) {
       absl::StrAppend(&why, ", assumed by node '", source_names[current_origins_[0]], "'");
     }
     return AssumeEqual(type(operands[a]).dims[i], type(operands[b]).dims[j], why).status();
@@ -195,7 +202,8 @@ absl::Status Graph::UnifyOperands(Node* node) {
   bool all_equal = def.op_class == OpClass::kPointwise || def.op_class == OpClass::kReduce;
   bool is_dot = def.op_class == OpClass::kContraction;
   if (def.op_class == OpClass::kPointwise || is_dot || node->op == Op::concat) {
-    if (!same_element(node->op == Op::select ? 1 : 0)) return InvalidArgument("operands differ in element type");
+    if (!same_element(node->op == Op::select ? 1 : 0))
+      return InvalidArgument("operands differ in element type");
   }
   if (all_equal || is_dot || node->op == Op::concat) {
     if (!same_rank()) return InvalidArgument("operands differ in rank");
@@ -213,7 +221,8 @@ absl::Status Graph::UnifyOperands(Node* node) {
       }
     }
   }
-  if (assumed_.empty() || def.op_class == OpClass::kSource || node->op == Op::reshape) return absl::OkStatus();
+  if (assumed_.empty() || def.op_class == OpClass::kSource || node->op == Op::reshape)
+    return absl::OkStatus();
   for (Value& v : operands) {
     Dims dims = type(v).dims;
     for (DimExpr& d : dims) d = Assumed(d);
@@ -222,7 +231,8 @@ absl::Status Graph::UnifyOperands(Node* node) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands, Attributes attributes) {
+absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
+                                      Attributes attributes) {
   const OpDef& def = Def(op);
   int count = static_cast<int>(operands.size());
   if (count < def.min_operands || (def.max_operands >= 0 && count > def.max_operands)) {
@@ -235,7 +245,8 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands, At
       return InvalidArgument("operand of ", std::string(def.name), " is no value of this graph");
     }
   }
-  if (absl::Status status = UnifyOperands(&node); !status.ok()) return Annotate(status, Signature(*this, node));
+  if (absl::Status status = UnifyOperands(&node); !status.ok())
+    return Annotate(status, Signature(*this, node));
   if (!assumed_.empty() && op != Op::input) {
     Attributes substituted;
     for (auto& [name, value] : node.attributes.entries()) {
@@ -275,8 +286,9 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands, At
   return id;
 }
 
-// A gather whose indices are known reads where sizes say, if the sizes are right: that is guarded, and the
-// gather is then a movement (PiecesOf). Without such a condition it stays a gather and checks as it runs.
+// A gather whose indices are known reads where sizes say, if the sizes are right: that is guarded,
+// and the gather is then a movement (PiecesOf). Without such a condition it stays a gather and
+// checks as it runs.
 void Graph::GuardGather(NodeId id) {
   const Node& n = node(id);
   auto map = KnownGatherMap(*this, n);
@@ -289,7 +301,8 @@ void Graph::GuardGather(NodeId id) {
     if (!condition->IsConst()) conditions.push_back(*condition);
   }
   std::string reason = "the indices of a gather stay inside its data";
-  if (!origins_[id.index].empty()) absl::StrAppend(&reason, ", node '", source_names[origins_[id.index][0]], "'");
+  if (!origins_[id.index].empty())
+    absl::StrAppend(&reason, ", node '", source_names[origins_[id.index][0]], "'");
   for (DimExpr condition : conditions) AddGuard(condition, reason);
 }
 
@@ -299,7 +312,8 @@ absl::StatusOr<Value> Graph::Add(Op op, std::span<const Value> operands, Attribu
 }
 
 Value Graph::AddInput(std::string name, TensorType type) {
-  auto id = AddNode(Op::input, {}, {{"name", name}, {"element", type.element}, {"dims", type.dims}});
+  auto id =
+      AddNode(Op::input, {}, {{"name", name}, {"element", type.element}, {"dims", type.dims}});
   SKEIN_CHECK(id.ok());
   Value v{*id, 0};
   inputs_.push_back({std::move(name), v});
@@ -319,11 +333,16 @@ Value Graph::AddIndex(ElementType t, Dims dims, DimExpr expr) {
   return *v;
 }
 
-void Graph::AddOutput(std::string name, Value value) { outputs_.push_back({std::move(name), value}); }
+void Graph::AddOutput(std::string name, Value value) {
+  outputs_.push_back({std::move(name), value});
+}
 
-// --- Guards and origins -----------------------------------------------------------------------------
+// --- Guards and origins
+// -----------------------------------------------------------------------------
 
-DimExpr Graph::Assumed(DimExpr e) const { return assumed_.empty() ? e : SubstituteSymbols(e, assumed_); }
+DimExpr Graph::Assumed(DimExpr e) const {
+  return assumed_.empty() ? e : SubstituteSymbols(e, assumed_);
+}
 
 // Solves a = b for a symbol that occurs once, with a factor of 1 or -1, or for 4*s = 8.
 void Graph::LearnEquality(DimExpr a, DimExpr b) {
@@ -332,7 +351,8 @@ void Graph::LearnEquality(DimExpr a, DimExpr b) {
   bool solved = false;
   auto consider = [&](DimExpr s) {
     if (s.kind() != DimKind::kSymbol) return;
-    SymbolMap zero{{std::string(s.symbol()), DimExpr(0)}}, one{{std::string(s.symbol()), DimExpr(1)}};
+    SymbolMap zero{{std::string(s.symbol()), DimExpr(0)}},
+        one{{std::string(s.symbol()), DimExpr(1)}};
     DimExpr rest = SubstituteSymbols(difference, zero);
     DimExpr factor = SubstituteSymbols(difference, one) - rest;
     if (!factor.IsConst() || factor.IsConst(0) || difference != factor * s + rest) return;
@@ -364,7 +384,8 @@ void Graph::AddGuard(DimExpr condition, std::string reason) {
     if (guard.condition == condition) return;
   }
   guards_.push_back({condition, std::move(reason)});
-  if (condition.kind() == DimKind::kEqual) LearnEquality(condition.operands()[0], condition.operands()[1]);
+  if (condition.kind() == DimKind::kEqual)
+    LearnEquality(condition.operands()[0], condition.operands()[1]);
 }
 
 absl::StatusOr<DimExpr> Graph::AssumeEqual(DimExpr a, DimExpr b, std::string_view why) {

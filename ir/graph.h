@@ -1,8 +1,8 @@
 // Graph: what a program means, as tensors in SSA form.
 //
 // Nodes live in one append-only vector; an operand's node comes before its user's, so the order is
-// topological by construction. A node without effects is hash-consed: adding the same op on the same
-// operands with the same attributes returns the node that is there. Every op of ir/ops.def is
+// topological by construction. A node without effects is hash-consed: adding the same op on the
+// same operands with the same attributes returns the node that is there. Every op of ir/ops.def is
 // described in ir/ops/<op>.h (see ir/op.h). Shapes are DimExprs over symbols >= 0.
 //
 // Pointwise operands have identical shapes: broadcasting is spelled with `broadcast` nodes (and
@@ -67,7 +67,7 @@ struct Literal {
 };
 using LiteralRef = std::shared_ptr<const Literal>;
 LiteralRef MakeLiteral(ElementType t, std::vector<int64_t> dims, std::vector<uint8_t> bytes);
-LiteralRef ScalarLiteral(ElementType t, double value);           // rank 0
+LiteralRef ScalarLiteral(ElementType t, double value);                   // rank 0
 LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values);  // rank 1
 
 enum class Op : uint8_t {
@@ -79,8 +79,8 @@ enum class Op : uint8_t {
 struct Reducer;
 using ReducerRef = std::shared_ptr<const Reducer>;
 
-using Attribute = std::variant<int64_t, double, std::string, ElementType, std::vector<int64_t>, Dims,
-                               LiteralRef, ReducerRef>;
+using Attribute = std::variant<int64_t, double, std::string, ElementType, std::vector<int64_t>,
+                               Dims, LiteralRef, ReducerRef>;
 
 // A few named attributes, sorted by name. The names an op takes are in its header.
 class Attributes {
@@ -96,10 +96,11 @@ class Attributes {
     return a ? std::get_if<T>(a) : nullptr;
   }
   int64_t Int(std::string_view name, int64_t otherwise = 0) const;
-  const std::vector<int64_t>& Ints(std::string_view name) const;   // empty if absent
-  const Dims& DimList(std::string_view name) const;                // empty if absent
+  const std::vector<int64_t>& Ints(std::string_view name) const;  // empty if absent
+  const Dims& DimList(std::string_view name) const;               // empty if absent
   const std::vector<std::pair<std::string, Attribute>>& entries() const { return entries_; }
-  // "{axis = 1, dims = [batch, 4]}"; literals of up to 64 elements in full, larger ones as a place-holder.
+  // "{axis = 1, dims = [batch, 4]}"; literals of up to 64 elements in full, larger ones as a
+  // place-holder.
   std::string ToString() const;
 
  private:
@@ -117,19 +118,22 @@ struct Node {
 
 // A fact that was assumed while building. Checked whenever sizes are bound.
 struct Guard {
-  DimExpr condition;    // holds iff != 0
-  std::string reason;   // "batch of 'x' = batch of 'y', assumed by node '/add' (Add)"
+  DimExpr condition;   // holds iff != 0
+  std::string reason;  // "batch of 'x' = batch of 'y', assumed by node '/add' (Add)"
 };
 
 class Graph {
  public:
   // Adds a node: checks operand count, infers types, finds its known values, hash-conses.
   // Errors: InvalidArgument / Unimplemented naming the op and the operand types.
-  absl::StatusOr<NodeId> AddNode(Op op, std::span<const Value> operands, Attributes attributes = {});
+  absl::StatusOr<NodeId> AddNode(Op op, std::span<const Value> operands,
+                                 Attributes attributes = {});
   // The same for one-result ops.
   absl::StatusOr<Value> Add(Op op, std::span<const Value> operands, Attributes attributes = {});
-  absl::StatusOr<Value> Add(Op op, std::initializer_list<Value> operands, Attributes attributes = {}) {
-    return Add(op, std::span<const Value>(operands.begin(), operands.size()), std::move(attributes));
+  absl::StatusOr<Value> Add(Op op, std::initializer_list<Value> operands,
+                            Attributes attributes = {}) {
+    return Add(op, std::span<const Value>(operands.begin(), operands.size()),
+               std::move(attributes));
   }
 
   Value AddInput(std::string name, TensorType type);
@@ -162,17 +166,19 @@ class Graph {
   std::optional<double> SplatValue(Value v) const;
 
   // Makes a and b the same from here on: if they are not provably equal, adds a guard and returns
-  // the one to use (a constant rather than a symbol). Errors: InvalidArgument if provably different.
+  // the one to use (a constant rather than a symbol). Errors: InvalidArgument if provably
+  // different.
   absl::StatusOr<DimExpr> AssumeEqual(DimExpr a, DimExpr b, std::string_view why);
   void AddGuard(DimExpr condition, std::string reason);
   const std::vector<Guard>& guards() const { return guards_; }
-  // `e` with every assumed equality substituted. Types, attributes and known values of nodes that are
-  // added after an assumption have it substituted already; inputs keep the names they were added with.
+  // `e` with every assumed equality substituted. Types, attributes and known values of nodes that
+  // are added after an assumption have it substituted already; inputs keep the names they were
+  // added with.
   DimExpr Assumed(DimExpr e) const;
 
-  // Origins: indices into source_names of the user's nodes that a node came from. While an OriginScope
-  // is alive, nodes that are added (or found) gain its origins.
-  std::vector<std::string> source_names;   // the user's node names, in file order
+  // Origins: indices into source_names of the user's nodes that a node came from. While an
+  // OriginScope is alive, nodes that are added (or found) gain its origins.
+  std::vector<std::string> source_names;  // the user's node names, in file order
   const std::vector<int32_t>& origins(NodeId id) const { return origins_[id.index]; }
   void AddOrigins(NodeId id, std::span<const int32_t> origins);
   class OriginScope {
@@ -201,10 +207,10 @@ class Graph {
   std::vector<Named> inputs_, outputs_;
   std::vector<Guard> guards_;
   std::vector<std::vector<int32_t>> origins_;
-  std::vector<std::optional<DimExpr>> known_;     // of result 0
+  std::vector<std::optional<DimExpr>> known_;  // of result 0
   std::vector<int32_t> current_origins_;
   absl::flat_hash_map<std::string, NodeId> consed_;
-  SymbolMap assumed_;                             // symbol -> what it was assumed to equal
+  SymbolMap assumed_;  // symbol -> what it was assumed to equal
 };
 
 // A reduction over a tuple state. All graphs are scalar: rank-0 inputs and outputs.
@@ -219,9 +225,10 @@ struct Reducer {
 };
 ReducerRef SumReducer(ElementType t);
 ReducerRef ProductReducer(ElementType t);
-ReducerRef MaxReducer(ElementType t);   // IEEE maximum: NaN wins
+ReducerRef MaxReducer(ElementType t);  // IEEE maximum: NaN wins
 ReducerRef MinReducer(ElementType t);
-// If the reducer is just add, mul, maximum or minimum over one element (whatever its name): that op.
+// If the reducer is just add, mul, maximum or minimum over one element (whatever its name): that
+// op.
 std::optional<Op> SimpleCombine(const Reducer& reducer);
 
 // Parses what Graph::ToString prints. Literals that it leaves out (`zeros`) come back as zeros.
@@ -240,7 +247,7 @@ class GraphRewriter {
   // Operands that are not mapped yet are copied first. Results that are mapped already stay so.
   absl::StatusOr<NodeId> Copy(NodeId id);
   void Set(Value from, Value to) { map_[from] = to; }
-  Value Get(Value from) const;                   // invalid Value if not mapped yet
+  Value Get(Value from) const;  // invalid Value if not mapped yet
   absl::Status CopyOutputs();
 
  private:

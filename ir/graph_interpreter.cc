@@ -43,15 +43,16 @@ void ToRaw(const RefTensor& tensor, void* data) {
 
 namespace {
 
-constexpr int64_t kMaxCount = int64_t{1} << 31;  // 32 GiB with errors: a wrong size rather than a tensor
+constexpr int64_t kMaxCount = int64_t{1}
+                              << 31;  // 32 GiB with errors: a wrong size rather than a tensor
 
 class Interpreter {
  public:
   Interpreter(const Graph& graph, const SymbolValues& symbols, const InterpretOptions& options)
       : graph_(graph), symbols_(symbols), options_(options) {}
 
-  absl::StatusOr<std::vector<RefTensor>> Run(const std::vector<std::pair<Value, const RefTensor*>>& given,
-                                             std::span<const Value> wanted) {
+  absl::StatusOr<std::vector<RefTensor>> Run(
+      const std::vector<std::pair<Value, const RefTensor*>>& given, std::span<const Value> wanted) {
     for (const auto& [value, tensor] : given) {
       SKEIN_RETURN_IF_ERROR(CheckGiven(value, *tensor));
       values_[value] = std::shared_ptr<const RefTensor>(std::shared_ptr<void>(), tensor);
@@ -60,7 +61,8 @@ class Interpreter {
     SKEIN_RETURN_IF_ERROR(CheckGuards());
     for (int i = 0; i < graph_.size(); ++i) {
       if (!needed_[i]) continue;
-      if (absl::Status status = RunNode(NodeId(i)); !status.ok()) return Annotate(status, NodeText(NodeId(i)));
+      if (absl::Status status = RunNode(NodeId(i)); !status.ok())
+        return Annotate(status, NodeText(NodeId(i)));
       for (Value v : graph_.node(NodeId(i)).operands) Release(v);
     }
     std::vector<RefTensor> results;
@@ -71,7 +73,8 @@ class Interpreter {
  private:
   std::string NodeText(NodeId id) const {
     std::string text = absl::StrCat("%", id.index, " (", std::string(Name(graph_.node(id).op)));
-    for (int32_t origin : graph_.origins(id)) absl::StrAppend(&text, ", '", graph_.source_names[origin], "'");
+    for (int32_t origin : graph_.origins(id))
+      absl::StrAppend(&text, ", '", graph_.source_names[origin], "'");
     return text + ")";
   }
 
@@ -92,12 +95,15 @@ class Interpreter {
     const TensorType& type = graph_.type(value);
     SKEIN_ASSIGN_OR_RETURN(std::vector<int64_t> dims, BindDims(type.dims));
     size_t stored = IsFloat(tensor.element) ? tensor.value.size() : tensor.exact.size();
-    bool fits = type.element == tensor.element && dims == tensor.dims && static_cast<int64_t>(stored) == tensor.count();
+    bool fits = type.element == tensor.element && dims == tensor.dims &&
+                static_cast<int64_t>(stored) == tensor.count();
     if (fits) return absl::OkStatus();
-    return InvalidArgument("what is given for ", NodeText(value.node), " does not have type ", type.ToString());
+    return InvalidArgument("what is given for ", NodeText(value.node), " does not have type ",
+                           type.ToString());
   }
 
-  // Only guards whose symbols are bound decide: a part of a graph may be run with a part of its sizes.
+  // Only guards whose symbols are bound decide: a part of a graph may be run with a part of its
+  // sizes.
   absl::Status CheckGuards() const {
     for (const Guard& guard : graph_.guards()) {
       auto holds = Evaluate(guard.condition, symbols_);
@@ -162,7 +168,8 @@ class Interpreter {
       if (IsFloat(literal->element)) return {literal->AsDouble(i), 0, 0};
       return IntScalar(literal->element, literal->AsInt64(i));
     };
-    SKEIN_ASSIGN_OR_RETURN(RefTensor y, ReferenceGather(graph_, node, symbols_, std::move(dims), data_dims, element, indices));
+    SKEIN_ASSIGN_OR_RETURN(RefTensor y, ReferenceGather(graph_, node, symbols_, std::move(dims),
+                                                        data_dims, element, indices));
     Store(id, 0, std::move(y));
     return absl::OkStatus();
   }
@@ -183,7 +190,8 @@ class Interpreter {
     for (Value v : node.operands) Operand(v);  // all first: the map moves what it holds
     for (Value v : node.operands) x.push_back(&Operand(v));
     if (op_class == OpClass::kMovement) {
-      SKEIN_ASSIGN_OR_RETURN(RefTensor y, ReferenceMovement(graph_, node, symbols_, std::move(dims), x));
+      SKEIN_ASSIGN_OR_RETURN(RefTensor y,
+                             ReferenceMovement(graph_, node, symbols_, std::move(dims), x));
       Store(id, 0, std::move(y));
       return absl::OkStatus();
     }
@@ -196,7 +204,8 @@ class Interpreter {
       Store(id, 0, ReferenceDot(node, *x[0], *x[1], options_));
     } else {
       std::vector<RefTensor> results = ReferenceReduce(node, x, options_);
-      for (size_t r = 0; r < results.size(); ++r) Store(id, static_cast<int32_t>(r), std::move(results[r]));
+      for (size_t r = 0; r < results.size(); ++r)
+        Store(id, static_cast<int32_t>(r), std::move(results[r]));
     }
     return absl::OkStatus();
   }
@@ -208,7 +217,8 @@ class Interpreter {
       bool agree = t->dims == x[0]->dims;
       if (op_class == OpClass::kContraction && t == x[1]) {
         size_t rank = t->dims.size();
-        agree = std::equal(t->dims.begin(), t->dims.end() - 2, x[0]->dims.begin()) && t->dims[rank - 2] == x[0]->dims[rank - 1];
+        agree = std::equal(t->dims.begin(), t->dims.end() - 2, x[0]->dims.begin()) &&
+                t->dims[rank - 2] == x[0]->dims[rank - 1];
       }
       if (!agree) return InvalidArgument("operands differ in shape at these sizes");
     }
@@ -225,9 +235,10 @@ class Interpreter {
 
 }  // namespace
 
-absl::StatusOr<std::vector<RefTensor>> Interpret(const Graph& graph, const SymbolValues& symbols,
-                                                 const std::vector<std::pair<Value, const RefTensor*>>& given,
-                                                 std::span<const Value> wanted, const InterpretOptions& options) {
+absl::StatusOr<std::vector<RefTensor>> Interpret(
+    const Graph& graph, const SymbolValues& symbols,
+    const std::vector<std::pair<Value, const RefTensor*>>& given, std::span<const Value> wanted,
+    const InterpretOptions& options) {
   return Interpreter(graph, symbols, options).Run(given, wanted);
 }
 

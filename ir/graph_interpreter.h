@@ -12,8 +12,8 @@
 namespace skein {
 
 // A dense row-major tensor of the reference. Floats live in `value` with `error` >= |value - what
-// correct code may produce|; integers and bools in `exact`, where an `error` above 0 says that rounding of
-// floats before a comparison or a cast may have changed them.
+// correct code may produce|; integers and bools in `exact`, where an `error` above 0 says that
+// rounding of floats before a comparison or a cast may have changed them.
 struct RefTensor {
   ElementType element;
   std::vector<int64_t> dims;
@@ -28,14 +28,14 @@ RefTensor FromRaw(ElementType t, std::vector<int64_t> dims, const void* data);
 void ToRaw(const RefTensor& tensor, void* data);
 
 struct InterpretOptions {
-  int threads = 1;           // contractions are blocked and split over threads
-  bool track_error = true;   // fill `error`
+  int threads = 1;          // contractions are blocked and split over threads
+  bool track_error = true;  // fill `error`
 };
 
 // Runs the whole graph. `inputs` in the graph's order. Values in `given` are not computed but taken
-// (that is how `verify` checks one kernel on the very inputs it saw); `wanted` are the values returned.
-// Errors: InvalidArgument for wrong inputs; OutOfRange naming the node for an index out of range;
-// FailedPrecondition naming a guard that does not hold.
+// (that is how `verify` checks one kernel on the very inputs it saw); `wanted` are the values
+// returned. Errors: InvalidArgument for wrong inputs; OutOfRange naming the node for an index out
+// of range; FailedPrecondition naming a guard that does not hold.
 absl::StatusOr<std::vector<RefTensor>> Interpret(
     const Graph& graph, const SymbolValues& symbols,
     const std::vector<std::pair<Value, const RefTensor*>>& given, std::span<const Value> wanted,

@@ -5,7 +5,8 @@
 namespace skein {
 namespace {
 
-// Larger expressions cost more, in passes and as index arithmetic in kernels, than the tensors they save.
+// Larger expressions cost more, in passes and as index arithmetic in kernels, than the tensors they
+// save.
 constexpr int kMaxExpressionSize = 256;
 
 // At result coordinates: the known value of the piece's operand at the piece's map.
@@ -16,8 +17,8 @@ std::optional<DimExpr> KnownByPieces(const Graph& graph, const Node& node) {
   }
   std::vector<Piece> pieces;
   if (node.op == Op::gather) {
-    // A known table takes any index: a range error, if there is one, is kept by the run-time check of the
-    // gather only if the gather runs, so the index has to be provably or by guard in range.
+    // A known table takes any index: a range error, if there is one, is kept by the run-time check
+    // of the gather only if the gather runs, so the index has to be provably or by guard in range.
     auto known_pieces = PiecesOf(graph, node);
     if (!known_pieces) return std::nullopt;
     pieces = std::move(*known_pieces);
@@ -52,25 +53,26 @@ std::optional<DimExpr> KnownReduction(const Graph& graph, const Node& node) {
       continue;
     }
     constexpr int64_t kMaxTerms = 16;
-    if (!extent.IsConst() || extent.constant() < 1 || extent.constant() > kMaxTerms) return std::nullopt;
+    if (!extent.IsConst() || extent.constant() < 1 || extent.constant() > kMaxTerms)
+      return std::nullopt;
     Dims coords = CoordsOf(dims);
     std::optional<DimExpr> total;
     for (int64_t i = 0; i < extent.constant(); ++i) {
       coords[axis] = i;
       DimExpr term = SubstituteCoords(*value, coords);
-      total = !total              ? term
-              : *op == Op::add    ? *total + term
-              : *op == Op::mul    ? *total * term
+      total = !total               ? term
+              : *op == Op::add     ? *total + term
+              : *op == Op::mul     ? *total * term
               : *op == Op::maximum ? Max(*total, term)
-                                  : Min(*total, term);
+                                   : Min(*total, term);
     }
     value = total;
   }
   return value;
 }
 
-// Whether wrapping to the element type cannot change e. Sizes are taken to fit 31 bits, so that i32 shape
-// arithmetic folds as i64 does.
+// Whether wrapping to the element type cannot change e. Sizes are taken to fit 31 bits, so that i32
+// shape arithmetic folds as i64 does.
 bool Fits(ElementType t, DimExpr e) {
   DimRange range = e.range();
   if (IsBool(t)) return range.lo >= 0 && range.hi <= 1;
@@ -102,7 +104,8 @@ std::optional<DimExpr> FindKnown(const Graph& graph, const Node& node) {
   // In terms of this node's own coordinates: an operand's may have extents of another name.
   known = SubstituteCoords(graph.Assumed(*known), CoordsOf(type.dims));
   bool listed = node.op == Op::constant || node.op == Op::index;
-  if (!listed && ExpressionSize(*known, kMaxExpressionSize) >= kMaxExpressionSize) return std::nullopt;
+  if (!listed && ExpressionSize(*known, kMaxExpressionSize) >= kMaxExpressionSize)
+    return std::nullopt;
   if (!Fits(type.element, *known)) return std::nullopt;
   return known;
 }
@@ -116,7 +119,8 @@ std::optional<Dims> Graph::KnownList(Value v) const {
   constexpr int64_t kMaxLength = 4096;
   const TensorType& t = type(v);
   if (t.rank() > 1 || IsFloat(t.element)) return std::nullopt;
-  if (t.rank() == 1 && (!t.dims[0].IsConst() || t.dims[0].constant() > kMaxLength)) return std::nullopt;
+  if (t.rank() == 1 && (!t.dims[0].IsConst() || t.dims[0].constant() > kMaxLength))
+    return std::nullopt;
   int64_t count = t.rank() == 0 ? 1 : t.dims[0].constant();
   Dims list;
   if (LiteralRef literal = Constant(v)) {
@@ -138,7 +142,8 @@ LiteralRef Graph::Constant(Value v) const {
 }
 
 std::optional<double> Graph::SplatValue(Value v) const {
-  while (op(v) == Op::broadcast || op(v) == Op::reshape || op(v) == Op::transpose) v = node(v.node).operands[0];
+  while (op(v) == Op::broadcast || op(v) == Op::reshape || op(v) == Op::transpose)
+    v = node(v.node).operands[0];
   if (LiteralRef literal = Constant(v)) {
     if (!literal->IsSplat()) return std::nullopt;
     return literal->AsDouble(0);

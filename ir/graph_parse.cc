@@ -1,4 +1,5 @@
-// The text form of graphs: parsing. A hand-written descent over characters; see ir/graph_text.cc for the form.
+// The text form of graphs: parsing. A hand-written descent over characters; see ir/graph_text.cc
+// for the form.
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -51,7 +52,8 @@ class GraphParser {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
   }
   void SkipSpaceAndComments() {
-    for (SkipSpace(); Peek() == '#'; SkipSpace()) at_ = std::min(text_.find('\n', at_), text_.size());
+    for (SkipSpace(); Peek() == '#'; SkipSpace())
+      at_ = std::min(text_.find('\n', at_), text_.size());
   }
   bool Take(std::string_view token) {
     SkipSpace();
@@ -61,7 +63,8 @@ class GraphParser {
   }
   absl::Status Expect(std::string_view token) {
     if (Take(token)) return absl::OkStatus();
-    return Error("expected '", std::string(token), "' at '", std::string(text_.substr(at_, 20)), "'");
+    return Error("expected '", std::string(token), "' at '", std::string(text_.substr(at_, 20)),
+                 "'");
   }
   std::string Word() {
     SkipSpace();
@@ -73,7 +76,8 @@ class GraphParser {
     SkipSpace();
     int64_t v = 0;
     auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), v);
-    if (error != std::errc()) return Error("expected an integer at '", std::string(text_.substr(at_, 20)), "'");
+    if (error != std::errc())
+      return Error("expected an integer at '", std::string(text_.substr(at_, 20)), "'");
     at_ = static_cast<size_t>(end - text_.data());
     return v;
   }
@@ -81,7 +85,8 @@ class GraphParser {
     SkipSpace();
     double v = 0;
     auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), v);
-    if (error == std::errc::invalid_argument) return Error("expected a number at '", std::string(text_.substr(at_, 20)), "'");
+    if (error == std::errc::invalid_argument)
+      return Error("expected a number at '", std::string(text_.substr(at_, 20)), "'");
     at_ = static_cast<size_t>(end - text_.data());
     return v;
   }
@@ -120,7 +125,8 @@ class GraphParser {
     return Value{ids[n], static_cast<int32_t>(result)};
   }
 
-  // An expression up to a `stop` character outside parentheses. A text that is no expression is a name.
+  // An expression up to a `stop` character outside parentheses. A text that is no expression is a
+  // name.
   DimExpr Expression(std::string_view stop, const Dims& coord_dims) {
     SkipSpace();
     size_t begin = at_;
@@ -133,7 +139,9 @@ class GraphParser {
     }
     std::string_view text = text_.substr(begin, at_ - begin);
     while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-    auto e = ParseDimExpr(text, [&](int i) { return i < static_cast<int>(coord_dims.size()) ? coord_dims[i] : DimExpr(1); });
+    auto e = ParseDimExpr(text, [&](int i) {
+      return i < static_cast<int>(coord_dims.size()) ? coord_dims[i] : DimExpr(1);
+    });
     return e.ok() ? *e : DimExpr::Symbol(text);
   }
   absl::StatusOr<Dims> DimList(const Dims& coord_dims) {
@@ -159,8 +167,8 @@ class GraphParser {
     return absl::OkStatus();
   }
 
-  // {1, 2}, `splat 1`, `zeros`, `random(7)` or `@hash`: floats in [-1, 1) that the seed or hash decides, zeros
-  // for other types.
+  // {1, 2}, `splat 1`, `zeros`, `random(7)` or `@hash`: floats in [-1, 1) that the seed or hash
+  // decides, zeros for other types.
   absl::StatusOr<LiteralRef> ParseLiteral(ElementType t) {
     SKEIN_ASSIGN_OR_RETURN(Dims dims, DimList({}));
     std::vector<int64_t> extents;
@@ -168,7 +176,8 @@ class GraphParser {
     for (DimExpr d : dims) {
       if (!d.IsConst() || d.constant() < 0) return Error("a literal with the dim ", d.ToString());
       extents.push_back(d.constant());
-      if (__builtin_mul_overflow(count, d.constant(), &count) || count > kMaxElements) return Error("a literal too large");
+      if (__builtin_mul_overflow(count, d.constant(), &count) || count > kMaxElements)
+        return Error("a literal too large");
     }
     std::vector<uint8_t> bytes(BytesFor(t, count));
     auto put = [&](int64_t i) -> absl::Status {
@@ -323,13 +332,15 @@ class GraphParser {
     return AddNode(graph, ids, *op, operands, std::move(attributes), types, std::move(origins));
   }
 
-  absl::Status AddNode(Graph* graph, std::vector<NodeId>* ids, Op op, const std::vector<Value>& operands,
-                       Attributes attributes, const std::vector<TensorType>& types, std::vector<int32_t> origins) {
+  absl::Status AddNode(Graph* graph, std::vector<NodeId>* ids, Op op,
+                       const std::vector<Value>& operands, Attributes attributes,
+                       const std::vector<TensorType>& types, std::vector<int32_t> origins) {
     Graph::OriginScope scope(graph, std::move(origins));
     NodeId id;
     if (op == Op::input) {
       const std::string* name = attributes.Get<std::string>("name");
-      if (name == nullptr || !operands.empty()) return Error("an input needs a name and has no operands");
+      if (name == nullptr || !operands.empty())
+        return Error("an input needs a name and has no operands");
       id = graph->AddInput(*name, types[0]).node;
     } else {
       auto added = graph->AddNode(op, operands, std::move(attributes));
@@ -339,7 +350,8 @@ class GraphParser {
     const Node& node = graph->node(id);
     bool agree = node.results.size() == types.size();
     for (size_t i = 0; agree && i < types.size(); ++i) {
-      agree = types[i].element == node.results[i].element && types[i].rank() == node.results[i].rank();
+      agree =
+          types[i].element == node.results[i].element && types[i].rank() == node.results[i].rank();
       for (int d = 0; agree && d < types[i].rank(); ++d) {
         agree = graph->Assumed(types[i].dims[d]) == graph->Assumed(node.results[i].dims[d]);
       }

@@ -22,7 +22,8 @@ Value GraphRewriter::Get(Value from) const {
 }
 
 absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {
-  // Operands that nobody has mapped yet are copied first, in the old order; no recursion, graphs are deep.
+  // Operands that nobody has mapped yet are copied first, in the old order; no recursion, graphs
+  // are deep.
   std::vector<NodeId> todo = {id}, work = {id};
   absl::flat_hash_set<NodeId> seen = {id};
   while (!work.empty()) {

@@ -1,4 +1,6 @@
 // The text form of graphs: printing. ir/graph_parse.cc reads it back.
+#include "ir/graph_text.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -6,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "ir/graph.h"
-#include "ir/graph_text.h"
 #include "ir/op_helpers.h"
 
 namespace skein {
@@ -39,8 +40,8 @@ std::string QuotedText(std::string_view text) {
 }
 
 bool HasImpliedDims(Op op) {
-  return op == Op::input || op == Op::index || op == Op::reshape || op == Op::broadcast || op == Op::slice ||
-         op == Op::gather;
+  return op == Op::input || op == Op::index || op == Op::reshape || op == Op::broadcast ||
+         op == Op::slice || op == Op::gather;
 }
 
 const char* ImpliedElement(Op op) {
@@ -58,7 +59,8 @@ std::string ElementText(const Literal& literal, int64_t i) {
   return absl::StrCat(literal.AsInt64(i));
 }
 
-// f32[2] {1.0, 2.0}; f32[768] splat 1.0; or the head of a hash of the first bytes, which tells weights apart.
+// f32[2] {1.0, 2.0}; f32[768] splat 1.0; or the head of a hash of the first bytes, which tells
+// weights apart.
 std::string LiteralText(const Literal& literal) {
   Dims dims(literal.dims.begin(), literal.dims.end());
   std::string text = TensorType{literal.element, std::move(dims)}.ToString();
@@ -66,18 +68,21 @@ std::string LiteralText(const Literal& literal) {
   if (count > 1 && literal.IsSplat()) return absl::StrCat(text, " splat ", ElementText(literal, 0));
   if (count > kMaxInline) {
     constexpr int64_t kHashed = 4096;
-    std::string_view head(static_cast<const char*>(literal.data), std::min(literal.bytes(), kHashed));
+    std::string_view head(static_cast<const char*>(literal.data),
+                          std::min(literal.bytes(), kHashed));
     return absl::StrCat(text, " @", StableHash(head).Hex().substr(0, 8));
   }
   absl::StrAppend(&text, " {");
-  for (int64_t i = 0; i < count; ++i) absl::StrAppend(&text, i ? ", " : "", ElementText(literal, i));
+  for (int64_t i = 0; i < count; ++i)
+    absl::StrAppend(&text, i ? ", " : "", ElementText(literal, i));
   return text + "}";
 }
 
 std::string ReducerText(const Reducer& reducer) {
   std::string parts;
   for (size_t i = 0; i < reducer.state.size(); ++i) {
-    absl::StrAppend(&parts, i ? ", " : "", std::string(Name(reducer.state[i])), " = ", DoubleText(reducer.initial[i]));
+    absl::StrAppend(&parts, i ? ", " : "", std::string(Name(reducer.state[i])), " = ",
+                    DoubleText(reducer.initial[i]));
   }
   if (auto simple = SimpleCombine(reducer)) {
     auto standard = StandardReducer(reducer.name, reducer.state[0]);
@@ -85,8 +90,9 @@ std::string ReducerText(const Reducer& reducer) {
       return absl::StrCat(reducer.name, "<", std::string(Name(reducer.state[0])), ">");
     }
   }
-  return absl::StrCat("reducer ", QuotedText(reducer.name), " (", parts, ") map {\n", reducer.map.ToString(),
-                      "} combine {\n", reducer.combine.ToString(), "} finish {\n", reducer.finish.ToString(), "}");
+  return absl::StrCat("reducer ", QuotedText(reducer.name), " (", parts, ") map {\n",
+                      reducer.map.ToString(), "} combine {\n", reducer.combine.ToString(),
+                      "} finish {\n", reducer.finish.ToString(), "}");
 }
 
 struct AttributeText {
@@ -124,7 +130,8 @@ ReducerRef StandardReducer(std::string_view name, ElementType t) {
 std::string Attributes::ToString() const {
   std::string text = "{";
   for (size_t i = 0; i < entries_.size(); ++i) {
-    absl::StrAppend(&text, i ? ", " : "", entries_[i].first, " = ", std::visit(AttributeText(), entries_[i].second));
+    absl::StrAppend(&text, i ? ", " : "", entries_[i].first, " = ",
+                    std::visit(AttributeText(), entries_[i].second));
   }
   return text + "}";
 }
@@ -132,7 +139,8 @@ std::string Attributes::ToString() const {
 std::string Graph::ToString() const {
   std::string text;
   for (const Guard& guard : guards_) {
-    absl::StrAppend(&text, "guard ", guard.condition.ToString(), " ", QuotedText(guard.reason), "\n");
+    absl::StrAppend(&text, "guard ", guard.condition.ToString(), " ", QuotedText(guard.reason),
+                    "\n");
   }
   for (int i = 0; i < size(); ++i) {
     const Node& node = nodes_[i];
@@ -146,7 +154,8 @@ std::string Graph::ToString() const {
     const char* element = ImpliedElement(node.op);
     for (const auto& [name, value] : node.attributes.entries()) {
       const Dims* dims = std::get_if<Dims>(&value);
-      if (name == "dims" && HasImpliedDims(node.op) && dims && *dims == node.results[0].dims) continue;
+      if (name == "dims" && HasImpliedDims(node.op) && dims && *dims == node.results[0].dims)
+        continue;
       if (element != nullptr && name == element) continue;
       shown.Set(name, value);
     }
@@ -160,7 +169,8 @@ std::string Graph::ToString() const {
     absl::StrAppend(&text, "\n");
   }
   for (const Named& output : outputs_) {
-    absl::StrAppend(&text, "output ", QuotedText(output.name), " = ", ValueText(output.value), "\n");
+    absl::StrAppend(&text, "output ", QuotedText(output.name), " = ", ValueText(output.value),
+                    "\n");
   }
   return text;
 }

@@ -13,8 +13,8 @@ namespace skein {
 std::string DoubleText(double v);
 std::string QuotedText(std::string_view text);
 
-// Ops whose attribute `dims` is the result's dims, and the attribute that is its element type: the type
-// that every line ends with says them.
+// Ops whose attribute `dims` is the result's dims, and the attribute that is its element type: the
+// type that every line ends with says them.
 bool HasImpliedDims(Op op);
 const char* ImpliedElement(Op op);
 

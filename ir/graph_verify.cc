@@ -7,13 +7,16 @@ namespace {
 absl::Status VerifyTypes(const Graph& graph, const Node& node) {
   std::vector<TensorType> results;
   SKEIN_RETURN_IF_ERROR(Def(node.op).infer(graph, node, &results));
-  if (results.size() != node.results.size()) return Internal("has ", node.results.size(), " results");
+  if (results.size() != node.results.size())
+    return Internal("has ", node.results.size(), " results");
   for (size_t i = 0; i < results.size(); ++i) {
-    bool agree = results[i].element == node.results[i].element && results[i].rank() == node.results[i].rank();
+    bool agree = results[i].element == node.results[i].element &&
+                 results[i].rank() == node.results[i].rank();
     for (int d = 0; agree && d < results[i].rank(); ++d) {
       agree = graph.Assumed(results[i].dims[d]) == graph.Assumed(node.results[i].dims[d]);
     }
-    if (!agree) return Internal("result is ", node.results[i].ToString(), ", not ", results[i].ToString());
+    if (!agree)
+      return Internal("result is ", node.results[i].ToString(), ", not ", results[i].ToString());
   }
   return absl::OkStatus();
 }
@@ -26,7 +29,8 @@ absl::Status VerifyNode(const Graph& graph, int index) {
     return Internal("has ", count, " operands");
   }
   for (Value v : node.operands) {
-    if (v.node.index < 0 || v.node.index >= index) return Internal("operand %", v.node.index, " is not before it");
+    if (v.node.index < 0 || v.node.index >= index)
+      return Internal("operand %", v.node.index, " is not before it");
     if (v.result < 0 || v.result >= static_cast<int>(graph.node(v.node).results.size())) {
       return Internal("operand %", v.node.index, " has no result ", v.result);
     }
@@ -52,7 +56,8 @@ absl::Status VerifyNode(const Graph& graph, int index) {
 absl::Status Verify(const Graph& graph) {
   for (int i = 0; i < graph.size(); ++i) {
     if (absl::Status status = VerifyNode(graph, i); !status.ok()) {
-      const std::string where = absl::StrCat("%", i, " = ", std::string(Name(graph.node(NodeId(i)).op)));
+      const std::string where =
+          absl::StrCat("%", i, " = ", std::string(Name(graph.node(NodeId(i)).op)));
       return Annotate(status, where);
     }
   }

@@ -1,7 +1,7 @@
 // OpDef: everything Skein knows of one op, in one place. ir/ops.def lists the names; ir/ops/<op>.h
-// defines `inline const OpDef k_<op>`. Adding an op that fits an existing class is one such file and
-// one line in ops.def: text form, verifier, interpreters, both back ends and the conformance tests
-// follow from the fields below.
+// defines `inline const OpDef k_<op>`. Adding an op that fits an existing class is one such file
+// and one line in ops.def: text form, verifier, interpreters, both back ends and the conformance
+// tests follow from the fields below.
 #ifndef SKEIN_IR_OP_H_
 #define SKEIN_IR_OP_H_
 
@@ -15,10 +15,10 @@
 namespace skein {
 
 enum class OpClass : uint8_t {
-  kSource,       // input, constant, index
-  kPointwise,    // element i of the result from element i of every operand
-  kMovement,     // each result element is one element of one operand, at a place that sizes determine
-  kGather,       // the same, at a place that data determine
+  kSource,     // input, constant, index
+  kPointwise,  // element i of the result from element i of every operand
+  kMovement,   // each result element is one element of one operand, at a place that sizes determine
+  kGather,     // the same, at a place that data determine
   kReduce,
   kScan,
   kContraction,
@@ -30,9 +30,9 @@ struct Bounded {
   double error = 0;
 };
 
-// One alternative of a movement op: where `condition` (0/1 over result coordinates) holds, the result
-// element is operand `operand` at coordinates `map` (over result coordinates). Pieces are tried in
-// order; the last one's condition is 1.
+// One alternative of a movement op: where `condition` (0/1 over result coordinates) holds, the
+// result element is operand `operand` at coordinates `map` (over result coordinates). Pieces are
+// tried in order; the last one's condition is 1.
 struct Piece {
   DimExpr condition = 1;
   int operand = 0;
@@ -47,7 +47,8 @@ struct OpDef {
 
   // Result types; also where attributes and operand types are checked. Shapes of pointwise operands
   // were already found equal.
-  absl::Status (*infer)(const Graph& graph, const Node& node, std::vector<TensorType>* results) = nullptr;
+  absl::Status (*infer)(const Graph& graph, const Node& node,
+                        std::vector<TensorType>* results) = nullptr;
 
   // Known value of the result from known operands (by the identity of DimExpr arithmetic), if any.
   std::optional<DimExpr> (*fold)(const Graph& graph, const Node& node) = nullptr;
@@ -57,17 +58,19 @@ struct OpDef {
   Bounded (*reference)(const Node& node, ElementType type, std::span<const Bounded> x) = nullptr;
   // Emits vector operations; operands are vectors of equal lanes.
   ValueId (*lower)(LoopBuilder& b, const Node& node, std::span<const ValueId> x) = nullptr;
-  int flops = 1;          // per element: 1, or 20 for a transcendental
-  double ulp = 0.5;       // stated bound of the f32 result
-  // The same where all operands and the result are integers or bools: exact, in 64-bit two's complement
-  // (the caller wraps the result to its type). `type` is that of the last operand.
-  int64_t (*int_reference)(const Node& node, ElementType type, std::span<const int64_t> x) = nullptr;
+  int flops = 1;     // per element: 1, or 20 for a transcendental
+  double ulp = 0.5;  // stated bound of the f32 result
+  // The same where all operands and the result are integers or bools: exact, in 64-bit two's
+  // complement (the caller wraps the result to its type). `type` is that of the last operand.
+  int64_t (*int_reference)(const Node& node, ElementType type,
+                           std::span<const int64_t> x) = nullptr;
 
   // --- kMovement ---
   std::vector<Piece> (*pieces)(const Graph& graph, const Node& node) = nullptr;
   // Inverse of a one-piece movement that is a bijection: the result's coordinates, given the
   // operand's (`coords` has one DimExpr per operand dim). Null or empty where there is none.
-  std::optional<Dims> (*forward)(const Graph& graph, const Node& node, std::span<const DimExpr> coords) = nullptr;
+  std::optional<Dims> (*forward)(const Graph& graph, const Node& node,
+                                 std::span<const DimExpr> coords) = nullptr;
 };
 
 const OpDef& Def(Op op);
@@ -88,7 +91,8 @@ std::optional<std::vector<Piece>> MovementPieces(const Graph& graph, NodeId node
 // Helpers for infer functions.
 absl::Status ExpectFloat(const Node& node, const TensorType& t);
 absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results);
-absl::Status FloatSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results);
+absl::Status FloatSameAsFirst(const Graph& graph, const Node& node,
+                              std::vector<TensorType>* results);
 absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results);
 // Half an ulp of |y| in `type` (0 for integers): what one rounding may add.
 double HalfUlp(ElementType type, double y);

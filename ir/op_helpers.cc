@@ -15,7 +15,8 @@ absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<Tenso
   return absl::OkStatus();
 }
 
-absl::Status FloatSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status FloatSameAsFirst(const Graph& graph, const Node& node,
+                              std::vector<TensorType>* results) {
   SKEIN_RETURN_IF_ERROR(ExpectFloat(node, graph.type(node.operands[0])));
   return SameAsFirst(graph, node, results);
 }
@@ -25,24 +26,29 @@ absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<Ten
   return absl::OkStatus();
 }
 
-absl::Status NumberSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
-  if (IsBool(graph.type(node.operands[0]).element)) return InvalidArgument("needs numbers, not bool");
+absl::Status NumberSameAsFirst(const Graph& graph, const Node& node,
+                               std::vector<TensorType>* results) {
+  if (IsBool(graph.type(node.operands[0]).element))
+    return InvalidArgument("needs numbers, not bool");
   return SameAsFirst(graph, node, results);
 }
 
-absl::Status IntegerSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status IntegerSameAsFirst(const Graph& graph, const Node& node,
+                                std::vector<TensorType>* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (!IsInteger(t)) return InvalidArgument("needs integers, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
 }
 
-absl::Status BitsSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status BitsSameAsFirst(const Graph& graph, const Node& node,
+                             std::vector<TensorType>* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (IsFloat(t)) return InvalidArgument("needs integers or bools, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
 }
 
-absl::Status BoolSameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status BoolSameAsFirst(const Graph& graph, const Node& node,
+                             std::vector<TensorType>* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (!IsBool(t)) return InvalidArgument("needs bools, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
@@ -59,7 +65,8 @@ std::optional<DimExpr> FoldUnary(const Graph& graph, const Node& node, DimExpr (
   return f(*a);
 }
 
-std::optional<DimExpr> FoldBinary(const Graph& graph, const Node& node, DimExpr (*f)(DimExpr, DimExpr)) {
+std::optional<DimExpr> FoldBinary(const Graph& graph, const Node& node,
+                                  DimExpr (*f)(DimExpr, DimExpr)) {
   auto a = graph.Known(node.operands[0]);
   if (!a) return std::nullopt;
   auto b = graph.Known(node.operands[1]);
@@ -69,10 +76,14 @@ std::optional<DimExpr> FoldBinary(const Graph& graph, const Node& node, DimExpr 
 
 FloatFormat FormatOf(ElementType t) {
   switch (t) {
-    case ElementType::kF16: return {11, -14, 15};
-    case ElementType::kBF16: return {8, -126, 127};
-    case ElementType::kF32: return {24, -126, 127};
-    default: return {53, -1022, 1023};
+    case ElementType::kF16:
+      return {11, -14, 15};
+    case ElementType::kBF16:
+      return {8, -126, 127};
+    case ElementType::kF32:
+      return {24, -126, 127};
+    default:
+      return {53, -1022, 1023};
   }
 }
 
@@ -107,7 +118,8 @@ Bounded Monotone(ElementType type, Bounded x, double (*f)(double), double ulp) {
 
 Bounded Comparison(bool value, Bounded a, Bounded b) {
   double error = a.error + b.error;
-  bool certain = error == 0 || std::isnan(a.value) || std::isnan(b.value) || std::fabs(a.value - b.value) > error;
+  bool certain = error == 0 || std::isnan(a.value) || std::isnan(b.value) ||
+                 std::fabs(a.value - b.value) > error;
   return {value ? 1.0 : 0.0, certain ? 0.0 : 1.0};
 }
 
@@ -116,13 +128,15 @@ double FloorMod(double a, double b) {
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-// Monotone in each argument while the base is positive, so the corners of the box of errors bound it.
+// Monotone in each argument while the base is positive, so the corners of the box of errors bound
+// it.
 Bounded PowReference(ElementType type, Bounded a, Bounded b) {
   constexpr double kUlp = 0.91;
   double y = std::pow(a.value, b.value);
   if (a.error == 0 && b.error == 0) return {y, Ulps(type, y, kUlp)};
   if (a.value - a.error <= 0) {
-    // Around or below zero only whole exponents known exactly make sense, of which 2 is the one that matters.
+    // Around or below zero only whole exponents known exactly make sense, of which 2 is the one
+    // that matters.
     if (b.error != 0 || b.value != 2) return {y, HUGE_VAL};
     double moved = a.error * (2 * std::fabs(a.value) + a.error);
     return {y, moved + Ulps(type, y + moved, kUlp)};
@@ -137,8 +151,9 @@ Bounded PowReference(ElementType type, Bounded a, Bounded b) {
   return {y, moved + Ulps(type, y + moved, kUlp)};
 }
 
-// r = x - trunc(x/y)*y is exact by fma while the quotient fits the significand. Its rounding may carry it to
-// the next integer, which leaves r one |y| too far towards zero and beyond: then r has the wrong sign.
+// r = x - trunc(x/y)*y is exact by fma while the quotient fits the significand. Its rounding may
+// carry it to the next integer, which leaves r one |y| too far towards zero and beyond: then r has
+// the wrong sign.
 ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y) {
   ElementType t = b.type(x).element;
   ValueId zero = b.Const(t, 0);
@@ -148,7 +163,8 @@ ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y) {
   r = b.Select(b.Binary(Opcode::kLess, r, zero), b.Add(r, ay), r);
   // x rem inf = x; inf * 0 above gave NaN.
   ValueId infinity = b.Const(t, HUGE_VAL);
-  ValueId whole = b.Binary(Opcode::kAnd, b.Binary(Opcode::kEqual, ay, infinity), b.Binary(Opcode::kLess, ax, infinity));
+  ValueId whole = b.Binary(Opcode::kAnd, b.Binary(Opcode::kEqual, ay, infinity),
+                           b.Binary(Opcode::kLess, ax, infinity));
   r = b.Select(whole, ax, r);
   // The sign of x, also of a zero: a sign bit that is set makes x's integer bits negative.
   ElementType bits = t == ElementType::kF64 ? ElementType::kI64 : ElementType::kI32;
@@ -185,7 +201,8 @@ std::optional<DimExpr> AffineLiteral(const Literal& literal) {
   return e;
 }
 
-// 1 where the last coordinate is at most the one before, else 0: the causal masks that exporters store.
+// 1 where the last coordinate is at most the one before, else 0: the causal masks that exporters
+// store.
 std::optional<DimExpr> TriangleLiteral(const Literal& literal) {
   int rank = static_cast<int>(literal.dims.size());
   if (rank < 2) return std::nullopt;
@@ -209,7 +226,8 @@ std::optional<DimExpr> KnownLiteral(const Literal& literal) {
   Dims dims(literal.dims.begin(), literal.dims.end());
   DimExpr linear = Linearize(CoordsOf(dims), dims);
   DimExpr e = literal.AsInt64(literal.count() - 1);
-  for (int64_t i = literal.count() - 1; i-- > 0;) e = Select(Less(linear, i + 1), literal.AsInt64(i), e);
+  for (int64_t i = literal.count() - 1; i-- > 0;)
+    e = Select(Less(linear, i + 1), literal.AsInt64(i), e);
   return e;
 }
 

@@ -9,7 +9,8 @@ namespace skein {
 Dims CoordsOf(std::span<const DimExpr> dims) {
   Dims coords;
   for (size_t i = 0; i < dims.size(); ++i) {
-    coords.push_back(dims[i].IsConst(1) ? DimExpr(0) : DimExpr::Coord(static_cast<int>(i), dims[i]));
+    coords.push_back(dims[i].IsConst(1) ? DimExpr(0)
+                                        : DimExpr::Coord(static_cast<int>(i), dims[i]));
   }
   return coords;
 }
@@ -23,7 +24,8 @@ DimExpr Linearize(std::span<const DimExpr> coords, std::span<const DimExpr> dims
 Dims Delinearize(DimExpr linear, std::span<const DimExpr> dims) {
   Dims coords(dims.size());
   for (size_t i = dims.size(); i-- > 0;) {
-    bool outermost = std::all_of(dims.begin(), dims.begin() + i, [](DimExpr d) { return d.IsConst(1); });
+    bool outermost =
+        std::all_of(dims.begin(), dims.begin() + i, [](DimExpr d) { return d.IsConst(1); });
     coords[i] = dims[i].IsConst(1) ? DimExpr(0) : outermost ? linear : Mod(linear, dims[i]);
     if (!dims[i].IsConst(1)) linear = outermost ? DimExpr(0) : FloorDiv(linear, dims[i]);
   }
@@ -43,11 +45,11 @@ std::vector<size_t> Proper(std::span<const DimExpr> dims) {
 
 }  // namespace
 
-// Takes dims from both lists, always from the one whose product is smaller or cannot be compared, until the
-// products of a group agree; then the group is converted by itself. If the ends are reached without
-// agreement (equal only by assumption), the last group covers the rest.
-Dims ReshapeCoords(const Graph& graph, std::span<const DimExpr> coords, std::span<const DimExpr> from,
-                   std::span<const DimExpr> to) {
+// Takes dims from both lists, always from the one whose product is smaller or cannot be compared,
+// until the products of a group agree; then the group is converted by itself. If the ends are
+// reached without agreement (equal only by assumption), the last group covers the rest.
+Dims ReshapeCoords(const Graph& graph, std::span<const DimExpr> coords,
+                   std::span<const DimExpr> from, std::span<const DimExpr> to) {
   std::vector<size_t> source = Proper(from), target = Proper(to);
   Dims result(to.size(), DimExpr(0));
   auto convert = [&](size_t s0, size_t s1, size_t t0, size_t t1) {
@@ -112,7 +114,8 @@ std::optional<Dims> KnownGatherMap(const Graph& graph, const Node& node) {
   Dims map = node.attributes.DimList("map");
   for (DimExpr& m : map) {
     m = Substitute(m, [&](DimExpr leaf) -> std::optional<DimExpr> {
-      if (leaf.kind() != DimKind::kValue || leaf.index() >= static_cast<int>(indices.size())) return std::nullopt;
+      if (leaf.kind() != DimKind::kValue || leaf.index() >= static_cast<int>(indices.size()))
+        return std::nullopt;
       return indices[leaf.index()];
     });
   }
@@ -153,7 +156,8 @@ std::optional<DimExpr> InRange(DimExpr e, DimExpr extent) {
     bool up = ProveNonNegative(affine->stride), down = ProveNonNegative(-affine->stride);
     if (!up && !down) return std::nullopt;
     auto at = [&](DimExpr x, DimExpr value) {
-      return Substitute(x, [&](DimExpr l) { return l == leaf ? std::optional(value) : std::nullopt; });
+      return Substitute(x,
+                        [&](DimExpr l) { return l == leaf ? std::optional(value) : std::nullopt; });
     };
     low = at(low, up ? DimExpr(0) : last);
     high = at(high, up ? last : DimExpr(0));

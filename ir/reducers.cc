@@ -34,7 +34,8 @@ double Lowest(ElementType t) {
 }
 
 bool IsIdentity(const Graph& g) {
-  return g.inputs().size() == 1 && g.outputs().size() == 1 && g.outputs()[0].value == g.inputs()[0].value;
+  return g.inputs().size() == 1 && g.outputs().size() == 1 &&
+         g.outputs()[0].value == g.inputs()[0].value;
 }
 
 }  // namespace
@@ -46,13 +47,16 @@ ReducerRef MinReducer(ElementType t) { return Simple("min", t, Op::minimum, High
 
 std::optional<Op> SimpleCombine(const Reducer& reducer) {
   const Graph& combine = reducer.combine;
-  if (reducer.state.size() != 1 || !IsIdentity(reducer.map) || !IsIdentity(reducer.finish)) return std::nullopt;
+  if (reducer.state.size() != 1 || !IsIdentity(reducer.map) || !IsIdentity(reducer.finish))
+    return std::nullopt;
   if (combine.inputs().size() != 2 || combine.outputs().size() != 1) return std::nullopt;
   const Node& node = combine.node(combine.outputs()[0].value.node);
-  bool simple = node.op == Op::add || node.op == Op::mul || node.op == Op::maximum || node.op == Op::minimum;
+  bool simple =
+      node.op == Op::add || node.op == Op::mul || node.op == Op::maximum || node.op == Op::minimum;
   if (!simple) return std::nullopt;
   Value a = combine.inputs()[0].value, b = combine.inputs()[1].value;
-  bool of_inputs = (node.operands[0] == a && node.operands[1] == b) || (node.operands[0] == b && node.operands[1] == a);
+  bool of_inputs = (node.operands[0] == a && node.operands[1] == b) ||
+                   (node.operands[0] == b && node.operands[1] == a);
   if (!of_inputs) return std::nullopt;
   return node.op;
 }

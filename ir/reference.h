@@ -1,4 +1,5 @@
-// The parts of the Graph interpreter, one per class of op. Each takes dense operands and gives dense results.
+// The parts of the Graph interpreter, one per class of op. Each takes dense operands and gives
+// dense results.
 #ifndef SKEIN_IR_REFERENCE_H_
 #define SKEIN_IR_REFERENCE_H_
 
@@ -12,8 +13,8 @@
 
 namespace skein {
 
-// One element. Floats: value and error. Integers and bools: exact; `value` is exact as a double, and an
-// error above 0 says by how much rounding elsewhere may have changed it.
+// One element. Floats: value and error. Integers and bools: exact; `value` is exact as a double,
+// and an error above 0 says by how much rounding elsewhere may have changed it.
 struct RefScalar {
   double value = 0;
   double error = 0;
@@ -26,8 +27,8 @@ RefScalar Element(const RefTensor& tensor, int64_t i);
 void SetElement(RefTensor* tensor, int64_t i, const RefScalar& scalar);
 RefTensor EmptyTensor(ElementType t, std::vector<int64_t> dims, bool track_error);
 
-// A pointwise node on scalars: `reference` or `int_reference` with what holds for every op around it, which is
-// the wrapping of integers, overflow into infinity, and errors that are not numbers.
+// A pointwise node on scalars: `reference` or `int_reference` with what holds for every op around
+// it, which is the wrapping of integers, overflow into infinity, and errors that are not numbers.
 class PointwiseReference {
  public:
   PointwiseReference(const Graph& graph, const Node& node);
@@ -41,8 +42,8 @@ class PointwiseReference {
   bool integer_;  // operands and result alike
 };
 
-// A value that left the range of type t, or an error that is no number, brought in order. `exact_operands`:
-// no operand had an error; `nan_operand`: some operand is surely NaN.
+// A value that left the range of type t, or an error that is no number, brought in order.
+// `exact_operands`: no operand had an error; `nan_operand`: some operand is surely NaN.
 Bounded InOrder(ElementType t, Bounded y, bool exact_operands, bool nan_operand);
 
 // Evaluates scalar graphs (the parts of a Reducer).
@@ -65,24 +66,32 @@ class ScalarGraph {
 
 using RefOperands = std::span<const RefTensor* const>;
 
-RefTensor ReferencePointwise(const Graph& graph, const Node& node, RefOperands x, const InterpretOptions& options);
+RefTensor ReferencePointwise(const Graph& graph, const Node& node, RefOperands x,
+                             const InterpretOptions& options);
 // Movement, also of sources given by expression (`index`). `dims`: the result's.
-absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node, const SymbolValues& symbols,
-                                            std::vector<int64_t> dims, RefOperands x);
-absl::StatusOr<RefTensor> ReferenceIndex(const Node& node, const SymbolValues& symbols, std::vector<int64_t> dims);
+absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node,
+                                            const SymbolValues& symbols, std::vector<int64_t> dims,
+                                            RefOperands x);
+absl::StatusOr<RefTensor> ReferenceIndex(const Node& node, const SymbolValues& symbols,
+                                         std::vector<int64_t> dims);
 // data: element i of the gathered tensor (so that a large table need not be converted as a whole).
-absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node, const SymbolValues& symbols,
-                                          std::vector<int64_t> dims, std::span<const int64_t> data_dims,
-                                          const std::function<RefScalar(int64_t)>& data, RefOperands indices);
-std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x, const InterpretOptions& options);
+absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node,
+                                          const SymbolValues& symbols, std::vector<int64_t> dims,
+                                          std::span<const int64_t> data_dims,
+                                          const std::function<RefScalar(int64_t)>& data,
+                                          RefOperands indices);
+std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x,
+                                       const InterpretOptions& options);
 RefTensor ReferenceScan(const Node& node, const RefTensor& x, const InterpretOptions& options);
-RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b, const InterpretOptions& options);
+RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b,
+                       const InterpretOptions& options);
 
 // c[m, n] += a[m, k] * b[k, n], all row-major f64, on one thread. In reference_gemm.cc.
 void AddProduct(int64_t m, int64_t n, int64_t k, const double* a, const double* b, double* c);
 
 // body(begin, end) over [0, count) in pieces of at least `grain`, on up to `threads` threads.
-void ForRange(int64_t count, int64_t grain, int threads, const std::function<void(int64_t, int64_t)>& body);
+void ForRange(int64_t count, int64_t grain, int threads,
+              const std::function<void(int64_t, int64_t)>& body);
 
 // Longest chain of roundings of a sum over n elements in the orders of the numerics contract.
 int64_t InnerSumChain(int64_t n);

@@ -14,7 +14,8 @@ void IntProduct(int64_t m, int64_t n, int64_t k, const int64_t* a, const int64_t
     for (int64_t p = 0; p < k; ++p) {
       uint64_t x = AsUnsigned(a[i * k + p]);
       for (int64_t j = 0; j < n; ++j) {
-        c[i * n + j] = static_cast<int64_t>(AsUnsigned(c[i * n + j]) + x * AsUnsigned(b[p * n + j]));
+        c[i * n + j] =
+            static_cast<int64_t>(AsUnsigned(c[i * n + j]) + x * AsUnsigned(b[p * n + j]));
       }
     }
   }
@@ -39,7 +40,8 @@ std::vector<double> Weights(const RefTensor& t, double scale) {
 // sum |a| eb + ea |b| + ea eb for the operands' own errors: altogether below
 //     sum (|a| + ea)(u|b| + eb) + sum ea |b|,
 // two more matrix products, of which the second is needed only if both operands have errors.
-RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b, const InterpretOptions& options) {
+RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b,
+                       const InterpretOptions& options) {
   size_t rank = a.dims.size();
   int64_t m = a.dims[rank - 2], k = a.dims[rank - 1], n = b.dims[rank - 1], batches = 1;
   for (size_t i = 0; i + 2 < rank; ++i) batches *= a.dims[i];
@@ -59,7 +61,8 @@ RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b,
     if (a_error && b_error) {
       a_errors = a.error;
       b_values.resize(b.value.size());
-      std::transform(b.value.begin(), b.value.end(), b_values.begin(), [](double v) { return std::fabs(v); });
+      std::transform(b.value.begin(), b.value.end(), b_values.begin(),
+                     [](double v) { return std::fabs(v); });
     }
   }
   // Pieces of rows within one batch.
@@ -73,14 +76,17 @@ RefTensor ReferenceDot(const Node& node, const RefTensor& a, const RefTensor& b,
       if (!floats) {
         IntProduct(rows, n, k, a.exact.data() + at_a, b.exact.data() + at_b, y.exact.data() + at_c);
         for (int64_t i = at_c; i < at_c + rows * n; ++i) y.exact[i] = WrapTo(t, y.exact[i]);
-        if (options.track_error && (a_error || b_error)) std::fill_n(y.error.begin() + at_c, rows * n, HUGE_VAL);
+        if (options.track_error && (a_error || b_error))
+          std::fill_n(y.error.begin() + at_c, rows * n, HUGE_VAL);
         continue;
       }
       AddProduct(rows, n, k, a.value.data() + at_a, b.value.data() + at_b, y.value.data() + at_c);
       if (!errors) continue;
-      AddProduct(rows, n, k, a_weights.data() + at_a, b_weights.data() + at_b, y.error.data() + at_c);
+      AddProduct(rows, n, k, a_weights.data() + at_a, b_weights.data() + at_b,
+                 y.error.data() + at_c);
       if (!a_errors.empty()) {
-        AddProduct(rows, n, k, a_errors.data() + at_a, b_values.data() + at_b, y.error.data() + at_c);
+        AddProduct(rows, n, k, a_errors.data() + at_a, b_values.data() + at_b,
+                   y.error.data() + at_c);
       }
       for (int64_t i = at_c; i < at_c + rows * n; ++i) {
         double error = y.error[i] + static_cast<double>(k) * HalfUlp(t, 0);

@@ -1,4 +1,5 @@
-// A blocked f64 matrix product for the reference: packed panels of b in the cache, 4 x 8 results in registers.
+// A blocked f64 matrix product for the reference: packed panels of b in the cache, 4 x 8 results in
+// registers.
 #include <algorithm>
 #include <vector>
 
@@ -12,13 +13,15 @@ namespace skein {
 namespace {
 
 constexpr int64_t kRows = 4, kColumns = 8;
-constexpr int64_t kDepth = 256;         // k of a block: a panel of b is 16 KiB
+constexpr int64_t kDepth = 256;           // k of a block: a panel of b is 16 KiB
 constexpr int64_t kWide = 32 * kColumns;  // n of a block: 512 KiB of b, the second-level cache
 
 // c[4, 8] += a[4, k] * panel[k, 8]
-using Tile = void (*)(int64_t k, const double* a, int64_t lda, const double* panel, double* c, int64_t ldc);
+using Tile = void (*)(int64_t k, const double* a, int64_t lda, const double* panel, double* c,
+                      int64_t ldc);
 
-void PortableTile(int64_t k, const double* a, int64_t lda, const double* panel, double* c, int64_t ldc) {
+void PortableTile(int64_t k, const double* a, int64_t lda, const double* panel, double* c,
+                  int64_t ldc) {
   for (int64_t i = 0; i < kRows; ++i) {
     double sum[kColumns] = {};
     for (int64_t p = 0; p < k; ++p) {
@@ -29,12 +32,13 @@ void PortableTile(int64_t k, const double* a, int64_t lda, const double* panel, 
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void Avx2Tile(int64_t k, const double* a, int64_t lda, const double* panel,
-                                                  double* c, int64_t ldc) {
+__attribute__((target("avx2,fma"))) void Avx2Tile(int64_t k, const double* a, int64_t lda,
+                                                  const double* panel, double* c, int64_t ldc) {
   __m256d sum[kRows][2];
   for (auto& row : sum) row[0] = row[1] = _mm256_setzero_pd();
   for (int64_t p = 0; p < k; ++p) {
-    __m256d b0 = _mm256_loadu_pd(panel + p * kColumns), b1 = _mm256_loadu_pd(panel + p * kColumns + 4);
+    __m256d b0 = _mm256_loadu_pd(panel + p * kColumns),
+            b1 = _mm256_loadu_pd(panel + p * kColumns + 4);
 #pragma GCC unroll 4
     for (int64_t i = 0; i < kRows; ++i) {
       __m256d x = _mm256_broadcast_sd(a + i * lda + p);
@@ -72,7 +76,8 @@ void Pack(const double* b, int64_t ldb, int64_t k, int64_t n, double* packed) {
 
 void AddProduct(int64_t m, int64_t n, int64_t k, const double* a, const double* b, double* c) {
   static const Tile tile = BestTile();
-  std::vector<double> packed(static_cast<size_t>(std::min(k, kDepth) * (std::min(n, kWide) + kColumns)));
+  std::vector<double> packed(
+      static_cast<size_t>(std::min(k, kDepth) * (std::min(n, kWide) + kColumns)));
   for (int64_t k0 = 0; k0 < k; k0 += kDepth) {
     int64_t depth = std::min(kDepth, k - k0);
     for (int64_t n0 = 0; n0 < n; n0 += kWide) {

@@ -76,12 +76,15 @@ struct BoundPiece {
 
 }  // namespace
 
-absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node, const SymbolValues& symbols,
-                                            std::vector<int64_t> dims, RefOperands x) {
-  bool errors = std::any_of(x.begin(), x.end(), [](const RefTensor* t) { return !t->error.empty(); });
+absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node,
+                                            const SymbolValues& symbols, std::vector<int64_t> dims,
+                                            RefOperands x) {
+  bool errors =
+      std::any_of(x.begin(), x.end(), [](const RefTensor* t) { return !t->error.empty(); });
   RefTensor y = EmptyTensor(node.results[0].element, std::move(dims), errors);
   if (node.op == Op::reshape) {
-    if (x[0]->count() != y.count()) return InvalidArgument("reshape of ", x[0]->count(), " elements to ", y.count());
+    if (x[0]->count() != y.count())
+      return InvalidArgument("reshape of ", x[0]->count(), " elements to ", y.count());
     y.value = x[0]->value;
     y.exact = x[0]->exact;
     y.error = x[0]->error;
@@ -94,7 +97,8 @@ absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node
     DimExpr condition = Bind(piece.condition, symbols, y.dims);
     std::vector<int64_t> strides = Strides(from->dims);
     DimExpr offset = 0;
-    for (size_t i = 0; i < strides.size(); ++i) offset = offset + strides[i] * Bind(piece.map[i], symbols, y.dims);
+    for (size_t i = 0; i < strides.size(); ++i)
+      offset = offset + strides[i] * Bind(piece.map[i], symbols, y.dims);
     if (pieces.empty() && condition.IsConst(1)) only = AsStrided(offset, y.dims.size());
     SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr compiled_condition, Compile(condition));
     SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr compiled_offset, Compile(offset));
@@ -109,9 +113,11 @@ absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node
     int64_t stride = y.dims.empty() ? 0 : only->strides.back();
     int64_t last = offset + (inner - 1) * stride, limit = pieces[0].from->count();
     if (std::min(offset, last) < 0 || std::max(offset, last) >= limit) {
-      return absl::OutOfRangeError(absl::StrCat(std::string(Name(node.op)), " reads element ", last, " of ", limit));
+      return absl::OutOfRangeError(
+          absl::StrCat(std::string(Name(node.op)), " reads element ", last, " of ", limit));
     }
-    for (int64_t k = 0; k < inner; ++k) CopyElement(*pieces[0].from, offset + k * stride, &y, i + k);
+    for (int64_t k = 0; k < inner; ++k)
+      CopyElement(*pieces[0].from, offset + k * stride, &y, i + k);
     Next(std::span(y.dims).first(y.dims.empty() ? 0 : y.dims.size() - 1), &coords);
   }
   for (int64_t i = 0; !only && i < count; ++i) {
@@ -119,7 +125,8 @@ absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node
       if (piece.condition.Eval({}, coords) == 0) continue;
       int64_t offset = piece.offset.Eval({}, coords);
       if (offset < 0 || offset >= piece.from->count()) {
-        return absl::OutOfRangeError(absl::StrCat(std::string(Name(node.op)), " reads element ", offset, " of ", piece.from->count()));
+        return absl::OutOfRangeError(absl::StrCat(std::string(Name(node.op)), " reads element ",
+                                                  offset, " of ", piece.from->count()));
       }
       CopyElement(*piece.from, offset, &y, i);
       break;
@@ -129,9 +136,11 @@ absl::StatusOr<RefTensor> ReferenceMovement(const Graph& graph, const Node& node
   return y;
 }
 
-absl::StatusOr<RefTensor> ReferenceIndex(const Node& node, const SymbolValues& symbols, std::vector<int64_t> dims) {
+absl::StatusOr<RefTensor> ReferenceIndex(const Node& node, const SymbolValues& symbols,
+                                         std::vector<int64_t> dims) {
   RefTensor y = EmptyTensor(node.results[0].element, std::move(dims), false);
-  SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr expr, Compile(Bind(node.attributes.DimList("expr")[0], symbols, y.dims)));
+  SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr expr,
+                         Compile(Bind(node.attributes.DimList("expr")[0], symbols, y.dims)));
   std::vector<int64_t> coords(std::max<size_t>(y.dims.size(), 1), 0);
   for (int64_t i = 0; i < y.count(); ++i) {
     y.exact[i] = WrapTo(y.element, expr.Eval({}, coords));
@@ -140,9 +149,11 @@ absl::StatusOr<RefTensor> ReferenceIndex(const Node& node, const SymbolValues& s
   return y;
 }
 
-absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node, const SymbolValues& symbols,
-                                          std::vector<int64_t> dims, std::span<const int64_t> data_dims,
-                                          const std::function<RefScalar(int64_t)>& data, RefOperands indices) {
+absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node,
+                                          const SymbolValues& symbols, std::vector<int64_t> dims,
+                                          std::span<const int64_t> data_dims,
+                                          const std::function<RefScalar(int64_t)>& data,
+                                          RefOperands indices) {
   RefTensor y = EmptyTensor(node.results[0].element, std::move(dims), true);
   // Offsets into each index tensor, then the coordinates into the data.
   std::vector<CompiledDimExpr> index_offsets, map;
@@ -151,13 +162,15 @@ absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node, 
   for (const RefTensor* index : indices) {
     std::vector<int64_t> strides = Strides(index->dims);
     DimExpr offset = 0;
-    for (int64_t stride : strides) offset = offset + stride * Bind(index_map[next++], symbols, y.dims);
+    for (int64_t stride : strides)
+      offset = offset + stride * Bind(index_map[next++], symbols, y.dims);
     SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr compiled, Compile(offset));
     index_offsets.push_back(std::move(compiled));
   }
   for (DimExpr m : node.attributes.DimList("map")) {
     SKEIN_ASSIGN_OR_RETURN(CompiledDimExpr compiled, Compile(Bind(m, symbols, y.dims)));
-    if (compiled.value_count() > static_cast<int>(indices.size())) return InvalidArgument("map of gather mentions %", compiled.value_count() - 1);
+    if (compiled.value_count() > static_cast<int>(indices.size()))
+      return InvalidArgument("map of gather mentions %", compiled.value_count() - 1);
     map.push_back(std::move(compiled));
   }
   std::vector<int64_t> data_strides = Strides(data_dims);
@@ -167,7 +180,8 @@ absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node, 
     for (size_t k = 0; k < indices.size(); ++k) {
       int64_t at = index_offsets[k].Eval({}, coords);
       if (at < 0 || at >= indices[k]->count()) {
-        return absl::OutOfRangeError(absl::StrCat("gather reads index ", at, " of ", indices[k]->count()));
+        return absl::OutOfRangeError(
+            absl::StrCat("gather reads index ", at, " of ", indices[k]->count()));
       }
       values[k] = indices[k]->exact[at];
       uncertain = uncertain || (!indices[k]->error.empty() && indices[k]->error[at] > 0);
@@ -176,7 +190,9 @@ absl::StatusOr<RefTensor> ReferenceGather(const Graph& graph, const Node& node, 
     for (size_t d = 0; d < map.size(); ++d) {
       int64_t c = map[d].Eval({}, coords, values);
       if (c < 0 || c >= data_dims[d]) {
-        return absl::OutOfRangeError(absl::StrCat("index ", c, " is outside dim ", d, " of ", graph.type(node.operands[0]).ToString(), ", which is ", data_dims[d]));
+        return absl::OutOfRangeError(absl::StrCat("index ", c, " is outside dim ", d, " of ",
+                                                  graph.type(node.operands[0]).ToString(),
+                                                  ", which is ", data_dims[d]));
       }
       offset += c * data_strides[d];
     }

@@ -30,13 +30,16 @@ void SetElement(RefTensor* tensor, int64_t i, const RefScalar& scalar) {
 RefTensor EmptyTensor(ElementType t, std::vector<int64_t> dims, bool track_error) {
   RefTensor tensor{t, std::move(dims), {}, {}, {}};
   size_t count = static_cast<size_t>(tensor.count());
-  (IsFloat(t) ? static_cast<void>(tensor.value.resize(count)) : static_cast<void>(tensor.exact.resize(count)));
+  (IsFloat(t) ? static_cast<void>(tensor.value.resize(count))
+              : static_cast<void>(tensor.exact.resize(count)));
   if (track_error) tensor.error.resize(count);
   return tensor;
 }
 
-void ForRange(int64_t count, int64_t grain, int threads, const std::function<void(int64_t, int64_t)>& body) {
-  int64_t pieces = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, std::max(threads, 1));
+void ForRange(int64_t count, int64_t grain, int threads,
+              const std::function<void(int64_t, int64_t)>& body) {
+  int64_t pieces =
+      std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, std::max(threads, 1));
   std::vector<std::thread> others;
   for (int64_t p = 1; p < pieces; ++p) {
     others.emplace_back([&, p] { body(count * p / pieces, count * (p + 1) / pieces); });
@@ -104,12 +107,15 @@ RefScalar PointwiseReference::operator()(std::span<const RefScalar> x) const {
   Bounded y = def_.reference(node_, type_, std::span(operands, x.size()));
   y = InOrder(type_, y, exact, nan && node_.op != Op::select);
   if (IsFloat(type_)) return {y.value, y.error, 0};
-  // From floats to an integer or bool: a cast (whose double may not hold 64 bits), a comparison, a test.
-  int64_t result = IsBool(type_) ? y.value != 0 : SaturateTo(type_, node_.op == Op::cast ? x[0].value : y.value);
+  // From floats to an integer or bool: a cast (whose double may not hold 64 bits), a comparison, a
+  // test.
+  int64_t result =
+      IsBool(type_) ? y.value != 0 : SaturateTo(type_, node_.op == Op::cast ? x[0].value : y.value);
   return IntScalar(type_, result, std::isnan(y.error) ? HUGE_VAL : y.error);
 }
 
-RefTensor ReferencePointwise(const Graph& graph, const Node& node, RefOperands x, const InterpretOptions& options) {
+RefTensor ReferencePointwise(const Graph& graph, const Node& node, RefOperands x,
+                             const InterpretOptions& options) {
   constexpr int64_t kGrain = 1 << 14;
   RefTensor y = EmptyTensor(node.results[0].element, x[0]->dims, options.track_error);
   PointwiseReference reference(graph, node);
@@ -130,7 +136,8 @@ ScalarGraph::ScalarGraph(const Graph& graph) : values_(graph.size()) {
     const Node& node = graph.node(NodeId(i));
     if (LiteralRef literal = graph.Constant(Value{NodeId(i), 0})) {
       ElementType t = literal->element;
-      values_[i] = IsFloat(t) ? RefScalar{literal->AsDouble(0), 0, 0} : IntScalar(t, literal->AsInt64(0));
+      values_[i] =
+          IsFloat(t) ? RefScalar{literal->AsDouble(0), 0, 0} : IntScalar(t, literal->AsInt64(0));
     }
     if (Def(node.op).op_class != OpClass::kPointwise) continue;
     Step step{i, {}, PointwiseReference(graph, node)};

@@ -32,13 +32,14 @@ bool IsInner(const Node& node, size_t rank) {
   return std::find(axes.begin(), axes.end(), static_cast<int64_t>(rank) - 1) != axes.end();
 }
 
-// Offsets of the elements that one result element folds (row-major over the reduced axes), and where each
-// result element's first one is.
+// Offsets of the elements that one result element folds (row-major over the reduced axes), and
+// where each result element's first one is.
 struct Layout {
   std::vector<int64_t> result_dims, starts, offsets;
 };
 
-void Enumerate(std::span<const int64_t> dims, std::span<const int64_t> strides, std::vector<int64_t>* out) {
+void Enumerate(std::span<const int64_t> dims, std::span<const int64_t> strides,
+               std::vector<int64_t>* out) {
   *out = {0};
   for (size_t i = 0; i < dims.size(); ++i) {
     std::vector<int64_t> next;
@@ -70,10 +71,12 @@ Layout LayOut(std::span<const int64_t> dims, std::span<const int64_t> axes) {
   return layout;
 }
 
-// Sums, products and extrema of floats, whose error does not depend on the order beyond its chain length.
-RefScalar FoldFloats(Op op, ElementType t, const RefTensor& x, int64_t start, std::span<const int64_t> offsets,
-                     double initial, int64_t chain) {
-  double total = initial, magnitude = op == Op::mul ? std::fabs(initial) : 0, error = 0, wide = magnitude;
+// Sums, products and extrema of floats, whose error does not depend on the order beyond its chain
+// length.
+RefScalar FoldFloats(Op op, ElementType t, const RefTensor& x, int64_t start,
+                     std::span<const int64_t> offsets, double initial, int64_t chain) {
+  double total = initial, magnitude = op == Op::mul ? std::fabs(initial) : 0, error = 0,
+         wide = magnitude;
   bool exact = true, nan = false;
   for (int64_t offset : offsets) {
     double v = x.value[start + offset];
@@ -122,8 +125,8 @@ RefScalar FoldFloats(Op op, ElementType t, const RefTensor& x, int64_t start, st
   return {y.value, y.error, 0};
 }
 
-RefScalar FoldInts(Op op, ElementType t, const RefTensor& x, int64_t start, std::span<const int64_t> offsets,
-                   double initial) {
+RefScalar FoldInts(Op op, ElementType t, const RefTensor& x, int64_t start,
+                   std::span<const int64_t> offsets, double initial) {
   int64_t total = SaturateTo(t, initial);
   bool uncertain = false;
   for (int64_t offset : offsets) {
@@ -131,10 +134,17 @@ RefScalar FoldInts(Op op, ElementType t, const RefTensor& x, int64_t start, std:
     uncertain = uncertain || (!x.error.empty() && x.error[start + offset] > 0);
     bool less = IsUnsigned(t) ? AsUnsigned(v) < AsUnsigned(total) : v < total;
     switch (op) {
-      case Op::add: total = static_cast<int64_t>(AsUnsigned(total) + AsUnsigned(v)); break;
-      case Op::mul: total = static_cast<int64_t>(AsUnsigned(total) * AsUnsigned(v)); break;
-      case Op::maximum: total = less ? total : v; break;
-      default: total = less ? v : total;
+      case Op::add:
+        total = static_cast<int64_t>(AsUnsigned(total) + AsUnsigned(v));
+        break;
+      case Op::mul:
+        total = static_cast<int64_t>(AsUnsigned(total) * AsUnsigned(v));
+        break;
+      case Op::maximum:
+        total = less ? total : v;
+        break;
+      default:
+        total = less ? v : total;
     }
   }
   return IntScalar(t, WrapTo(t, total), uncertain ? HUGE_VAL : 0);
@@ -142,19 +152,25 @@ RefScalar FoldInts(Op op, ElementType t, const RefTensor& x, int64_t start, std:
 
 using State = std::vector<RefScalar>;
 
-// Any reducer, folded in exactly the order that kernels use, so that the errors it gathers are theirs.
+// Any reducer, folded in exactly the order that kernels use, so that the errors it gathers are
+// theirs.
 class GeneralFold {
  public:
   explicit GeneralFold(const Reducer& reducer)
-      : map_(reducer.map), combine_(reducer.combine), finish_(reducer.finish), both_(2 * reducer.state.size()) {
+      : map_(reducer.map),
+        combine_(reducer.combine),
+        finish_(reducer.finish),
+        both_(2 * reducer.state.size()) {
     for (size_t i = 0; i < reducer.state.size(); ++i) {
       ElementType t = reducer.state[i];
       double initial = reducer.initial[i];
-      initial_.push_back(IsFloat(t) ? RefScalar{initial, 0, 0} : IntScalar(t, SaturateTo(t, initial)));
+      initial_.push_back(IsFloat(t) ? RefScalar{initial, 0, 0}
+                                    : IntScalar(t, SaturateTo(t, initial)));
     }
   }
 
-  void Run(RefOperands x, int64_t start, std::span<const int64_t> offsets, bool inner, std::span<RefScalar> results) {
+  void Run(RefOperands x, int64_t start, std::span<const int64_t> offsets, bool inner,
+           std::span<RefScalar> results) {
     int64_t n = static_cast<int64_t>(offsets.size()), chunk = inner ? kChunk : kRows;
     State total = initial_;
     for (int64_t begin = 0; begin < n; begin += chunk) {
@@ -189,7 +205,8 @@ class GeneralFold {
   }
   State InnerChunk(RefOperands x, int64_t start, std::span<const int64_t> offsets) {
     std::vector<State> slots(kSlots, initial_);
-    for (size_t i = 0; i < offsets.size(); ++i) Combine(&slots[i % kSlots], Map(x, start + offsets[i]));
+    for (size_t i = 0; i < offsets.size(); ++i)
+      Combine(&slots[i % kSlots], Map(x, start + offsets[i]));
     for (int64_t half = kSlots / 2; half >= 1; half /= 2) {
       for (int64_t j = 0; j < half; ++j) Combine(&slots[j], slots[j + half]);
     }
@@ -201,7 +218,8 @@ class GeneralFold {
 
 }  // namespace
 
-std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x, const InterpretOptions& options) {
+std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x,
+                                       const InterpretOptions& options) {
   const Reducer& reducer = **node.attributes.Get<ReducerRef>("reducer");
   Layout layout = LayOut(x[0]->dims, node.attributes.Ints("axes"));
   std::vector<RefTensor> results;
@@ -212,30 +230,35 @@ std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x, const In
   bool inner = IsInner(node, x[0]->dims.size());
   auto simple = SimpleCombine(reducer);
   int64_t chain = inner ? InnerSumChain(n) : OuterSumChain(n);
-  if (node.attributes.Get<std::string>("order") == nullptr) chain = std::max(InnerSumChain(n), OuterSumChain(n));
+  if (node.attributes.Get<std::string>("order") == nullptr)
+    chain = std::max(InnerSumChain(n), OuterSumChain(n));
   int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(n, 1));
-  ForRange(static_cast<int64_t>(layout.starts.size()), grain, options.threads, [&](int64_t begin, int64_t end) {
-    ElementType t = reducer.state[0];
-    std::optional<GeneralFold> general;
-    if (!simple) general.emplace(reducer);
-    std::vector<RefScalar> outputs(results.size());
-    for (int64_t i = begin; i < end; ++i) {
-      if (!simple) {
-        general->Run(x, layout.starts[i], layout.offsets, inner, outputs);
-      } else if (IsFloat(t)) {
-        outputs[0] = FoldFloats(*simple, t, *x[0], layout.starts[i], layout.offsets, reducer.initial[0], chain);
-      } else {
-        outputs[0] = FoldInts(*simple, t, *x[0], layout.starts[i], layout.offsets, reducer.initial[0]);
-      }
-      for (size_t r = 0; r < results.size(); ++r) SetElement(&results[r], i, outputs[r]);
-    }
-  });
+  ForRange(static_cast<int64_t>(layout.starts.size()), grain, options.threads,
+           [&](int64_t begin, int64_t end) {
+             ElementType t = reducer.state[0];
+             std::optional<GeneralFold> general;
+             if (!simple) general.emplace(reducer);
+             std::vector<RefScalar> outputs(results.size());
+             for (int64_t i = begin; i < end; ++i) {
+               if (!simple) {
+                 general->Run(x, layout.starts[i], layout.offsets, inner, outputs);
+               } else if (IsFloat(t)) {
+                 outputs[0] = FoldFloats(*simple, t, *x[0], layout.starts[i], layout.offsets,
+                                         reducer.initial[0], chain);
+               } else {
+                 outputs[0] = FoldInts(*simple, t, *x[0], layout.starts[i], layout.offsets,
+                                       reducer.initial[0]);
+               }
+               for (size_t r = 0; r < results.size(); ++r) SetElement(&results[r], i, outputs[r]);
+             }
+           });
   return results;
 }
 
 RefTensor ReferenceScan(const Node& node, const RefTensor& x, const InterpretOptions& options) {
   int64_t axis = node.attributes.Int("axis");
-  bool exclusive = node.attributes.Int("exclusive") != 0, reverse = node.attributes.Int("reverse") != 0;
+  bool exclusive = node.attributes.Int("exclusive") != 0,
+       reverse = node.attributes.Int("reverse") != 0;
   RefTensor y = EmptyTensor(x.element, x.dims, options.track_error);
   std::vector<int64_t> axes = {axis};
   Layout layout = LayOut(x.dims, axes);
@@ -249,10 +272,12 @@ RefTensor ReferenceScan(const Node& node, const RefTensor& x, const InterpretOpt
     for (size_t i = 0; i < layout.offsets.size(); ++i) {
       int64_t at = start + layout.offsets[i];
       // Blocks of 16 take 4 doublings, then one addition a block carries on.
-      double chain = innermost ? 5 + static_cast<double>(i / kScanBlock) : static_cast<double>(i + 1);
+      double chain =
+          innermost ? 5 + static_cast<double>(i / kScanBlock) : static_cast<double>(i + 1);
       auto put = [&] {
         if (!IsFloat(x.element)) {
-          SetElement(&y, at, IntScalar(x.element, WrapTo(x.element, exact), error > 0 ? HUGE_VAL : 0));
+          SetElement(&y, at,
+                     IntScalar(x.element, WrapTo(x.element, exact), error > 0 ? HUGE_VAL : 0));
           return;
         }
         double e = error + chain * unit / (1 - std::fmin(0.5, chain * unit)) * (magnitude + error);

@@ -8,9 +8,11 @@ inline const OpDef k_acos = {
     .summary = "arc cosine",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::acos(v); }, 1.137);
+      return Monotone(
+          t, x[0], [](double v) { return std::acos(v); }, 1.137);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitAcos(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitAcos(b, x[0]); },
     .flops = 20,
     .ulp = 1.137,
 };

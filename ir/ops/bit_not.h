@@ -10,8 +10,11 @@ inline const OpDef k_bit_not = {
       if (!IsSigned(g.type(n.operands[0]).element)) return std::nullopt;
       return FoldUnary(g, n, [](DimExpr a) { return DimExpr(-1) - a; });
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Unary(Opcode::kNot, x[0]); },
-    .int_reference = [](const Node&, ElementType, std::span<const int64_t> x) -> int64_t { return ~x[0]; },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return b.Unary(Opcode::kNot, x[0]); },
+    .int_reference = [](const Node&, ElementType, std::span<const int64_t> x) -> int64_t {
+      return ~x[0];
+    },
 };
 
 }  // namespace skein

@@ -12,7 +12,8 @@ inline const OpDef k_bit_or = {
       if (!IsBool(n.results[0].element)) return std::nullopt;
       return FoldBinary(g, n, [](DimExpr a, DimExpr b) { return Or(a, b); });
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Binary(Opcode::kOr, x[0], x[1]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return b.Binary(Opcode::kOr, x[0], x[1]); },
     .int_reference = [](const Node&, ElementType, std::span<const int64_t> x) -> int64_t {
       return x[0] | x[1];
     },

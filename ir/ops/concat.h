@@ -11,8 +11,10 @@ inline const OpDef k_concat = {
     .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
       TensorType y = g.type(n.operands[0]);
       int64_t axis = n.attributes.Int("axis", -1);
-      if (axis < 0 || axis >= y.rank()) return InvalidArgument("axis ", axis, " is outside ", y.ToString());
-      for (size_t i = 1; i < n.operands.size(); ++i) y.dims[axis] = y.dims[axis] + g.type(n.operands[i]).dims[axis];
+      if (axis < 0 || axis >= y.rank())
+        return InvalidArgument("axis ", axis, " is outside ", y.ToString());
+      for (size_t i = 1; i < n.operands.size(); ++i)
+        y.dims[axis] = y.dims[axis] + g.type(n.operands[i]).dims[axis];
       *results = {std::move(y)};
       return absl::OkStatus();
     },

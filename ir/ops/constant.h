@@ -14,7 +14,8 @@ inline const OpDef k_constant = {
       *results = {{(*literal)->element, Dims((*literal)->dims.begin(), (*literal)->dims.end())}};
       return absl::OkStatus();
     },
-    .fold = [](const Graph&, const Node& n) { return KnownLiteral(**n.attributes.Get<LiteralRef>("literal")); },
+    .fold = [](const Graph&,
+               const Node& n) { return KnownLiteral(**n.attributes.Get<LiteralRef>("literal")); },
 };
 
 }  // namespace skein

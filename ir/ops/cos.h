@@ -13,7 +13,8 @@ inline const OpDef k_cos = {
       if (std::fabs(x[0].value) > 1e5) return {y, 2};
       return {y, std::fmin(x[0].error, 2) + Ulps(t, y, 1.206)};
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitCos(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitCos(b, x[0]); },
     .flops = 20,
     .ulp = 1.206,
 };

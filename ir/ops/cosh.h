@@ -13,7 +13,8 @@ inline const OpDef k_cosh = {
       double far = e == 0 ? 0 : std::cosh(std::fabs(x[0].value) + e) - y;
       return {y, std::fmax(far, 0) + Ulps(t, y, 1.47)};
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitCosh(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitCosh(b, x[0]); },
     .flops = 20,
     .ulp = 1.47,
 };

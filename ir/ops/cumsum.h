@@ -5,11 +5,14 @@ namespace skein {
 inline const OpDef k_cumsum = {
     .name = "cumsum",
     .op_class = OpClass::kScan,
-    .summary = "running sums along {axis}; {exclusive}: without the element itself; {reverse}: from the end",
+    .summary =
+        "running sums along {axis}; {exclusive}: without the element itself; {reverse}: from the "
+        "end",
     .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       int64_t axis = n.attributes.Int("axis", -1);
-      if (axis < 0 || axis >= x.rank()) return InvalidArgument("axis ", axis, " is outside ", x.ToString());
+      if (axis < 0 || axis >= x.rank())
+        return InvalidArgument("axis ", axis, " is outside ", x.ToString());
       return NumberSameAsFirst(g, n, results);
     },
     .fold = [](const Graph& g, const Node& n) -> std::optional<DimExpr> {
@@ -24,7 +27,8 @@ inline const OpDef k_cumsum = {
         return affine->base * count + affine->stride * FloorDiv(count * (count - 1), 2);
       };
       bool exclusive = n.attributes.Int("exclusive") != 0;
-      if (n.attributes.Int("reverse") != 0) return sum_below(extent) - sum_below(exclusive ? c + 1 : c);
+      if (n.attributes.Int("reverse") != 0)
+        return sum_below(extent) - sum_below(exclusive ? c + 1 : c);
       return sum_below(exclusive ? c : c + 1);
     },
 };

@@ -24,10 +24,11 @@ inline const OpDef k_div = {
       if (x[1].error == 0) return Rounded(t, y, x[0].error / nearest);
       return Rounded(t, y, (x[0].error + std::fabs(y) * x[1].error) / nearest);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      bool is_float = IsFloat(b.type(x[0]).element);
-      return b.Binary(is_float ? Opcode::kDiv : Opcode::kIntDiv, x[0], x[1]);
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          bool is_float = IsFloat(b.type(x[0]).element);
+          return b.Binary(is_float ? Opcode::kDiv : Opcode::kIntDiv, x[0], x[1]);
+        },
     .int_reference = [](const Node&, ElementType t, std::span<const int64_t> x) -> int64_t {
       if (x[1] == 0) return 0;
       if (IsUnsigned(t)) return static_cast<int64_t>(AsUnsigned(x[0]) / AsUnsigned(x[1]));

@@ -8,9 +8,11 @@ inline const OpDef k_erf = {
     .summary = "error function",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::erf(v); }, 1.13);
+      return Monotone(
+          t, x[0], [](double v) { return std::erf(v); }, 1.13);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitErf(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitErf(b, x[0]); },
     .flops = 20,
     .ulp = 1.13,
 };

@@ -8,9 +8,11 @@ inline const OpDef k_erfc = {
     .summary = "1 - erf(x), accurate in the tail",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::erfc(v); }, 2.24);
+      return Monotone(
+          t, x[0], [](double v) { return std::erfc(v); }, 2.24);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitErfc(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitErfc(b, x[0]); },
     .flops = 20,
     .ulp = 2.24,
 };

@@ -8,9 +8,11 @@ inline const OpDef k_exp = {
     .summary = "e^x",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::exp(v); }, 0.892);
+      return Monotone(
+          t, x[0], [](double v) { return std::exp(v); }, 0.892);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitExp(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitExp(b, x[0]); },
     .flops = 20,
     .ulp = 0.892,
 };

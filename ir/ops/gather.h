@@ -1,10 +1,11 @@
 // gather covers Gather, GatherElements, GatherND and data-dependent slices alike:
 //   dims       the result's dims
-//   map        one DimExpr per dim of `data`, over the result's coordinates and Value(j) = the element
+//   map        one DimExpr per dim of `data`, over the result's coordinates and Value(j) = the
+//   element
 //              of index operand j
 //   index_map  for index operand 0, then 1, ...: its coordinates over the result's, concatenated
-// Indices are expected in [0, extent); negative ones are normalized by the importer. One out of range
-// is an error at run time (Opcode::kClampIndex).
+// Indices are expected in [0, extent); negative ones are normalized by the importer. One out of
+// range is an error at run time (Opcode::kClampIndex).
 #include "ir/op_helpers.h"
 
 namespace skein {

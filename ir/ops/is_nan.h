@@ -9,7 +9,8 @@ inline const OpDef k_is_nan = {
     .reference = [](const Node&, ElementType, std::span<const Bounded> x) -> Bounded {
       return {std::isnan(x[0].value) ? 1.0 : 0.0, std::isinf(x[0].error) ? 1.0 : 0.0};
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Binary(Opcode::kNotEqual, x[0], x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return b.Binary(Opcode::kNotEqual, x[0], x[0]); },
 };
 
 }  // namespace skein

@@ -8,18 +8,20 @@ inline const OpDef k_less_equal = {
     .max_operands = 2,
     .summary = "a <= b; false if either is NaN",
     .infer = BoolLikeFirst,
-    .fold = [](const Graph& g, const Node& n) {
-      return FoldBinary(g, n, [](DimExpr a, DimExpr b) { return Not(Less(b, a)); });
-    },
+    .fold =
+        [](const Graph& g, const Node& n) {
+          return FoldBinary(g, n, [](DimExpr a, DimExpr b) { return Not(Less(b, a)); });
+        },
     .reference = [](const Node&, ElementType, std::span<const Bounded> x) -> Bounded {
       return Comparison(x[0].value <= x[1].value, x[0], x[1]);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      if (IsBool(b.type(x[0]).element)) {
-        return b.Binary(Opcode::kOr, b.Unary(Opcode::kNot, x[0]), x[1]);
-      }
-      return b.Binary(Opcode::kLessEqual, x[0], x[1]);
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          if (IsBool(b.type(x[0]).element)) {
+            return b.Binary(Opcode::kOr, b.Unary(Opcode::kNot, x[0]), x[1]);
+          }
+          return b.Binary(Opcode::kLessEqual, x[0], x[1]);
+        },
     .int_reference = [](const Node&, ElementType t, std::span<const int64_t> x) -> int64_t {
       return IsUnsigned(t) ? AsUnsigned(x[0]) <= AsUnsigned(x[1]) : x[0] <= x[1];
     },

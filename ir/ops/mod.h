@@ -26,16 +26,19 @@ inline const OpDef k_mod = {
       bool jumps = !(r > moved && std::fabs(b) - r > moved);
       return Rounded(t, y, moved + (jumps ? std::fabs(b) + x[1].error : 0));
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      ElementType t = b.type(x[0]).element;
-      ValueId zero = b.Const(t, 0);
-      ValueId r = IsFloat(t) ? EmitFloatRem(b, x[0], x[1]) : b.Binary(Opcode::kIntRem, x[0], x[1]);
-      if (IsUnsigned(t)) return r;
-      ValueId negative = b.Binary(Opcode::kLess, r, zero), divisor_negative = b.Binary(Opcode::kLess, x[1], zero);
-      ValueId wrong_sign = b.Binary(Opcode::kXor, negative, divisor_negative);
-      ValueId moved = b.Binary(Opcode::kAnd, wrong_sign, b.Binary(Opcode::kNotEqual, r, zero));
-      return b.Select(moved, b.Add(r, x[1]), r);
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          ElementType t = b.type(x[0]).element;
+          ValueId zero = b.Const(t, 0);
+          ValueId r =
+              IsFloat(t) ? EmitFloatRem(b, x[0], x[1]) : b.Binary(Opcode::kIntRem, x[0], x[1]);
+          if (IsUnsigned(t)) return r;
+          ValueId negative = b.Binary(Opcode::kLess, r, zero),
+                  divisor_negative = b.Binary(Opcode::kLess, x[1], zero);
+          ValueId wrong_sign = b.Binary(Opcode::kXor, negative, divisor_negative);
+          ValueId moved = b.Binary(Opcode::kAnd, wrong_sign, b.Binary(Opcode::kNotEqual, r, zero));
+          return b.Select(moved, b.Add(r, x[1]), r);
+        },
     .int_reference = [](const Node&, ElementType t, std::span<const int64_t> x) -> int64_t {
       if (x[1] == 0 || (x[1] == -1 && !IsUnsigned(t))) return 0;
       if (IsUnsigned(t)) return static_cast<int64_t>(AsUnsigned(x[0]) % AsUnsigned(x[1]));

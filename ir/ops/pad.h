@@ -14,14 +14,16 @@ inline const OpDef k_pad = {
       const Dims& low = n.attributes.DimList("low");
       const Dims& high = n.attributes.DimList("high");
       if (fill.rank() != 0 || fill.element != y.element) {
-        return InvalidArgument("the fill is ", fill.ToString(), ", not a scalar like ", y.ToString());
+        return InvalidArgument("the fill is ", fill.ToString(), ", not a scalar like ",
+                               y.ToString());
       }
       if (low.size() != y.dims.size() || high.size() != y.dims.size()) {
         return InvalidArgument("low and high do not fit the rank of ", y.ToString());
       }
       for (size_t i = 0; i < low.size(); ++i) {
         if (ProveLess(low[i], 0) || ProveLess(high[i], 0)) {
-          return InvalidArgument("low ", ToString(low), " or high ", ToString(high), " is negative");
+          return InvalidArgument("low ", ToString(low), " or high ", ToString(high),
+                                 " is negative");
         }
         y.dims[i] = low[i] + y.dims[i] + high[i];
       }

@@ -12,7 +12,8 @@ inline const OpDef k_pow = {
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
       return PowReference(t, x[0], x[1]);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitPow(b, x[0], x[1]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitPow(b, x[0], x[1]); },
     .flops = 20,
     .ulp = 0.91,
 };

@@ -13,9 +13,10 @@ inline const OpDef k_reciprocal = {
       double nearest = std::fabs(x[0].value) - e;
       return nearest > 0 ? Rounded(t, y, e * std::fabs(y) / nearest) : Bounded{y, HUGE_VAL};
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      return b.Div(b.Const(b.type(x[0]).element, 1), x[0]);
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          return b.Div(b.Const(b.type(x[0]).element, 1), x[0]);
+        },
 };
 
 }  // namespace skein

@@ -22,7 +22,8 @@ inline const OpDef k_reduce = {
       }
       for (int64_t axis : axes) {
         if (axis < 0 || axis >= static_cast<int64_t>(dims.size())) {
-          return InvalidArgument("axis ", axis, " of reduce is outside ", g.type(n.operands[0]).ToString());
+          return InvalidArgument("axis ", axis, " of reduce is outside ",
+                                 g.type(n.operands[0]).ToString());
         }
         dims[axis] = 1;
       }

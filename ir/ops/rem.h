@@ -26,11 +26,12 @@ inline const OpDef k_rem = {
       bool jumps = !(r > moved && std::fabs(b) - r > moved);
       return Rounded(t, y, moved + (jumps ? std::fabs(b) + x[1].error : 0));
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      ElementType t = b.type(x[0]).element;
-      if (!IsFloat(t)) return b.Binary(Opcode::kIntRem, x[0], x[1]);
-      return EmitFloatRem(b, x[0], x[1]);
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          ElementType t = b.type(x[0]).element;
+          if (!IsFloat(t)) return b.Binary(Opcode::kIntRem, x[0], x[1]);
+          return EmitFloatRem(b, x[0], x[1]);
+        },
     .int_reference = [](const Node&, ElementType t, std::span<const int64_t> x) -> int64_t {
       if (x[1] == 0 || (x[1] == -1 && !IsUnsigned(t))) return 0;
       if (IsUnsigned(t)) return static_cast<int64_t>(AsUnsigned(x[0]) % AsUnsigned(x[1]));

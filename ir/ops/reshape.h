@@ -1,5 +1,6 @@
-// The row-major order of elements stays. Dims of 1 vanish on both sides, and the two lists of dims are cut
-// where the products of their prefixes agree, so that [b, s, 768] -> [b, s, 12, 64] touches only the last.
+// The row-major order of elements stays. Dims of 1 vanish on both sides, and the two lists of dims
+// are cut where the products of their prefixes agree, so that [b, s, 768] -> [b, s, 12, 64] touches
+// only the last.
 #include "ir/op_helpers.h"
 
 namespace skein {
@@ -13,8 +14,8 @@ inline const OpDef k_reshape = {
       const Dims& dims = n.attributes.DimList("dims");
       DimExpr before = g.Assumed(Product(x.dims)), after = g.Assumed(Product(dims));
       if (before != after && ProveNotEqual(before, after)) {
-        return InvalidArgument("cannot reshape to ", ToString(dims), ": ", before.ToString(), " elements to ",
-                               after.ToString());
+        return InvalidArgument("cannot reshape to ", ToString(dims), ": ", before.ToString(),
+                               " elements to ", after.ToString());
       }
       *results = {{x.element, dims}};
       return absl::OkStatus();
@@ -23,7 +24,8 @@ inline const OpDef k_reshape = {
       const Dims& to = n.results[0].dims;
       return {Piece{1, 0, ReshapeCoords(g, CoordsOf(to), to, g.type(n.operands[0]).dims)}};
     },
-    .forward = [](const Graph& g, const Node& n, std::span<const DimExpr> coords) -> std::optional<Dims> {
+    .forward = [](const Graph& g, const Node& n,
+                  std::span<const DimExpr> coords) -> std::optional<Dims> {
       return ReshapeCoords(g, coords, g.type(n.operands[0]).dims, n.results[0].dims);
     },
 };

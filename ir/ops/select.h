@@ -26,13 +26,14 @@ inline const OpDef k_select = {
       if (x[1].value == x[2].value) return {chosen.value, std::fmax(x[1].error, x[2].error)};
       return {chosen.value, std::fabs(x[1].value - x[2].value) + std::fmax(x[1].error, x[2].error)};
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
-      ElementType t = b.type(x[1]).element;
-      if (t != ElementType::kF16 && t != ElementType::kBF16) return b.Select(x[0], x[1], x[2]);
-      // Storage types are chosen between as f32; the way there and back is exact.
-      ElementType wide = ElementType::kF32;
-      return b.Convert(t, b.Select(x[0], b.Convert(wide, x[1]), b.Convert(wide, x[2])));
-    },
+    .lower =
+        [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
+          ElementType t = b.type(x[1]).element;
+          if (t != ElementType::kF16 && t != ElementType::kBF16) return b.Select(x[0], x[1], x[2]);
+          // Storage types are chosen between as f32; the way there and back is exact.
+          ElementType wide = ElementType::kF32;
+          return b.Convert(t, b.Select(x[0], b.Convert(wide, x[1]), b.Convert(wide, x[2])));
+        },
     .int_reference = [](const Node&, ElementType, std::span<const int64_t> x) -> int64_t {
       return x[0] != 0 ? x[1] : x[2];
     },

@@ -8,9 +8,11 @@ inline const OpDef k_sigmoid = {
     .summary = "1 / (1 + e^-x)",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return 1 / (1 + std::exp(-v)); }, 1.12);
+      return Monotone(
+          t, x[0], [](double v) { return 1 / (1 + std::exp(-v)); }, 1.12);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitSigmoid(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitSigmoid(b, x[0]); },
     .flops = 20,
     .ulp = 1.12,
 };

@@ -8,9 +8,11 @@ inline const OpDef k_sinh = {
     .summary = "hyperbolic sine",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::sinh(v); }, 1.62);
+      return Monotone(
+          t, x[0], [](double v) { return std::sinh(v); }, 1.62);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitSinh(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitSinh(b, x[0]); },
     .flops = 20,
     .ulp = 1.62,
 };

@@ -8,9 +8,12 @@ inline const OpDef k_softplus = {
     .summary = "log(1 + e^x)",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::fmax(v, 0) + std::log1p(std::exp(-std::fabs(v))); }, 1.649);
+      return Monotone(
+          t, x[0], [](double v) { return std::fmax(v, 0) + std::log1p(std::exp(-std::fabs(v))); },
+          1.649);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitSoftplus(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitSoftplus(b, x[0]); },
     .flops = 20,
     .ulp = 1.649,
 };

@@ -7,9 +7,11 @@ inline const OpDef k_sqrt = {
     .summary = "square root, correctly rounded",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::sqrt(v); }, 0.5);
+      return Monotone(
+          t, x[0], [](double v) { return std::sqrt(v); }, 0.5);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Unary(Opcode::kSqrt, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return b.Unary(Opcode::kSqrt, x[0]); },
     .flops = 1,
     .ulp = 0.5,
 };

@@ -14,9 +14,11 @@ inline const OpDef k_tan = {
       double to_pole = std::fabs(std::remainder(x[0].value - kPi / 2, kPi));
       // The argument reduction of generated code is stated for |x| <= 1e5.
       if (x[0].error >= to_pole || std::fabs(x[0].value) > 1e5) return {y, HUGE_VAL};
-      return Monotone(t, x[0], [](double v) { return std::tan(v); }, 1.562);
+      return Monotone(
+          t, x[0], [](double v) { return std::tan(v); }, 1.562);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitTan(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitTan(b, x[0]); },
     .flops = 20,
     .ulp = 1.562,
 };

@@ -8,9 +8,11 @@ inline const OpDef k_tanh = {
     .summary = "hyperbolic tangent",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::tanh(v); }, 1.02);
+      return Monotone(
+          t, x[0], [](double v) { return std::tanh(v); }, 1.02);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return EmitTanh(b, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return EmitTanh(b, x[0]); },
     .flops = 20,
     .ulp = 1.02,
 };

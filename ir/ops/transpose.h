@@ -17,7 +17,8 @@ inline const OpDef k_transpose = {
         y.dims.push_back(x.dims[p]);
       }
       if (y.rank() != x.rank() || permutation.size() != x.dims.size()) {
-        return InvalidArgument("permutation of ", n.attributes.ToString(), " does not fit ", x.ToString());
+        return InvalidArgument("permutation of ", n.attributes.ToString(), " does not fit ",
+                               x.ToString());
       }
       *results = {std::move(y)};
       return absl::OkStatus();
@@ -32,7 +33,8 @@ inline const OpDef k_transpose = {
       }
       return {std::move(piece)};
     },
-    .forward = [](const Graph&, const Node& n, std::span<const DimExpr> coords) -> std::optional<Dims> {
+    .forward = [](const Graph&, const Node& n,
+                  std::span<const DimExpr> coords) -> std::optional<Dims> {
       Dims result;
       for (int64_t p : n.attributes.Ints("permutation")) result.push_back(coords[p]);
       return result;

@@ -7,9 +7,11 @@ inline const OpDef k_trunc = {
     .summary = "integral part",
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
-      return Monotone(t, x[0], [](double v) { return std::trunc(v); }, 0);
+      return Monotone(
+          t, x[0], [](double v) { return std::trunc(v); }, 0);
     },
-    .lower = [](LoopBuilder& b, const Node&, std::span<const ValueId> x) { return b.Unary(Opcode::kTrunc, x[0]); },
+    .lower = [](LoopBuilder& b, const Node&,
+                std::span<const ValueId> x) { return b.Unary(Opcode::kTrunc, x[0]); },
 };
 
 }  // namespace skein

@@ -1,5 +1,6 @@
-// Every pointwise op of the op table, in every type that its rules admit: the LoopNest that `lower` writes,
-// run by the bit-exact interpreter, against `reference` within its bound; special values and awkward sizes.
+// Every pointwise op of the op table, in every type that its rules admit: the LoopNest that `lower`
+// writes, run by the bit-exact interpreter, against `reference` within its bound; special values
+// and awkward sizes.
 #include <cmath>
 #include <limits>
 #include <random>
@@ -26,21 +27,22 @@ struct Case {
 std::string CaseName(const Case& c) {
   std::string name(Name(c.op));
   for (ElementType t : c.operands) name += "_" + std::string(Name(t));
-  if (const ElementType* to = c.attributes.Get<ElementType>("to")) name += "_to_" + std::string(Name(*to));
+  if (const ElementType* to = c.attributes.Get<ElementType>("to"))
+    name += "_to_" + std::string(Name(*to));
   return name;
 }
 
 void PrintTo(const Case& c, std::ostream* out) { *out << CaseName(c); }
 
-constexpr ElementType kTypes[] = {ElementType::kBool, ElementType::kI8,  ElementType::kI16, ElementType::kI32,
-                                  ElementType::kI64,  ElementType::kU8,  ElementType::kU16, ElementType::kU32,
-                                  ElementType::kU64,  ElementType::kF16, ElementType::kBF16, ElementType::kF32,
-                                  ElementType::kF64};
+constexpr ElementType kTypes[] = {
+    ElementType::kBool, ElementType::kI8,  ElementType::kI16, ElementType::kI32, ElementType::kI64,
+    ElementType::kU8,   ElementType::kU16, ElementType::kU32, ElementType::kU64, ElementType::kF16,
+    ElementType::kBF16, ElementType::kF32, ElementType::kF64};
 
 bool IsStorageOnly(ElementType t) { return t == ElementType::kF16 || t == ElementType::kBF16; }
 
-// All combinations that the type rules take. f16 and bf16 are only moved and converted in kernels, and vector
-// math exists in f32.
+// All combinations that the type rules take. f16 and bf16 are only moved and converted in kernels,
+// and vector math exists in f32.
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (int i = 0; i < OpCount(); ++i) {
@@ -74,21 +76,31 @@ std::vector<double> Values(ElementType t) {
     double low = IsSigned(t) ? -std::ldexp(1.0, BitWidth(t) - 1) : 0;
     values = {0, 1, 2, 3, 7, 100, low, low + 1, SaturateTo(t, HUGE_VAL) * 1.0};
     if (IsSigned(t)) values.insert(values.end(), {-1, -2, -3, -7, -100});
-    for (int i = 0; i < 10; ++i) values.push_back(static_cast<double>(SaturateTo(t, std::ldexp(1.0, static_cast<int>(random() % 62)))));
+    for (int i = 0; i < 10; ++i)
+      values.push_back(
+          static_cast<double>(SaturateTo(t, std::ldexp(1.0, static_cast<int>(random() % 62)))));
     return values;
   }
   FloatFormat f = FormatOf(t);
-  double least = std::ldexp(1.0, f.min_exponent - f.digits + 1), normal = std::ldexp(1.0, f.min_exponent);
+  double least = std::ldexp(1.0, f.min_exponent - f.digits + 1),
+         normal = std::ldexp(1.0, f.min_exponent);
   double largest = std::ldexp(2 - std::ldexp(1.0, 1 - f.digits), f.max_exponent);
   double nan = std::numeric_limits<double>::quiet_NaN();
-  for (double v : {0.0, least, normal, normal - least, 1e-3, 0.3, 0.5, 0.7, 0.9999, 1.0, 1.5, 2.0, 2.5, 3.0, 10.0, 20.5, 88.0,
-                   100.0, 127.5, 255.9, 65504.0, 65519.0, 65520.0, 1e5, 16777215.0, 2147483648.0, 9.3e18, largest, HUGE_VAL}) {
+  for (double v : {0.0,        least,        normal,  normal - least,
+                   1e-3,       0.3,          0.5,     0.7,
+                   0.9999,     1.0,          1.5,     2.0,
+                   2.5,        3.0,          10.0,    20.5,
+                   88.0,       100.0,        127.5,   255.9,
+                   65504.0,    65519.0,      65520.0, 1e5,
+                   16777215.0, 2147483648.0, 9.3e18,  largest,
+                   HUGE_VAL}) {
     values.push_back(v);
     values.push_back(-v);
   }
   values.push_back(nan);
   for (int i = 0; i < 30; ++i) {
-    double magnitude = std::ldexp(1 + static_cast<double>(random() % 4096) / 4096, static_cast<int>(random() % 40) - 20);
+    double magnitude = std::ldexp(1 + static_cast<double>(random() % 4096) / 4096,
+                                  static_cast<int>(random() % 40) - 20);
     values.push_back(random() % 2 ? magnitude : -magnitude);
   }
   for (double& v : values) v = DoubleFromBits(t, BitsFromDouble(t, v));
@@ -153,12 +165,16 @@ class Pointwise : public ::testing::TestWithParam<Case> {
     EXPECT_EQ(raw.back().back(), 0x5a);
     RefTensor actual = FromRaw(type, {count}, raw.back().data());
     int failures = 0;
-    for (int64_t i = 0; i < count && failures < 5; ++i) failures += !Agree(tensors, (*expected)[0], actual, i);
+    for (int64_t i = 0; i < count && failures < 5; ++i)
+      failures += !Agree(tensors, (*expected)[0], actual, i);
   }
 
-  bool Agree(const std::vector<RefTensor>& x, const RefTensor& expected, const RefTensor& actual, int64_t i) {
+  bool Agree(const std::vector<RefTensor>& x, const RefTensor& expected, const RefTensor& actual,
+             int64_t i) {
     std::string inputs;
-    for (const RefTensor& t : x) absl::StrAppend(&inputs, " ", IsFloat(t.element) ? absl::StrCat(t.value[i]) : absl::StrCat(t.exact[i]));
+    for (const RefTensor& t : x)
+      absl::StrAppend(&inputs, " ",
+                      IsFloat(t.element) ? absl::StrCat(t.value[i]) : absl::StrCat(t.exact[i]));
     double error = expected.error.empty() ? 0 : expected.error[i];
     if (!IsFloat(expected.element)) {
       EXPECT_EQ(error, 0) << inputs;
@@ -171,8 +187,10 @@ class Pointwise : public ::testing::TestWithParam<Case> {
     EXPECT_TRUE(agree) << inputs << ": got " << got << ", expected " << want << " within " << error;
     // The bound itself is no wider than stated.
     bool plain = GetParam().op != Op::rem && GetParam().op != Op::mod && std::isfinite(want);
-    double stated = 2 * (Def(GetParam().op).ulp + 1e-3) * HalfUlp(expected.element, want) * (expected.element == ElementType::kF64 ? 8 : 1);
-    bool tight = !plain || error <= stated || error >= 2;  // (2: beyond the range of an argument reduction)
+    double stated = 2 * (Def(GetParam().op).ulp + 1e-3) * HalfUlp(expected.element, want) *
+                    (expected.element == ElementType::kF64 ? 8 : 1);
+    bool tight =
+        !plain || error <= stated || error >= 2;  // (2: beyond the range of an argument reduction)
     EXPECT_TRUE(tight) << inputs << ": bound " << error << ", stated " << stated;
     return agree && tight;
   }
@@ -187,7 +205,9 @@ TEST_P(Pointwise, SpecialValues) {
   } else if (types.size() == 2) {
     Check(n * n, [&](size_t k, int64_t i) { return last[k == 0 ? i / n : i % n]; });
   } else {
-    Check(2 * n, [&](size_t k, int64_t i) { return k == 0 ? static_cast<double>(i % 2) : last[(i / 2 + 3 * k) % n]; });
+    Check(2 * n, [&](size_t k, int64_t i) {
+      return k == 0 ? static_cast<double>(i % 2) : last[(i / 2 + 3 * k) % n];
+    });
   }
 }
 

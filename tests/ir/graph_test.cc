@@ -9,23 +9,28 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr ElementType kF32 = ElementType::kF32, kI64 = ElementType::kI64, kBool = ElementType::kBool;
+constexpr ElementType kF32 = ElementType::kF32, kI64 = ElementType::kI64,
+                      kBool = ElementType::kBool;
 
 const DimExpr kBatch = DimExpr::Symbol("batch"), kSeq = DimExpr::Symbol("seq");
 
-Value Ints(Graph* g, std::vector<int64_t> values) { return g->AddConstant(IntsLiteral(kI64, values)); }
+Value Ints(Graph* g, std::vector<int64_t> values) {
+  return g->AddConstant(IntsLiteral(kI64, values));
+}
 
 // What exporters write for x.shape: here the importer's result, an index node.
 Value ShapeOf(Graph* g, Value x) {
   Dims dims = g->type(x).dims;
   DimExpr e = dims.back(), at = DimExpr::Coord(0, g->type(x).rank());
-  for (size_t i = dims.size() - 1; i-- > 0;) e = Select(Less(at, static_cast<int>(i) + 1), dims[i], e);
+  for (size_t i = dims.size() - 1; i-- > 0;)
+    e = Select(Less(at, static_cast<int>(i) + 1), dims[i], e);
   return g->AddIndex(kI64, {g->type(x).rank()}, e);
 }
 
 Value GatherScalar(Graph* g, Value list, int64_t at) {
   Value index = g->AddScalar(kI64, static_cast<double>(at));
-  auto y = g->Add(Op::gather, {list, index}, {{"dims", Dims{}}, {"map", Dims{DimExpr::Value(0)}}, {"index_map", Dims{}}});
+  auto y = g->Add(Op::gather, {list, index},
+                  {{"dims", Dims{}}, {"map", Dims{DimExpr::Value(0)}}, {"index_map", Dims{}}});
   EXPECT_TRUE(y.ok()) << y.status();
   return *y;
 }
@@ -37,9 +42,12 @@ TEST(Graph, EqualNodesAreOne) {
   EXPECT_EQ(a, b);
   EXPECT_EQ(g.AddScalar(kF32, 2), g.AddScalar(kF32, 2));
   EXPECT_NE(g.AddScalar(kF32, 2), g.AddScalar(ElementType::kF64, 2));
-  Value r1 = *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", SumReducer(kF32)}});
-  Value r2 = *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", SumReducer(kF32)}});
-  Value r3 = *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", MaxReducer(kF32)}});
+  Value r1 =
+      *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", SumReducer(kF32)}});
+  Value r2 =
+      *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", SumReducer(kF32)}});
+  Value r3 =
+      *g.Add(Op::reduce, {x}, {{"axes", std::vector<int64_t>{1}}, {"reducer", MaxReducer(kF32)}});
   EXPECT_EQ(r1, r2);
   EXPECT_NE(r1, r3);
   EXPECT_NE(g.AddInput("y", {kF32, {4}}), g.AddInput("y", {kF32, {4}}));
@@ -64,7 +72,8 @@ TEST(Graph, ShapeGatherConcatReshapeChainIsKnown) {
   Value chosen = *g.Add(Op::select, {*g.Add(Op::equal, {list, minus_one}), one, list});
   EXPECT_EQ(*g.KnownList(chosen), (Dims{kBatch, kSeq, 12, 64}));
   // The product of the list, as Size does.
-  Value size = *g.Add(Op::reduce, {list}, {{"axes", std::vector<int64_t>{0}}, {"reducer", ProductReducer(kI64)}});
+  Value size = *g.Add(Op::reduce, {list},
+                      {{"axes", std::vector<int64_t>{0}}, {"reducer", ProductReducer(kI64)}});
   EXPECT_EQ(*g.KnownList(size), (Dims{kBatch * kSeq * DimExpr(768)}));
 }
 
@@ -101,7 +110,8 @@ TEST(Graph, ConstantsAreKnownWhereTheyAreRegular) {
   ASSERT_TRUE(g.Known(irregular).has_value());
   for (int i = 0; i < 4; ++i) {
     DimExpr at = i;
-    EXPECT_EQ(SubstituteCoords(*g.Known(irregular), std::span(&at, 1)), DimExpr(std::vector{4, 1, 9, 2}[i]));
+    EXPECT_EQ(SubstituteCoords(*g.Known(irregular), std::span(&at, 1)),
+              DimExpr(std::vector{4, 1, 9, 2}[i]));
   }
   std::vector<int64_t> squares;
   for (int64_t i = 0; i < 100; ++i) squares.push_back(i * i);
@@ -121,7 +131,8 @@ TEST(Graph, NarrowIntegersThatMayWrapAreNotKnown) {
   EXPECT_FALSE(g.Known(*g.Add(Op::cast, {row}, {{"to", ElementType::kI8}})).has_value());
   Value small = g.AddIndex(kI64, {100}, DimExpr::Coord(0, 100));
   EXPECT_TRUE(g.Known(*g.Add(Op::cast, {small}, {{"to", ElementType::kI8}})).has_value());
-  EXPECT_FALSE(g.Known(*g.Add(Op::cast, {Ints(&g, {300})}, {{"to", ElementType::kU8}})).has_value());
+  EXPECT_FALSE(
+      g.Known(*g.Add(Op::cast, {Ints(&g, {300})}, {{"to", ElementType::kU8}})).has_value());
 }
 
 TEST(Graph, SplatValueLooksThroughViews) {
@@ -186,21 +197,27 @@ TEST(Graph, KnownIndicesOfAGatherAreGuarded) {
 
 TEST(Graph, RejectionsNameOpAndTypes) {
   Graph g;
-  Value x = g.AddInput("x", {kF32, {2, 3}}), y = g.AddInput("y", {kF32, {2, 4}}), i = g.AddInput("i", {kI64, {2, 3}});
+  Value x = g.AddInput("x", {kF32, {2, 3}}), y = g.AddInput("y", {kF32, {2, 4}}),
+        i = g.AddInput("i", {kI64, {2, 3}});
   auto message = [](const auto& result) { return std::string(result.status().message()); };
   auto shapes = g.Add(Op::add, {x, y});
   EXPECT_EQ(shapes.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(message(shapes), HasSubstr("add(f32[2, 3], f32[2, 4])"));
   EXPECT_THAT(message(shapes), HasSubstr("3 and 4 differ"));
-  EXPECT_THAT(message(g.Add(Op::add, {x, i})), HasSubstr("add(f32[2, 3], i64[2, 3]): operands differ in element type"));
+  EXPECT_THAT(message(g.Add(Op::add, {x, i})),
+              HasSubstr("add(f32[2, 3], i64[2, 3]): operands differ in element type"));
   EXPECT_THAT(message(g.Add(Op::exp, {i})), HasSubstr("exp(i64[2, 3]): needs floats, not i64"));
-  EXPECT_THAT(message(g.Add(Op::select, {x, x, x})), HasSubstr("the condition is f32[2, 3], not bool"));
+  EXPECT_THAT(message(g.Add(Op::select, {x, x, x})),
+              HasSubstr("the condition is f32[2, 3], not bool"));
   EXPECT_THAT(message(g.Add(Op::reshape, {x}, {{"dims", Dims{7}}})), HasSubstr("6 elements to 7"));
   EXPECT_THAT(message(g.Add(Op::dot, {x, x})), HasSubstr("3 and 2 differ"));
   EXPECT_THAT(message(g.Add(Op::add, {x})), HasSubstr("add does not take 1 operands"));
-  EXPECT_THAT(message(g.Add(Op::add, {x, Value{NodeId(77), 0}})), HasSubstr("no value of this graph"));
+  EXPECT_THAT(message(g.Add(Op::add, {x, Value{NodeId(77), 0}})),
+              HasSubstr("no value of this graph"));
   EXPECT_THAT(message(g.Add(Op::concat, {x, x}, {{"axis", int64_t{2}}})), HasSubstr("axis 2"));
-  EXPECT_FALSE(g.Add(Op::slice, {x}, {{"starts", Dims{0, 2}}, {"steps", Dims{1, 1}}, {"dims", Dims{2, 2}}}).ok());
+  EXPECT_FALSE(
+      g.Add(Op::slice, {x}, {{"starts", Dims{0, 2}}, {"steps", Dims{1, 1}}, {"dims", Dims{2, 2}}})
+          .ok());
 }
 
 TEST(Graph, ReshapeTouchesOnlyTheGroupsThatChange) {
@@ -245,8 +262,11 @@ std::string Everything() {
   Graph::OriginScope scope(&g, {0, 1});
   Value sum = *g.Add(Op::add, {x, y});
   Dims dims = g.type(sum).dims;
-  Value list = *g.Add(Op::cast, {g.AddIndex(kI64, dims, DimExpr::Coord(1, dims[1]) * DimExpr(3))}, {{"to", kF32}});
-  Value bias = *g.Add(Op::broadcast, {g.AddConstant(MakeLiteral(kF32, {1, 1, 4}, std::vector<uint8_t>(16, 63)))}, {{"dims", dims}});
+  Value list = *g.Add(Op::cast, {g.AddIndex(kI64, dims, DimExpr::Coord(1, dims[1]) * DimExpr(3))},
+                      {{"to", kF32}});
+  Value bias = *g.Add(Op::broadcast,
+                      {g.AddConstant(MakeLiteral(kF32, {1, 1, 4}, std::vector<uint8_t>(16, 63)))},
+                      {{"dims", dims}});
   Value all = *g.Add(Op::mul, {*g.Add(Op::add, {sum, list}), bias});
   auto argmax = std::make_shared<Reducer>(*MaxReducer(kF32));
   argmax->name = "arg\"max";
@@ -254,14 +274,19 @@ std::string Everything() {
   argmax->initial.push_back(-1);
   Value i = argmax->map.AddInput("i", {kI64, {}});
   argmax->map.AddOutput("i", i);
-  Value a = argmax->combine.AddInput("i", {kI64, {}}), b = argmax->combine.AddInput("j", {kI64, {}});
+  Value a = argmax->combine.AddInput("i", {kI64, {}}),
+        b = argmax->combine.AddInput("j", {kI64, {}});
   argmax->combine.AddOutput("i", *argmax->combine.Add(Op::maximum, {a, b}));
   argmax->finish.AddOutput("i", argmax->finish.AddInput("i", {kI64, {}}));
   Value row = g.AddIndex(kI64, dims, DimExpr::Coord(2, 4));
-  NodeId reduced = *g.AddNode(Op::reduce, std::vector<Value>{all, row}, {{"axes", std::vector<int64_t>{2}}, {"reducer", ReducerRef(argmax)}});
+  NodeId reduced = *g.AddNode(Op::reduce, std::vector<Value>{all, row},
+                              {{"axes", std::vector<int64_t>{2}}, {"reducer", ReducerRef(argmax)}});
   g.AddOutput("best", {reduced, 1});
   g.AddOutput("value", {reduced, 0});
-  g.AddOutput("sum", *g.Add(Op::reduce, {all}, {{"axes", std::vector<int64_t>{0, 2}}, {"order", std::string("outer")}, {"reducer", SumReducer(kF32)}}));
+  g.AddOutput("sum", *g.Add(Op::reduce, {all},
+                            {{"axes", std::vector<int64_t>{0, 2}},
+                             {"order", std::string("outer")},
+                             {"reducer", SumReducer(kF32)}}));
   EXPECT_TRUE(Verify(g).ok()) << Verify(g);
   return g.ToString();
 }
@@ -295,10 +320,12 @@ TEST(GraphText, LargeLiteralsHavePlaceHolders) {
 }
 
 TEST(GraphText, ErrorsNameTheLine) {
-  for (const char* text : {"%0 = nonsense() : f32[]", "%0 = exp(%1) : f32[]", "%0 = input() : f32[2]",
-                           "%0 = input() {name = \"x\"} : f32[2\n", "%1 = input() {name = \"x\"} : f32[2]",
-                           "%0 = constant() {literal = f32[99999999999999]} : f32[2]", "{", "output \"y\" = %0",
-                           "%0 = input() {name = \"x\"} : i64[2]\n%1 = neg(%0) : f32[2]", "guard", "%0 = index() : i64[2]"}) {
+  for (const char* text :
+       {"%0 = nonsense() : f32[]", "%0 = exp(%1) : f32[]", "%0 = input() : f32[2]",
+        "%0 = input() {name = \"x\"} : f32[2\n", "%1 = input() {name = \"x\"} : f32[2]",
+        "%0 = constant() {literal = f32[99999999999999]} : f32[2]", "{", "output \"y\" = %0",
+        "%0 = input() {name = \"x\"} : i64[2]\n%1 = neg(%0) : f32[2]", "guard",
+        "%0 = index() : i64[2]"}) {
     auto g = ParseGraph(text);
     ASSERT_FALSE(g.ok()) << text;
     EXPECT_THAT(std::string(g.status().message()), HasSubstr("line ")) << text;
