@@ -119,10 +119,6 @@ class Parser {
 
  private:
   enum class State { kStart, kBuffers, kBody, kDone };
-  struct Open {
-    InstId loop;
-    BlockId block;
-  };
 
   absl::Status ParseLine(std::string_view line) {
     Cursor cursor(line);
@@ -145,7 +141,7 @@ class Parser {
     return ParseInstruction(cursor);
   }
 
-  BlockId block() const { return open_.empty() ? nest_.root : open_.back().block; }
+  BlockId block() const { return open_.empty() ? nest_.root : open_.back(); }
 
   absl::Status Close() {
     yielded_ = false;
@@ -289,7 +285,7 @@ class Parser {
 
   LoopNest nest_;
   State state_ = State::kStart;
-  std::vector<Open> open_;
+  std::vector<BlockId> open_;                 // bodies of the loops around
   bool yielded_ = false;                      // in the innermost open block
   absl::flat_hash_map<int, ValueId> values_;  // by number in the text
   absl::flat_hash_map<int, DimExpr> loops_;   // by number in the text
@@ -378,9 +374,8 @@ absl::Status Parser::ParseLoop(Cursor& cursor, LoopKind kind, const std::vector<
     nest_.block(loop.body).arguments.push_back(argument);
   }
   const BlockId body = loop.body;
-  const InstId id = nest_.NewInst(std::move(loop));
-  nest_.block(block()).insts.push_back(id);
-  open_.push_back(Open{id, body});
+  nest_.block(block()).insts.push_back(nest_.NewInst(std::move(loop)));
+  open_.push_back(body);
   return absl::OkStatus();
 }
 

@@ -171,5 +171,44 @@ TEST(LoopNestText, TruncatedTextsAreErrorsNotCrashes) {
   }
 }
 
+// Any text gives a nest or an error; any nest can be verified and printed.
+TEST(LoopNestText, DamagedTextsAreErrorsOrOtherNests) {
+  uint64_t state = 1;
+  const auto below = [&state](size_t n) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    return static_cast<size_t>((state >> 33) % n);
+  };
+  int parsed_texts = 0;
+  for (int i = 0; i < 2000; ++i) {
+    std::string text(kText);
+    for (size_t edits = 1 + below(3); edits > 0; --edits) {
+      const size_t at = below(text.size()), other = below(text.size());
+      switch (below(4)) {
+        case 0:
+          text.erase(at, 1 + below(8));
+          break;
+        case 1:
+          text.insert(at, text.substr(other, 1 + below(30)));
+          break;
+        case 2:
+          text[at] = text[other];
+          break;
+        default:
+          text[at] = static_cast<char>('0' + below(10));
+          break;
+      }
+    }
+    const absl::StatusOr<LoopNest> nest = ParseLoopNest(text);
+    if (!nest.ok()) continue;
+    ++parsed_texts;
+    const std::string printed = nest->ToString();
+    (void)Verify(*nest).ok();
+    const absl::StatusOr<LoopNest> again = ParseLoopNest(printed);
+    ASSERT_TRUE(again.ok()) << again.status().message() << "\n" << text << printed;
+    ASSERT_EQ(again->ToString(), printed) << text;
+  }
+  EXPECT_GT(parsed_texts, 50);
+}
+
 }  // namespace
 }  // namespace skein
