@@ -9,6 +9,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "codegen/legalize.h"
 
 namespace skein {
@@ -146,16 +147,20 @@ absl::StatusOr<KernelOutcome> Interpret(const KernelCase& run, const LoopNest& n
   });
 }
 
+absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, KernelFunction kernel) {
+  return WithBuffers(run, *run.nest, [&](const KernelArgs& args, int64_t tiles, void* scratch) {
+    kernel(&args, 0, tiles / 3, scratch);
+    kernel(&args, tiles / 3, tiles, scratch);
+    return absl::OkStatus();
+  });
+}
+
 absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, Generator generate,
                                       const Target& target) {
   const NamedNest named{run.nest, "kernel"};
   SKEIN_ASSIGN_OR_RETURN(const ObjectCode object, generate({&named, 1}, target));
   SKEIN_ASSIGN_OR_RETURN(const auto loaded, LoadedCode::Load(object));
-  return WithBuffers(run, *run.nest, [&](const KernelArgs& args, int64_t tiles, void* scratch) {
-    loaded->entry(0)(&args, 0, tiles / 3, scratch);
-    loaded->entry(0)(&args, tiles / 3, tiles, scratch);
-    return absl::OkStatus();
-  });
+  return Execute(run, loaded->entry(0));
 }
 
 std::string Difference(const LoopNest& nest, const KernelOutcome& want, const KernelOutcome& got) {
@@ -177,9 +182,12 @@ std::string Difference(const LoopNest& nest, const KernelOutcome& want, const Ke
 }
 
 void ExpectAllAgree(const KernelCase& run, Generator generate) {
-  ASSERT_TRUE(Verify(*run.nest).ok()) << Verify(*run.nest) << "\n" << run.nest->ToString();
-  const absl::StatusOr<KernelOutcome> want = Interpret(run, *run.nest);
-  ASSERT_TRUE(want.ok()) << want.status() << "\n" << run.nest->ToString();
+  ExpectAllAgree(std::vector<KernelCase>{run}, generate);
+}
+
+void ExpectAllAgree(const std::vector<KernelCase>& cases, Generator generate) {
+  const LoopNest& nest = *cases[0].nest;
+  ASSERT_TRUE(Verify(nest).ok()) << Verify(nest) << "\n" << nest.ToString();
   const absl::StatusOr<Target> host = HostTarget();
   ASSERT_TRUE(host.ok()) << host.status();
   for (Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
@@ -187,16 +195,26 @@ void ExpectAllAgree(const KernelCase& run, Generator generate) {
     Target target = *host;
     target.isa = isa;
     SCOPED_TRACE(isa == Isa::kAvx2 ? "AVX2" : "AVX-512");
-    const absl::StatusOr<LoopNest> legal = Legalize(*run.nest, target);
-    ASSERT_TRUE(legal.ok()) << legal.status() << "\n" << run.nest->ToString();
-    const absl::StatusOr<KernelOutcome> interpreted = Interpret(run, *legal);
-    ASSERT_TRUE(interpreted.ok()) << interpreted.status() << "\n" << legal->ToString();
-    EXPECT_EQ(Difference(*run.nest, *want, *interpreted), "")
-        << "legalized:\n" << run.nest->ToString() << "\n" << legal->ToString();
-    const absl::StatusOr<KernelOutcome> executed = Execute(run, generate, target);
-    ASSERT_TRUE(executed.ok()) << executed.status() << "\n" << run.nest->ToString();
-    EXPECT_EQ(Difference(*run.nest, *want, *executed), "")
-        << "generated:\n" << run.nest->ToString();
+    const absl::StatusOr<LoopNest> legal = Legalize(nest, target);
+    ASSERT_TRUE(legal.ok()) << legal.status() << "\n" << nest.ToString();
+    const NamedNest named{&nest, "kernel"};
+    const absl::StatusOr<ObjectCode> object = generate({&named, 1}, target);
+    ASSERT_TRUE(object.ok()) << object.status() << "\n" << nest.ToString();
+    const auto loaded = LoadedCode::Load(*object);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    for (const KernelCase& run : cases) {
+      const absl::StatusOr<KernelOutcome> want = Interpret(run, nest);
+      ASSERT_TRUE(want.ok()) << want.status() << "\n" << nest.ToString();
+      const absl::StatusOr<KernelOutcome> interpreted = Interpret(run, *legal);
+      ASSERT_TRUE(interpreted.ok()) << interpreted.status() << "\n" << legal->ToString();
+      const absl::StatusOr<KernelOutcome> executed = Execute(run, (*loaded)->entry(0));
+      ASSERT_TRUE(executed.ok()) << executed.status();
+      const std::string sizes = absl::StrCat("arguments ", absl::StrJoin(run.arguments, ", "));
+      ASSERT_EQ(Difference(nest, *want, *interpreted), "")
+          << sizes << "\n" << nest.ToString() << "\nlegalized:\n" << legal->ToString();
+      ASSERT_EQ(Difference(nest, *want, *executed), "")
+          << sizes << "\ngenerated code of:\n" << nest.ToString();
+    }
   }
 }
 

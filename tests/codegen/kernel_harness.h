@@ -58,8 +58,11 @@ struct KernelCase {
 KernelCase MakeCase(const LoopNest& nest, std::vector<int64_t> arguments, uint32_t seed = 1);
 
 absl::StatusOr<KernelOutcome> Interpret(const KernelCase& run, const LoopNest& nest);
-// Generates with one back end, loads and runs all tiles, in two calls.
+// Runs all tiles, in two calls.
+absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, KernelFunction kernel);
+
 using Generator = absl::StatusOr<ObjectCode> (*)(std::span<const NamedNest>, const Target&);
+// The same with code that is generated and loaded for this one case.
 absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, Generator generate,
                                       const Target& target);
 
@@ -67,7 +70,9 @@ absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, Generator generate,
 std::string Difference(const LoopNest& nest, const KernelOutcome& want, const KernelOutcome& got);
 
 // Interpreter on the nest, interpreter on the legalized nest, and `generate`d code, for every ISA
-// that this machine has: expects equal outputs and status.
+// that this machine has: expects equal outputs and status. All cases are of one nest, which is
+// compiled once.
+void ExpectAllAgree(const std::vector<KernelCase>& cases, Generator generate = GenerateLlvm);
 void ExpectAllAgree(const KernelCase& run, Generator generate = GenerateLlvm);
 
 }  // namespace skein

@@ -157,17 +157,26 @@ LoopNest ScatterNest(ElementType element) {
   return nest;
 }
 
-LoopNest ConvertNest(ElementType from, ElementType to) {
+LoopNest ConvertNest(ElementType from) {
   LoopNest nest;
   LoopBuilder b(&nest);
   const DimExpr n = b.AddArgument();
   const BufferId x = b.AddBuffer(BufferKind::kInput, from, n);
-  const BufferId out = b.AddBuffer(BufferKind::kOutput, to, n);
-  const BufferId first = b.AddBuffer(BufferKind::kOutput, to, 1);
-  DimExpr j = b.BeginVectorLoop(n, 32);
-  b.Store(out, j, b.Convert(to, b.Load(x, j)));
+  std::vector<BufferId> all, first;
+  for (int to = 0; to < kElementTypes; ++to) {
+    all.push_back(b.AddBuffer(BufferKind::kOutput, static_cast<ElementType>(to), n));
+    first.push_back(b.AddBuffer(BufferKind::kOutput, static_cast<ElementType>(to), 1));
+  }
+  const DimExpr j = b.BeginVectorLoop(n, 16);
+  const ValueId v = b.Load(x, j);
+  for (int to = 0; to < kElementTypes; ++to) {
+    b.Store(all[to], j, b.Convert(static_cast<ElementType>(to), v));
+  }
   b.EndLoop();
-  b.Store(first, 0, b.Convert(to, b.Load(x, 0, 1)));
+  const ValueId scalar = b.Load(x, 0, 1);
+  for (int to = 0; to < kElementTypes; ++to) {
+    b.Store(first[to], 0, b.Convert(static_cast<ElementType>(to), scalar));
+  }
   return nest;
 }
 

@@ -25,8 +25,9 @@ LoopNest GemmTileNest(int rows, int columns);
 LoopNest GatherNest(ElementType element);
 // out[index[i]] = x[i] for i < a0, one after another; out of a1 elements.
 LoopNest ScatterNest(ElementType element);
-// out = convert(x) on a0 elements.
-LoopNest ConvertNest(ElementType from, ElementType to);
+// out[t] = convert(x) on a0 elements for each type t of ElementType, in order; and of element 0 alone.
+LoopNest ConvertNest(ElementType from);
+inline constexpr int kElementTypes = static_cast<int>(ElementType::kF64) + 1;
 // All operations that `element` allows on x and y of a0 elements, one output each.
 LoopNest ArithmeticNest(ElementType element);
 // Bool tensors, explicit masks on loads, gathers and stores, compares: on a0 elements.
