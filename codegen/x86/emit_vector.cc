@@ -1,0 +1,319 @@
+// Emission of vector arithmetic, compares, conversions and permutations.
+#include "codegen/x86/emitter.h"
+
+namespace skein::x86 {
+namespace {
+
+bool Wide(ElementType e) { return BitWidth(e) == 64; }
+
+// vcmpps and vpcmpd agree on these.
+uint8_t Predicate(Opcode op) {
+  switch (op) {
+    case Opcode::kLess: return 1;
+    case Opcode::kLessEqual: return 2;
+    case Opcode::kEqual: return 0;
+    default: return 4;
+  }
+}
+
+uint8_t RoundingMode(Opcode op) {
+  constexpr uint8_t kNoInexact = 8;
+  switch (op) {
+    case Opcode::kFloor: return kNoInexact | 1;
+    case Opcode::kCeil: return kNoInexact | 2;
+    case Opcode::kTrunc: return kNoInexact | 3;
+    default: return kNoInexact;
+  }
+}
+
+}  // namespace
+
+bool Emitter::EmitVectorOperation(const Operation& op) {
+  switch (op.action) {
+    case Action::kVector: Elementwise(op); return true;
+    case Action::kShiftImmediate: ShiftImmediate(op); return true;
+    case Action::kSignExtend: {
+      const Xmm a = UseVector(op.operands[0], op.lanes * 32);
+      registers_->ReleaseDying();
+      const Xmm d = Vector(registers_->Define(op.result), op.lanes * 32);
+      const uint8_t unused = static_cast<uint8_t>(32 - op.immediate);
+      vpslld(d, a, unused);
+      vpsrad(d, d, unused);
+      return true;
+    }
+    case Action::kCompare: Compare(op); return true;
+    case Action::kBlend: Blend(op); return true;
+    case Action::kMaskedValue: {
+      const Opmask mask = UseMask(op.operands[0]);
+      const Xmm a = UseVector(op.operands[1], VectorBits(op));
+      registers_->ReleaseDying();
+      const Xmm d = Vector(registers_->Define(op.result), VectorBits(op));
+      Wide(op.element) ? vmovdqa64(d | mask | T_z, a) : vmovdqa32(d | mask | T_z, a);
+      return true;
+    }
+    case Action::kConversion: Convert(op); return true;
+    case Action::kSplatVector: {
+      const Xmm a = UseVector(op.operands[0], 128);
+      registers_->ReleaseDying();
+      const Xbyak::Zmm d(registers_->Define(op.result));
+      Wide(op.element) ? vbroadcastsd(d, a) : vbroadcastss(d, a);
+      return true;
+    }
+    case Action::kLanesDown:
+    case Action::kJoinHalves:
+    case Action::kPermute:
+    case Action::kPermute2: Permute(op); return true;
+    case Action::kDot4: Dot4(op); return true;
+    case Action::kInsertGeneral: InsertGeneral(op); return true;
+    case Action::kClampVector: ClampVector(op); return true;
+    default: return false;
+  }
+}
+
+void Emitter::Elementwise(const Operation& op) {
+  if (op.opcode == Opcode::kFma) return Fma(op);
+  if (IsFloat(op.element) && (op.opcode == Opcode::kMin || op.opcode == Opcode::kMax)) {
+    return IeeeMinMax(op);
+  }
+  const int bits = VectorBits(op);
+  const Xmm a = UseVector(op.operands[0], bits);
+  if (op.operand_count == 1) {
+    registers_->ReleaseDying();
+    return ArithmeticUnary(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a);
+  }
+  const Source b = Read(op.operands[1], op.element);
+  registers_->ReleaseDying();
+  const Xmm d = Vector(registers_->Define(op.result), bits);
+  Arithmetic(op.opcode, op.element, d, a, At(b, bits));
+}
+
+void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a,
+                         const Xbyak::Operand& b) {
+  const bool wide = Wide(element), f = IsFloat(element), u = IsUnsigned(element);
+  switch (opcode) {
+    case Opcode::kAdd:
+      return f ? (wide ? vaddpd(d, a, b) : vaddps(d, a, b)) : wide ? vpaddq(d, a, b) : vpaddd(d, a, b);
+    case Opcode::kSub:
+      return f ? (wide ? vsubpd(d, a, b) : vsubps(d, a, b)) : wide ? vpsubq(d, a, b) : vpsubd(d, a, b);
+    case Opcode::kMul:
+      return f ? (wide ? vmulpd(d, a, b) : vmulps(d, a, b))
+               : wide ? vpmullq(d, a, b) : vpmulld(d, a, b);
+    case Opcode::kDiv: return wide ? vdivpd(d, a, b) : vdivps(d, a, b);
+    case Opcode::kMinX86: return wide ? vminpd(d, a, b) : vminps(d, a, b);
+    case Opcode::kMaxX86: return wide ? vmaxpd(d, a, b) : vmaxps(d, a, b);
+    case Opcode::kMin:
+      return u ? (wide ? vpminuq(d, a, b) : vpminud(d, a, b))
+               : wide ? vpminsq(d, a, b) : vpminsd(d, a, b);
+    case Opcode::kMax:
+      return u ? (wide ? vpmaxuq(d, a, b) : vpmaxud(d, a, b))
+               : wide ? vpmaxsq(d, a, b) : vpmaxsd(d, a, b);
+    case Opcode::kAnd: return wide ? vpandq(d, a, b) : vpandd(d, a, b);
+    case Opcode::kOr: return wide ? vporq(d, a, b) : vpord(d, a, b);
+    case Opcode::kXor: return wide ? vpxorq(d, a, b) : vpxord(d, a, b);
+    case Opcode::kShl: return wide ? vpsllvq(d, a, b) : vpsllvd(d, a, b);
+    case Opcode::kShr: return wide ? vpsrlvq(d, a, b) : vpsrlvd(d, a, b);
+    default: return wide ? vpsravq(d, a, b) : vpsravd(d, a, b);
+  }
+}
+
+void Emitter::ArithmeticUnary(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a) {
+  const bool wide = Wide(element);
+  if (opcode == Opcode::kSqrt) return wide ? vsqrtpd(d, a) : vsqrtps(d, a);
+  if (opcode == Opcode::kAbs) return wide ? vpabsq(d, a) : vpabsd(d, a);
+  const uint8_t mode = RoundingMode(opcode);
+  return wide ? vrndscalepd(d, a, mode) : vrndscaleps(d, a, mode);
+}
+
+// The form whose overwritten operand is not needed any more.
+void Emitter::Fma(const Operation& op) {
+  const int bits = VectorBits(op);
+  const bool wide = Wide(op.element);
+  Variable a = op.operands[0], b = op.operands[1];
+  const Variable c = op.operands[2];
+  auto dies = [&](Variable v) { return !program_->IsConstant(v) && registers_->Dies(v); };
+  if (!dies(c) && (dies(a) || dies(b))) {  // d = d * b + c
+    if (!dies(a)) std::swap(a, b);
+    const Xmm factor = UseVector(b, bits);
+    const Source addend = Read(c, op.element);
+    const Xmm d = Vector(registers_->Overwrite(op.result, a), bits);
+    const Xbyak::Operand& last = At(addend, bits);
+    return wide ? vfmadd213pd(d, factor, last) : vfmadd213ps(d, factor, last);
+  }
+  if (program_->IsConstant(a)) std::swap(a, b);
+  const Xmm factor = UseVector(a, bits);
+  const Source other = Read(b, op.element);
+  const Xmm d = Vector(registers_->Overwrite(op.result, c), bits);
+  const Xbyak::Operand& last = At(other, bits);
+  wide ? vfmadd231pd(d, factor, last) : vfmadd231ps(d, factor, last);
+}
+
+// vrangeps orders the zeros, and takes the number where there is one NaN; adding puts the NaN back.
+void Emitter::IeeeMinMax(const Operation& op) {
+  const int bits = VectorBits(op);
+  const Xmm a = UseVector(op.operands[0], bits), b = UseVector(op.operands[1], bits);
+  const Opmask unordered(registers_->Scratch(RegisterClass::kMask));
+  const Xmm d = Vector(registers_->Define(op.result), bits);
+  constexpr uint8_t kUnordered = 3, kSignOfResult = 4;
+  const uint8_t mode = kSignOfResult | (op.opcode == Opcode::kMax ? 1 : 0);
+  if (Wide(op.element)) {
+    vcmppd(unordered, a, b, kUnordered);
+    vrangepd(d, a, b, mode);
+    vaddpd(d | unordered, a, b);
+  } else {
+    vcmpps(unordered, a, b, kUnordered);
+    vrangeps(d, a, b, mode);
+    vaddps(d | unordered, a, b);
+  }
+}
+
+void Emitter::ShiftImmediate(const Operation& op) {
+  const int bits = VectorBits(op);
+  const Xmm a = UseVector(op.operands[0], bits);
+  registers_->ReleaseDying();
+  const Xmm d = Vector(registers_->Define(op.result), bits);
+  const uint8_t amount = static_cast<uint8_t>(op.immediate);
+  const bool wide = Wide(op.element);
+  switch (op.opcode) {
+    case Opcode::kShl: return wide ? vpsllq(d, a, amount) : vpslld(d, a, amount);
+    case Opcode::kShr: return wide ? vpsrlq(d, a, amount) : vpsrld(d, a, amount);
+    default: return wide ? vpsraq(d, a, amount) : vpsrad(d, a, amount);
+  }
+}
+
+void Emitter::Compare(const Operation& op) {
+  const int bits = VectorBits(op);
+  const Xmm a = UseVector(op.operands[0], bits);
+  const Source b = Read(op.operands[1], op.element);
+  const Opmask d(registers_->Define(op.result));
+  const Xbyak::Operand& right = At(b, bits);
+  const uint8_t predicate = Predicate(op.opcode);
+  const bool wide = Wide(op.element);
+  if (IsFloat(op.element)) {
+    wide ? vcmppd(d, a, right, predicate) : vcmpps(d, a, right, predicate);
+  } else if (IsUnsigned(op.element)) {
+    wide ? vpcmpuq(d, a, right, predicate) : vpcmpud(d, a, right, predicate);
+  } else {
+    wide ? vpcmpq(d, a, right, predicate) : vpcmpd(d, a, right, predicate);
+  }
+}
+
+void Emitter::Blend(const Operation& op) {
+  const int bits = VectorBits(op);
+  const Opmask mask = UseMask(op.operands[0]);
+  const Xmm b = UseVector(op.operands[2], bits);
+  const Source a = Read(op.operands[1], op.element);
+  registers_->ReleaseDying();
+  const Xmm d = Vector(registers_->Define(op.result), bits);
+  const Xbyak::Operand& chosen = At(a, bits);
+  Wide(op.element) ? vblendmpd(d | mask, b, chosen) : vblendmps(d | mask, b, chosen);
+}
+
+void Emitter::Convert(const Operation& op) {
+  const Variable v = op.operands[0];
+  const int lanes = op.lanes;
+  const Xmm s32 = UseVector(v, lanes * 32), s64 = UseVector(v, lanes * 64);
+  registers_->ReleaseDying();
+  const int r = registers_->Define(op.result);
+  const Xmm d16 = Vector(r, lanes * 16), d32 = Vector(r, lanes * 32), d64 = Vector(r, lanes * 64);
+  switch (static_cast<Conversion>(op.immediate)) {
+    case Conversion::kI32ToF32: return vcvtdq2ps(d32, s32);
+    case Conversion::kU32ToF32: return vcvtudq2ps(d32, s32);
+    case Conversion::kF32ToI32: return vcvttps2dq(d32, s32);
+    case Conversion::kF32ToU32: return vcvttps2udq(d32, s32);
+    case Conversion::kI32ToF64: return vcvtdq2pd(d64, s32);
+    case Conversion::kU32ToF64: return vcvtudq2pd(d64, s32);
+    case Conversion::kF64ToI32: return vcvttpd2dq(d32, s64);
+    case Conversion::kF64ToU32: return vcvttpd2udq(d32, s64);
+    case Conversion::kI64ToF32: return vcvtqq2ps(d32, s64);
+    case Conversion::kU64ToF32: return vcvtuqq2ps(d32, s64);
+    case Conversion::kI64ToF64: return vcvtqq2pd(d64, s64);
+    case Conversion::kU64ToF64: return vcvtuqq2pd(d64, s64);
+    case Conversion::kF32ToI64: return vcvttps2qq(d64, s32);
+    case Conversion::kF32ToU64: return vcvttps2uqq(d64, s32);
+    case Conversion::kF64ToI64: return vcvttpd2qq(d64, s64);
+    case Conversion::kF64ToU64: return vcvttpd2uqq(d64, s64);
+    case Conversion::kF32ToF64: return vcvtps2pd(d64, s32);
+    case Conversion::kF64ToF32: return vcvtpd2ps(d32, s64);
+    case Conversion::kF64ToF32TowardsZero:
+      return vcvtpd2ps(Xbyak::Ymm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
+    case Conversion::kI32ToI64: return vpmovsxdq(d64, s32);
+    case Conversion::kU32ToU64: return vpmovzxdq(d64, s32);
+    case Conversion::kI64ToI32: return vpmovqd(d32, s64);
+    case Conversion::kF16ToF32:
+      vpmovdw(d16, s32);
+      return vcvtph2ps(d32, d16);
+    case Conversion::kF32ToF16:
+      vcvtps2ph(d16, s32, 0);  // to nearest even
+      return vpmovzxwd(d32, d16);
+  }
+}
+
+void Emitter::Permute(const Operation& op) {
+  using Xbyak::Zmm;
+  const bool wide = Wide(op.element);
+  if (op.action == Action::kPermute2) {
+    const Zmm a(registers_->Use(op.operands[1])), b(registers_->Use(op.operands[2]));
+    const Zmm d(registers_->Overwrite(op.result, op.operands[0]));  // the indices
+    return wide ? vpermi2pd(d, a, b) : vpermi2ps(d, a, b);
+  }
+  const Zmm a(registers_->Use(op.operands[0]));
+  if (op.action == Action::kLanesDown) {
+    registers_->ReleaseDying();
+    const Zmm d(registers_->Define(op.result));
+    const uint8_t distance = static_cast<uint8_t>(op.immediate);
+    return wide ? valignq(d, a, a, distance) : valignd(d, a, a, distance);
+  }
+  const Zmm b(registers_->Use(op.operands[1]));
+  registers_->ReleaseDying();
+  const Zmm d(registers_->Define(op.result));
+  if (op.action == Action::kJoinHalves) return vinsertf64x4(d, a, Xbyak::Ymm(b.getIdx()), 1);
+  wide ? vpermq(d, a, b) : vpermd(d, a, b);
+}
+
+// Even and odd bytes apart, so that sums of two products (at most 2*255*128) fit 32 bits exactly.
+void Emitter::Dot4(const Operation& op) {
+  const int bits = op.lanes * 32;
+  const Xmm a = UseVector(op.operands[1], bits), b = UseVector(op.operands[2], bits);
+  auto scratch = [&] { return Vector(registers_->Scratch(RegisterClass::kVector), bits); };
+  const Xmm x = scratch(), y = scratch(), z = scratch();
+  vpsllw(x, a, 8);
+  vpsrlw(x, x, 8);
+  vpsllw(y, b, 8);
+  vpsraw(y, y, 8);
+  vpmaddwd(x, x, y);
+  vpsrlw(y, a, 8);
+  vpsraw(z, b, 8);
+  vpmaddwd(y, y, z);
+  const Xmm d = Vector(registers_->Overwrite(op.result, op.operands[0]), bits);
+  vpaddd(d, d, x);
+  vpaddd(d, d, y);
+}
+
+void Emitter::InsertGeneral(const Operation& op) {
+  const Reg64 value = UseGeneral(op.operands[1]);
+  const Opmask lane(registers_->Scratch(RegisterClass::kMask));
+  const Xbyak::Zmm d(registers_->Overwrite(op.result, op.operands[0]));
+  mov(eax, 1u << op.immediate);
+  kmovw(lane, eax);
+  vpbroadcastq(d | lane, value);
+}
+
+void Emitter::ClampVector(const Operation& op) {
+  const int bits = op.lanes * 64;
+  const Xmm index = UseVector(op.operands[0], bits), most = UseVector(op.operands[1], bits);
+  const Reg64 args = UseGeneral(op.operands[2]);
+  const Xmm zeros = UseVector(op.operands[3], bits);
+  const Opmask outside(registers_->Scratch(RegisterClass::kMask));
+  const Xmm d = Vector(registers_->Define(op.result), bits);
+  vpminsq(d, index, most);
+  vpmaxsq(d, d, zeros);
+  vpcmpq(outside, d, index, Predicate(Opcode::kNotEqual));
+  kmovw(eax, outside);
+  Xbyak::Label inside;
+  test(eax, (1u << op.lanes) - 1);
+  jz(inside);
+  SetStatus(args, op.immediate);
+  L(inside);
+}
+
+}  // namespace skein::x86

@@ -1,0 +1,271 @@
+#include "codegen/x86/emitter.h"
+
+#include <cstring>
+
+namespace skein::x86 {
+namespace {
+
+// rax, rdx and rsp are not allocated; k0 is no write mask.
+constexpr std::array<uint32_t, kClassCount> kAllocatable = {
+    0xffff & ~(1u << 0 | 1u << 2 | 1u << 4), 0xffffffff, 0xfe};
+
+// Where instructions assume the data section until they are relocated, relative to the code.
+constexpr int64_t kAssumedData = int64_t{1} << 28;
+
+// Spill slots start above the caller's stack pointer.
+constexpr int kFrameHeader = 64;
+
+constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
+
+}  // namespace
+
+bool Emitter::EmitKernel(const Program& program) {
+  const Liveness liveness = ComputeLiveness(program);
+  Registers registers(program, liveness, kAllocatable, this);
+  program_ = &program;
+  registers_ = &registers;
+  streams_ = false;
+  labels_.clear();
+  align(32);
+  Prologue();
+  for (size_t i = 0; i < program.operations.size(); ++i) {
+    position_ = static_cast<int>(i);
+    registers.Begin(position_);
+    EmitOperation(program.operations[i]);
+    registers.End();
+  }
+  Epilogue();
+  rewrite(frame_size_at_, static_cast<uint64_t>(registers.frame_bytes() + kFrameHeader), 4);
+  return !registers.overflowed();
+}
+
+void Emitter::EmitOperation(const Operation& op) {
+  switch (op.action) {
+    case Action::kEntry: return Entry();
+    case Action::kLoopBegin: return LoopBegin(op);
+    case Action::kLoopEnd: return LoopEnd(op);
+    default: break;
+  }
+  const bool done = EmitGeneralOperation(op) || EmitMaskOperation(op) || EmitVectorOperation(op) ||
+                    EmitMemoryOperation(op);
+  SKEIN_CHECK(done);
+}
+
+// --- structure ---
+
+void Emitter::Prologue() {
+  for (int r : kCalleeSaved) push(Reg64(r));
+  mov(rax, rsp);
+  sub(rsp, 0x7fffffff);
+  frame_size_at_ = getSize() - 4;
+  and_(rsp, -64);
+  mov(ptr[rsp], rax);
+}
+
+void Emitter::Epilogue() {
+  // Streaming stores are ordered before whatever tells another thread that the kernel is done.
+  if (streams_) sfence();
+  vzeroupper();
+  mov(rsp, ptr[rsp]);
+  for (int i = 5; i >= 0; --i) pop(Reg64(kCalleeSaved[i]));
+  ret();
+}
+
+void Emitter::Entry() {
+  constexpr int kParameterRegisters[] = {7, 6, 8, 1};  // rdi rsi r8 rcx
+  mov(r8, rdx);
+  for (int i = 0; i < 4; ++i) registers_->Bind(program_->parameters[i], kParameterRegisters[i]);
+  for (Variable v : program_->parameters) registers_->UseInPlace(v);  // frees what nobody reads
+}
+
+void Emitter::LoopBegin(const Operation& op) {
+  const Loop& loop = program_->loops[op.loop];
+  registers_->BeginLoop(op.loop);
+  labels_.push_back(std::make_unique<Labels>());
+  Labels& labels = *labels_.back();
+  if (!loop.at_least_once) {
+    if (!loop.at_most_once) {
+      CompareWithLimit(Reg64(registers_->RegisterOf(loop.arguments[0])), loop.limit);
+      jge(labels.exit, T_NEAR);
+    } else if (program_->IsConstant(loop.limit)) {
+      if (static_cast<int64_t>(info(loop.limit).bits) <= 0) jmp(labels.exit, T_NEAR);
+    } else {
+      if (registers_->InRegister(loop.limit)) {
+        const Reg64 limit(registers_->RegisterOf(loop.limit));
+        test(limit, limit);
+      } else {
+        cmp(qword[Slot(registers_->SpillOffset(loop.limit))], 0);
+      }
+      jle(labels.exit, T_NEAR);
+    }
+  }
+  registers_->EnterBody(op.loop);
+  if (!loop.at_most_once) {
+    align(16);
+    L(labels.header);
+  }
+}
+
+void Emitter::LoopEnd(const Operation& op) {
+  const Loop& loop = program_->loops[op.loop];
+  Labels& labels = *labels_.back();
+  registers_->EndBody(op.loop);
+  if (!loop.at_most_once) {
+    CompareWithLimit(Reg64(registers_->RegisterOf(loop.arguments[0])), loop.limit);
+    jl(labels.header, T_NEAR);
+  }
+  registers_->LeaveLoop(op.loop);
+  L(labels.exit);
+  labels_.pop_back();
+}
+
+void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {
+  if (IsImmediate(limit)) {
+    cmp(index, ImmediateOf(limit));
+  } else if (registers_->InRegister(limit)) {
+    cmp(index, Reg64(registers_->RegisterOf(limit)));
+  } else if (program_->IsConstant(limit)) {
+    mov(rax, info(limit).bits);
+    cmp(index, rax);
+  } else {
+    cmp(index, qword[Slot(registers_->SpillOffset(limit))]);
+  }
+}
+
+// --- register moves ---
+
+Xbyak::RegExp Emitter::Slot(int offset) { return rsp + (kFrameHeader + offset); }
+
+void Emitter::Spill(RegisterClass c, int from, int offset) {
+  switch (c) {
+    case RegisterClass::kGeneral: return mov(ptr[Slot(offset)], Reg64(from));
+    case RegisterClass::kVector: return vmovaps(ptr[Slot(offset)], Xbyak::Zmm(from));
+    case RegisterClass::kMask: return kmovw(ptr[Slot(offset)], Opmask(from));
+  }
+}
+
+void Emitter::Reload(RegisterClass c, int to, int offset) {
+  switch (c) {
+    case RegisterClass::kGeneral: return mov(Reg64(to), ptr[Slot(offset)]);
+    case RegisterClass::kVector: return vmovaps(Xbyak::Zmm(to), ptr[Slot(offset)]);
+    case RegisterClass::kMask: return kmovw(Opmask(to), ptr[Slot(offset)]);
+  }
+}
+
+void Emitter::Materialize(int to, const VariableInfo& constant) {
+  switch (constant.register_class) {
+    case RegisterClass::kGeneral:
+      // Not xor: the flags may be live.
+      if (constant.bits >> 32 == 0) return mov(Xbyak::Reg32(to), static_cast<uint32_t>(constant.bits));
+      return mov(Reg64(to), constant.bits);
+    case RegisterClass::kMask:
+      if (constant.bits == 0) return kxorw(Opmask(to), Opmask(to), Opmask(to));
+      if (constant.bits == 0xffff) return kxnorw(Opmask(to), Opmask(to), Opmask(to));
+      mov(eax, static_cast<uint32_t>(constant.bits));
+      return kmovw(Opmask(to), eax);
+    case RegisterClass::kVector: break;
+  }
+  const Xbyak::Zmm zmm(to);
+  switch (constant.constant) {
+    case ConstantKind::kBroadcast32:
+      if (constant.bits == 0) return vpxord(zmm, zmm, zmm);
+      if (constant.bits == 0xffffffff) return vpternlogd(zmm, zmm, zmm, 0xff);
+      return vbroadcastss(zmm, Data(constant, false));
+    case ConstantKind::kBroadcast64: return vbroadcastsd(zmm, Data(constant, false));
+    default: return vmovups(zmm, Data(constant, false));
+  }
+}
+
+void Emitter::Move(RegisterClass c, int to, int from) {
+  switch (c) {
+    case RegisterClass::kGeneral: return mov(Reg64(to), Reg64(from));
+    case RegisterClass::kVector: return vmovaps(Xbyak::Zmm(to), Xbyak::Zmm(from));
+    case RegisterClass::kMask: return kmovw(Opmask(to), Opmask(from));
+  }
+}
+
+void Emitter::Swap(RegisterClass c, int a, int b) {
+  if (c == RegisterClass::kGeneral) return xchg(Reg64(a), Reg64(b));
+  if (c == RegisterClass::kVector) {
+    const Xbyak::Zmm x(a), y(b);
+    vpxord(x, x, y);
+    vpxord(y, x, y);
+    vpxord(x, x, y);
+    return;
+  }
+  const Opmask x(a), y(b);
+  kxorw(x, x, y);
+  kxorw(y, x, y);
+  kxorw(x, x, y);
+}
+
+// --- operands ---
+
+Xbyak::Xmm Emitter::Vector(int r, int bits) {
+  if (bits <= 128) return Xbyak::Xmm(r);
+  if (bits <= 256) return Xbyak::Ymm(r);
+  return Xbyak::Zmm(r);
+}
+
+int Emitter::VectorBits(const Operation& op) {
+  return op.lanes * (BitWidth(op.element) == 64 ? 64 : 32);
+}
+
+bool Emitter::IsImmediate(Variable v) const {
+  const VariableInfo& constant = info(v);
+  const int64_t value = static_cast<int64_t>(constant.bits);
+  return constant.constant == ConstantKind::kImmediate && value == static_cast<int32_t>(value);
+}
+
+Emitter::Source Emitter::Read(Variable v, ElementType element) {
+  const VariableInfo& constant = info(v);
+  const bool wide = BitWidth(element) == 64;
+  const bool in_memory =
+      !registers_->InRegister(v) &&
+      (constant.constant == (wide ? ConstantKind::kBroadcast64 : ConstantKind::kBroadcast32) ||
+       constant.constant == ConstantKind::kVector);
+  if (!in_memory) return {.in_register = registers_->Use(v)};
+  registers_->UseInPlace(v);
+  return {.constant = v};
+}
+
+const Xbyak::Operand& Emitter::At(const Source& source, int bits) {
+  if (source.in_register >= 0) {
+    register_operand_ = Vector(source.in_register, bits);
+    return register_operand_;
+  }
+  const VariableInfo& constant = info(source.constant);
+  memory_operand_ = Data(constant, constant.constant != ConstantKind::kVector);
+  return memory_operand_;
+}
+
+Xbyak::RegExp Emitter::UseAddress(const Address& address) {
+  const Reg64 base = UseGeneral(address.base);
+  if (!address.index.valid()) return base + address.displacement;
+  return base + UseGeneral(address.index) * address.scale + address.displacement;
+}
+
+// A constant's address, for an instruction that starts here.
+Xbyak::Address Emitter::Data(const VariableInfo& constant, bool broadcast) {
+  data_.push_back({getSize(), constant.data_offset});
+  const void* assumed = getCode() + kAssumedData + constant.data_offset;
+  return broadcast ? ptr_b[rip + assumed] : ptr[rip + assumed];
+}
+
+std::vector<ObjectCode::Relocation> Emitter::Relocations() const {
+  std::vector<ObjectCode::Relocation> relocations;
+  for (const DataReference& reference : data_) {
+    const uint8_t* code = getCode() + reference.instruction;
+    // The address follows prefix, opcode and ModRM: EVEX has 4 prefix bytes, VEX 3 or 2.
+    const size_t field = reference.instruction + (code[0] == 0x62 ? 6 : code[0] == 0xc4 ? 5 : 4);
+    SKEIN_CHECK(code[0] == 0x62 || code[0] == 0xc4 || code[0] == 0xc5);
+    int32_t distance;  // from the end of the instruction
+    std::memcpy(&distance, getCode() + field, sizeof(distance));
+    const int64_t end = kAssumedData + reference.data_offset - distance;
+    relocations.push_back({static_cast<uint32_t>(field), reference.data_offset,
+                           static_cast<int32_t>(static_cast<int64_t>(field) - end)});
+  }
+  return relocations;
+}
+
+}  // namespace skein::x86

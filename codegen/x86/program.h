@@ -1,0 +1,160 @@
+// What instruction selection hands to register allocation and emission: a kernel as one line of
+// operations, each of which becomes one to about ten machine instructions and computes at most one
+// variable. A variable wants one machine register. Loops are brackets in the line.
+#ifndef SKEIN_CODEGEN_X86_PROGRAM_H_
+#define SKEIN_CODEGEN_X86_PROGRAM_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/ids.h"
+#include "ir/loop_nest.h"
+
+namespace skein::x86 {
+
+enum class RegisterClass : uint8_t { kGeneral, kVector, kMask };
+inline constexpr int kClassCount = 3;
+
+using Variable = Id<struct X86VariableTag>;
+
+// A constant is never spilled: it is made again wherever it is needed.
+enum class ConstantKind : uint8_t {
+  kNone,
+  kImmediate,    // general and mask registers: bits
+  kBroadcast32,  // the 32 bits at data_offset in every lane
+  kBroadcast64,
+  kVector,       // the 64 bytes at data_offset
+};
+
+struct VariableInfo {
+  RegisterClass register_class = RegisterClass::kGeneral;
+  ConstantKind constant = ConstantKind::kNone;
+  uint64_t bits = 0;
+  uint32_t data_offset = 0;
+};
+
+// Operands in the order in which `operands` holds them. "General" values are 64-bit integers. A
+// vector of 8- and 16-bit integers (f16 and bf16 too) holds one element per 32-bit lane, extended by
+// its sign or with zeros as its type says; masks hold lane i in bit i and anything above `lanes`.
+enum class Action : uint8_t {
+  kEntry,          // defines the four parameters of a kernel
+  kLoopBegin, kLoopEnd,
+  // --- general registers; the second operand may be a constant ---
+  kLoadGeneral,    // [address]
+  kLea,            // the address itself
+  kGeneral,        // opcode: add sub mul int_div int_rem min max and or xor shl shr sar neg not abs
+  kFloorDiv, kMod, // towards -inf; x/0 = 0
+  kGeneralLess, kGeneralEqual,   // 0 or 1
+  kGeneralSelect,  // (c, a, b)
+  kGeneralCompare, // opcode -> mask of one bit
+  kGeneralBlend,   // (mask, a, b) by bit 0
+  kWrap,           // (index, extent): index < extent ? index : 0
+  kCarry,          // (outer, index, extent): index < extent ? outer : outer + immediate
+  kClampGeneral,   // (index, extent, args); immediate: status bit
+  // --- between classes ---
+  kGeneralFromVector, kVectorFromGeneral,  // 64 bits, lane 0
+  kSplatGeneral,
+  kGeneralFromMask,   // bit 0
+  kMaskFromGeneral,   // != 0, bit 0
+  kLaneMask,          // (general n); immediate bit 0: n >= 0 is known, bit 1: n <= 255 is known
+  kMaskedValue,       // (mask, vector): lanes where the mask is set, else 0
+  kMaskFromVector,    // lanes != 0, as integers
+  // --- masks ---
+  kMaskLogic,         // opcode: and or xor not
+  kMaskBlend,         // (c, a, b)
+  kMaskShift,         // right by immediate
+  kMaskJoin,          // (low 8 lanes, high 8 lanes)
+  kMaskSplat,         // bit 0 to all
+  kMaskReduce,        // opcode and or, of `lanes` bits, to bit 0
+  // --- vectors ---
+  kVector,            // opcode, elementwise
+  kShiftImmediate,    // opcode, by immediate
+  kSignExtend,        // the low `immediate` bits of every 32-bit lane
+  kCompare,           // opcode -> mask
+  kBlend,             // (mask, a, b)
+  kConversion,        // immediate: Conversion
+  kSplatVector,       // lane 0 to all
+  kLanesDown,         // lane i = lane i + immediate
+  kJoinHalves,        // (low 256 bits, high 256 bits)
+  kPermute,           // (indices, a): one table
+  kPermute2,          // (indices, a, b): two tables
+  kDot4,              // (acc, a, b)
+  kInsertGeneral,     // (vector, general): lane `immediate` replaced
+  kClampVector,       // (index, limits = extent - 1, args, zeros); immediate: status bit
+  // --- memory; a mask is the last operand if masked ---
+  kLoad,              // -> vector or mask
+  kStore,             // (value [, mask])
+  kLoadLane,          // (vector [, mask]): lane `immediate` replaced by the element at the address
+  kStoreLane,         // (vector [, mask]): lane `immediate` alone
+  kGather,            // (indices low [, high] [, mask]): 32-bit lanes need both index vectors
+  kScatter,           // (value, indices low [, high] [, mask])
+  kPrefetch,          // immediate: level
+};
+
+enum class Conversion : uint8_t {
+  kI32ToF32, kU32ToF32, kF32ToI32, kF32ToU32,
+  kI32ToF64, kU32ToF64, kF64ToI32, kF64ToU32,
+  kI64ToF32, kU64ToF32, kI64ToF64, kU64ToF64,
+  kF32ToI64, kF32ToU64, kF64ToI64, kF64ToU64,
+  kF32ToF64, kF64ToF32, kF64ToF32TowardsZero,
+  kI32ToI64, kU32ToU64, kI64ToI32,
+  kF16ToF32, kF32ToF16,   // f16 in 32-bit lanes
+};
+
+// base + index * scale + displacement, in bytes. `base` is always there.
+struct Address {
+  Variable base, index;
+  int scale = 1;
+  int32_t displacement = 0;
+};
+
+struct Operation {
+  Action action;
+  Opcode opcode = Opcode::kAdd;
+  ElementType element = ElementType::kI64;  // of lanes, or in memory
+  int8_t lanes = 1;
+  bool masked = false;
+  bool streaming = false;
+  int8_t operand_count = 0;
+  int32_t loop = -1;
+  Variable result;
+  std::array<Variable, 4> operands;
+  Address address;
+  int64_t immediate = 0;
+
+  void AddOperand(Variable v) { operands[operand_count++] = v; }
+};
+
+struct Loop {
+  int parent = -1;
+  // A counted loop's first argument is its index: from its init, by `step`, while < limit. A loop of at
+  // most one trip has no index: it runs if limit > 0.
+  bool at_most_once = false;
+  bool at_least_once = false;
+  Variable limit;
+  std::vector<Variable> inits, arguments, yields, results;
+  int begin = -1, end = -1;  // positions of the brackets
+};
+
+struct Program {
+  std::vector<VariableInfo> variables;
+  std::vector<Operation> operations;
+  std::vector<Loop> loops;
+  std::array<Variable, 4> parameters;  // args, tile_begin, tile_end, scratch
+
+  const VariableInfo& info(Variable v) const { return variables[v.index]; }
+  bool IsConstant(Variable v) const { return info(v).constant != ConstantKind::kNone; }
+};
+
+// Calls visit(Variable) for everything that an operation reads, brackets excepted.
+template <typename Visit>
+void VisitReads(const Operation& operation, Visit visit) {
+  for (int i = 0; i < operation.operand_count; ++i) visit(operation.operands[i]);
+  if (operation.address.base.valid()) visit(operation.address.base);
+  if (operation.address.index.valid()) visit(operation.address.index);
+}
+
+}  // namespace skein::x86
+
+#endif  // SKEIN_CODEGEN_X86_PROGRAM_H_

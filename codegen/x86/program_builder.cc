@@ -1,0 +1,136 @@
+#include "codegen/x86/program_builder.h"
+
+#include <array>
+#include <utility>
+
+namespace skein::x86 {
+namespace {
+
+// Operations that matter even if nobody reads a result.
+bool HasEffect(const Operation& operation) {
+  switch (operation.action) {
+    case Action::kEntry: case Action::kLoopBegin: case Action::kLoopEnd:
+    case Action::kClampGeneral: case Action::kClampVector:
+    case Action::kStore: case Action::kStoreLane: case Action::kScatter: case Action::kPrefetch:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
+  for (Variable& v : program_.parameters) v = NewVariable(RegisterClass::kGeneral);
+  Append({.action = Action::kEntry});
+}
+
+Variable ProgramBuilder::NewVariable(RegisterClass register_class) {
+  program_.variables.push_back({.register_class = register_class});
+  return Variable(program_.variables.size() - 1);
+}
+
+Variable ProgramBuilder::Constant(VariableInfo info) {
+  for (Variable v : constants_) {
+    const VariableInfo& known = program_.info(v);
+    if (known.register_class == info.register_class && known.constant == info.constant &&
+        known.bits == info.bits && known.data_offset == info.data_offset) {
+      return v;
+    }
+  }
+  program_.variables.push_back(info);
+  constants_.push_back(Variable(program_.variables.size() - 1));
+  return constants_.back();
+}
+
+Variable ProgramBuilder::Immediate(int64_t value) {
+  return Constant({RegisterClass::kGeneral, ConstantKind::kImmediate, static_cast<uint64_t>(value)});
+}
+
+Variable ProgramBuilder::MaskConstant(uint16_t bits) {
+  return Constant({RegisterClass::kMask, ConstantKind::kImmediate, bits});
+}
+
+Variable ProgramBuilder::Broadcast32(uint32_t bits) {
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast32, bits, pool_->Add(bits)});
+}
+
+Variable ProgramBuilder::Broadcast64(uint64_t bits) {
+  if (bits >> 32 == (bits & 0xffffffff)) return Broadcast32(static_cast<uint32_t>(bits));
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast64, bits, pool_->Add(bits)});
+}
+
+Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) {
+  std::array<uint32_t, 16> all{};
+  std::copy(lanes.begin(), lanes.end(), all.begin());
+  return Constant({RegisterClass::kVector, ConstantKind::kVector, 0, pool_->Add(all)});
+}
+
+Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) {
+  std::array<uint64_t, 8> all{};
+  std::copy(lanes.begin(), lanes.end(), all.begin());
+  return Constant({RegisterClass::kVector, ConstantKind::kVector, 0, pool_->Add(all)});
+}
+
+void ProgramBuilder::Append(Operation operation, int depth) {
+  open_[depth < 0 ? open_.size() - 1 : depth].line.push_back(std::move(operation));
+}
+
+Variable ProgramBuilder::Emit(Operation operation, RegisterClass register_class, int depth) {
+  operation.result = NewVariable(register_class);
+  const Variable result = operation.result;
+  Append(std::move(operation), depth);
+  return result;
+}
+
+int ProgramBuilder::OpenLoop(Loop loop) {
+  const int number = static_cast<int>(program_.loops.size());
+  loop.parent = open_.back().loop;
+  program_.loops.push_back(std::move(loop));
+  open_.push_back({number});
+  open_.back().line.push_back({.action = Action::kLoopBegin, .loop = number});
+  return number;
+}
+
+void ProgramBuilder::CloseLoop(std::span<const Variable> yields, std::span<const Variable> results) {
+  Open closed = std::move(open_.back());
+  open_.pop_back();
+  Loop& loop = program_.loops[closed.loop];
+  loop.yields.assign(yields.begin(), yields.end());
+  loop.results.assign(results.begin(), results.end());
+  std::vector<Operation>& line = open_.back().line;
+  line.insert(line.end(), closed.line.begin(), closed.line.end());
+  line.push_back({.action = Action::kLoopEnd, .loop = closed.loop});
+}
+
+Program ProgramBuilder::Finish() {
+  std::vector<Operation>& line = open_[0].line;
+  std::vector<bool> read(program_.variables.size());
+  auto mark = [&](Variable v) {
+    if (v.valid()) read[v.index] = true;
+  };
+  for (const Loop& loop : program_.loops) {
+    mark(loop.limit);
+    for (Variable v : loop.inits) mark(v);
+    for (Variable v : loop.yields) mark(v);
+  }
+  size_t kept = line.size();
+  for (size_t i = line.size(); i-- > 0;) {
+    if (!HasEffect(line[i]) && !read[line[i].result.index]) continue;
+    VisitReads(line[i], mark);
+    line[--kept] = line[i];
+  }
+  line.erase(line.begin(), line.begin() + static_cast<ptrdiff_t>(kept));
+  program_.operations = std::move(line);
+  for (size_t i = 0; i < program_.operations.size(); ++i) {
+    const Operation& operation = program_.operations[i];
+    if (operation.action == Action::kLoopBegin) {
+      program_.loops[operation.loop].begin = static_cast<int>(i);
+    } else if (operation.action == Action::kLoopEnd) {
+      program_.loops[operation.loop].end = static_cast<int>(i);
+    }
+  }
+  return std::move(program_);
+}
+
+}  // namespace skein::x86

@@ -1,0 +1,64 @@
+// Writes a Program. While loops are open, operations go to the innermost one or, hoisted, to any loop
+// around it: each open loop keeps a line of its own, which joins its parent's when it closes, so what
+// is hoisted now stands in front of the loops that are open now.
+#ifndef SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
+#define SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codegen/x86/constants.h"
+#include "codegen/x86/program.h"
+
+namespace skein::x86 {
+
+class ProgramBuilder {
+ public:
+  explicit ProgramBuilder(ConstantPool* pool);
+
+  Variable NewVariable(RegisterClass register_class);
+  const VariableInfo& info(Variable v) const { return program_.info(v); }
+
+  // Constants; equal ones are one variable.
+  Variable Immediate(int64_t value);
+  Variable MaskConstant(uint16_t bits);
+  Variable Broadcast32(uint32_t bits);
+  Variable Broadcast64(uint64_t bits);
+  Variable Vector32(std::span<const uint32_t> lanes);  // up to 16; the rest is 0
+  Variable Vector64(std::span<const uint64_t> lanes);  // up to 8
+
+  // Number of open loops.
+  int depth() const { return static_cast<int>(open_.size()) - 1; }
+  // Appends at `depth` (-1: the innermost) and returns the result.
+  void Append(Operation operation, int depth = -1);
+  Variable Emit(Operation operation, RegisterClass register_class, int depth = -1);
+
+  // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
+  Variable Parameter(int i) const { return program_.parameters[i]; }
+
+  // Opens a loop. `loop` has its limit, inits and arguments.
+  int OpenLoop(Loop loop);
+  // Closes the innermost loop. `results`: one for each argument.
+  void CloseLoop(std::span<const Variable> yields, std::span<const Variable> results);
+
+  // Removes what nobody reads and numbers the brackets.
+  Program Finish();
+
+ private:
+  struct Open {
+    int loop = -1;
+    std::vector<Operation> line;
+  };
+
+  Variable Constant(VariableInfo info);
+
+  ConstantPool* pool_;
+  Program program_;
+  std::vector<Open> open_;
+  std::vector<Variable> constants_;
+};
+
+}  // namespace skein::x86
+
+#endif  // SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_

@@ -1,0 +1,402 @@
+#include "codegen/x86/registers.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+namespace skein::x86 {
+namespace {
+
+constexpr int kSlotBytes[kClassCount] = {8, 64, 8};
+
+int Index(RegisterClass c) { return static_cast<int>(c); }
+
+}  // namespace
+
+Registers::Registers(const Program& program, const Liveness& liveness,
+                     const std::array<uint32_t, kClassCount>& allocatable, Mover* mover)
+    : program_(program),
+      liveness_(liveness),
+      allocatable_(allocatable),
+      mover_(mover),
+      state_(program.variables.size()),
+      free_(allocatable),
+      mark_(program.variables.size(), 0) {
+  for (size_t v = 0; v < state_.size(); ++v) state_[v].next_use = liveness.first_use[v];
+}
+
+void Registers::Begin(int position) {
+  position_ = position;
+  locked_ = {};
+  touched_.clear();
+}
+
+int Registers::NextUse(Variable v) {
+  VariableState& s = state_[v.index];
+  const int end = liveness_.first_use[v.index + 1];
+  while (s.next_use < end && liveness_.uses[s.next_use] < position_) ++s.next_use;
+  return s.next_use < end ? liveness_.uses[s.next_use] : std::numeric_limits<int>::max();
+}
+
+void Registers::Hold(RegisterClass c, int r, Variable v) {
+  holders_[Index(c)][r] = v;
+  free_[Index(c)] &= ~(1u << r);
+  state_[v.index].in_register = static_cast<int8_t>(r);
+}
+
+// --- taking registers ---
+
+int Registers::Take(RegisterClass c, int hint) {
+  const uint32_t free = free_[Index(c)];
+  if (hint >= 0 && (free >> hint & 1) != 0) return hint;
+  if (free != 0) return std::countr_zero(free);
+  int best = -1, best_use = -1;
+  for (uint32_t rest = allocatable_[Index(c)] & ~locked_[Index(c)]; rest != 0; rest &= rest - 1) {
+    const int r = std::countr_zero(rest);
+    const int use = NextUse(holders_[Index(c)][r]);
+    if (use > best_use) best = r, best_use = use;
+  }
+  if (best < 0) {
+    overflowed_ = true;
+    return std::countr_zero(allocatable_[Index(c)]);
+  }
+  Evict(c, best);
+  return best;
+}
+
+void Registers::Evict(RegisterClass c, int r) {
+  const Variable v = holders_[Index(c)][r];
+  if (!v.valid()) return;
+  SpillIfNeeded(v);
+  state_[v.index].in_register = -1;
+  holders_[Index(c)][r] = Variable();
+  free_[Index(c)] |= 1u << r;
+}
+
+void Registers::SpillIfNeeded(Variable v) {
+  VariableState& s = state_[v.index];
+  if (s.spilled || program_.IsConstant(v)) return;
+  const RegisterClass c = ClassOf(v);
+  if (s.offset < 0) s.offset = FrameSlot(c);
+  mover_->Spill(c, s.in_register, s.offset);
+  s.spilled = true;
+  spills_.push_back(v);
+}
+
+int Registers::FrameSlot(RegisterClass c) {
+  std::vector<int>& slots = free_slots_[Index(c)];
+  if (slots.empty()) {
+    // The frame grows by 64 bytes at a time, so that vectors stay aligned.
+    for (int at = 64 - kSlotBytes[Index(c)]; at >= 0; at -= kSlotBytes[Index(c)]) {
+      slots.push_back(frame_bytes_ + at);
+    }
+    frame_bytes_ += 64;
+  }
+  const int offset = slots.back();
+  slots.pop_back();
+  return offset;
+}
+
+// Gives up a variable that is not read any more.
+void Registers::Free(Variable v) {
+  VariableState& s = state_[v.index];
+  const int c = Index(ClassOf(v));
+  if (s.in_register >= 0) {
+    holders_[c][s.in_register] = Variable();
+    free_[c] |= 1u << s.in_register;
+    s.in_register = -1;
+  }
+  if (s.offset >= 0) {
+    free_slots_[c].push_back(s.offset);
+    s.offset = -1;
+    s.spilled = false;
+  }
+}
+
+// Loads a spilled variable or a constant into register `to`.
+void Registers::Fetch(Variable v, RegisterClass c, int to) {
+  if (program_.IsConstant(v)) {
+    mover_->Materialize(to, program_.info(v));
+  } else {
+    mover_->Reload(c, to, state_[v.index].offset);
+  }
+}
+
+// --- one operation ---
+
+int Registers::Use(Variable v) {
+  const RegisterClass c = ClassOf(v);
+  VariableState& s = state_[v.index];
+  touched_.push_back(v);
+  if (s.in_register < 0) {
+    const int r = Take(c, s.hint);
+    Fetch(v, c, r);
+    Hold(c, r, v);
+  }
+  locked_[Index(c)] |= 1u << s.in_register;
+  return s.in_register;
+}
+
+int Registers::Scratch(RegisterClass c) {
+  // Not lowest first: results keep the low registers, which hints ask for.
+  const uint32_t free = free_[Index(c)] & ~locked_[Index(c)];
+  const int r = free != 0 ? std::bit_width(free) - 1 : Take(c, -1);
+  free_[Index(c)] &= ~(1u << r);
+  locked_[Index(c)] |= 1u << r;
+  holders_[Index(c)][r] = Variable();
+  return r;
+}
+
+void Registers::ReleaseDying() {
+  for (Variable v : touched_) {
+    if (program_.IsConstant(v) || !Dies(v) || state_[v.index].in_register < 0) continue;
+    locked_[Index(ClassOf(v))] &= ~(1u << state_[v.index].in_register);
+    Free(v);
+  }
+}
+
+int Registers::Define(Variable v) {
+  const RegisterClass c = ClassOf(v);
+  const int r = Take(c, state_[v.index].hint);
+  Hold(c, r, v);
+  locked_[Index(c)] |= 1u << r;
+  touched_.push_back(v);
+  return r;
+}
+
+int Registers::Overwrite(Variable result, Variable operand) {
+  const RegisterClass c = ClassOf(result);
+  if (!program_.IsConstant(operand) && Dies(operand)) {
+    const int r = Use(operand);
+    state_[operand.index].in_register = -1;
+    Hold(c, r, result);
+    touched_.push_back(result);
+    return r;
+  }
+  const int from = InRegister(operand) ? Use(operand) : -1;
+  const int r = Define(result);
+  if (from >= 0) {
+    mover_->Move(c, r, from);
+  } else {
+    UseInPlace(operand);
+    Fetch(operand, c, r);
+  }
+  return r;
+}
+
+void Registers::End() {
+  for (Variable v : touched_) {
+    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+  }
+  for (int c = 0; c < kClassCount; ++c) {
+    // Scratch registers have no holder.
+    for (uint32_t rest = locked_[c]; rest != 0; rest &= rest - 1) {
+      const int r = std::countr_zero(rest);
+      if (!holders_[c][r].valid()) free_[c] |= 1u << r;
+    }
+    locked_[c] = 0;
+  }
+}
+
+void Registers::Bind(Variable v, int r) { Hold(ClassOf(v), r, v); }
+
+// --- loops ---
+
+void Registers::BeginLoop(int number) {
+  const Loop& loop = program_.loops[number];
+  for (size_t i = 0; i < loop.inits.size(); ++i) {
+    const Variable init = loop.inits[i], argument = loop.arguments[i];
+    const RegisterClass c = ClassOf(argument);
+    VariableState& s = state_[init.index];
+    touched_.push_back(init);
+    const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1, loop.inits.end(),
+                                 init) != loop.inits.end();
+    int r = s.in_register;
+    if (r >= 0 && !again && !program_.IsConstant(init) && Dies(init)) {
+      s.in_register = -1;
+    } else if (r >= 0) {
+      locked_[Index(c)] |= 1u << r;
+      const int to = Take(c, -1);
+      locked_[Index(c)] &= ~(1u << r);
+      mover_->Move(c, to, r);
+      r = to;
+    } else {
+      r = Take(c, -1);
+      Fetch(init, c, r);
+    }
+    Hold(c, r, argument);
+    locked_[Index(c)] |= 1u << r;
+  }
+  for (Variable v : touched_) {
+    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+  }
+  ++mark_stamp_;
+  for (Variable v : liveness_.loops[number].used) mark_[v.index] = mark_stamp_;
+  for (Variable v : loop.arguments) mark_[v.index] = mark_stamp_;
+  for (int c = 0; c < kClassCount; ++c) MakeRoom(number, static_cast<RegisterClass>(c));
+  locked_ = {};
+  OpenLoop open{.at_exit = holders_, .at_header = {}, .spills_before = spills_.size()};
+  for (Variable v : loop.arguments) open.argument_registers.push_back(state_[v.index].in_register);
+  open_.push_back(std::move(open));
+}
+
+// Sends variables that a loop does not read to the frame, as far as its body and its constants want
+// registers; this costs one store and one load, and inside the loop it would cost them at every trip.
+void Registers::MakeRoom(int number, RegisterClass c) {
+  const Liveness::LoopFacts& facts = liveness_.loops[number];
+  const int count = std::popcount(allocatable_[Index(c)]);
+  const int pressure = facts.pressure[Index(c)];
+  int wanted = 0;  // constants that are worth a register
+  if (!program_.loops[number].at_most_once && c != RegisterClass::kGeneral) {
+    for (Variable v : facts.used) wanted += ClassOf(v) == c && program_.IsConstant(v);
+  }
+  int room = count - pressure;
+  bool constants_fit = true;
+  {
+    int held = 0;
+    for (Variable v : holders_[Index(c)]) {
+      held += v.valid() && program_.IsConstant(v) && mark_[v.index] != mark_stamp_;
+    }
+    constants_fit = pressure + wanted + held <= count;
+  }
+  for (int r = 0; r < kRegistersOfClass[Index(c)]; ++r) {
+    const Variable v = holders_[Index(c)][r];
+    if (!v.valid() || mark_[v.index] == mark_stamp_) continue;
+    if (program_.IsConstant(v)) {
+      if (!constants_fit) Evict(c, r);
+    } else if (room < wanted) {
+      Evict(c, r);
+      ++room;
+    }
+  }
+  if (room >= 0) return;
+  // Something has to go in the body: what is stored already goes without a store.
+  for (Variable v : facts.used) {
+    if (ClassOf(v) == c && InRegister(v)) SpillIfNeeded(v);
+  }
+}
+
+void Registers::EnterBody(int number) {
+  const Loop& loop = program_.loops[number];
+  const Liveness::LoopFacts& facts = liveness_.loops[number];
+  OpenLoop& open = open_.back();
+  if (!loop.at_most_once) {
+    std::array<int, kClassCount> room;
+    for (int c = 0; c < kClassCount; ++c) {
+      room[c] = std::popcount(free_[c]) - (facts.pressure[c] - facts.live_at_begin[c]);
+    }
+    Preload(number, false, room);
+    Preload(number, true, room);
+  }
+  open.at_header = holders_;
+  for (size_t i = 0; i < loop.yields.size(); ++i) {
+    state_[loop.yields[i].index].hint = open.argument_registers[i];
+  }
+}
+
+void Registers::Preload(int number, bool constants, std::array<int, kClassCount>& room) {
+  for (Variable v : liveness_.loops[number].used) {
+    const RegisterClass c = ClassOf(v);
+    if (program_.IsConstant(v) != constants || InRegister(v) || room[Index(c)] <= 0) continue;
+    if (constants && c == RegisterClass::kGeneral) continue;  // immediate operands
+    const int r = Take(c, -1);
+    Fetch(v, c, r);
+    Hold(c, r, v);
+    --room[Index(c)];
+  }
+}
+
+void Registers::EndBody(int number) {
+  const Loop& loop = program_.loops[number];
+  const OpenLoop& open = open_.back();
+  std::vector<Transfer> moves;
+  auto want = [&](RegisterClass c, int to, Variable source) {
+    const int from = state_[source.index].in_register;
+    if (from != to) moves.push_back({c, to, from, source});
+  };
+  ++mark_stamp_;
+  for (size_t i = 0; i < loop.arguments.size(); ++i) {
+    mark_[loop.arguments[i].index] = mark_stamp_;
+    want(ClassOf(loop.arguments[i]), open.argument_registers[i], loop.yields[i]);
+  }
+  for (int c = 0; c < kClassCount; ++c) {
+    for (int r = 0; r < kRegistersOfClass[c]; ++r) {
+      const Variable v = open.at_header[c][r];
+      if (v.valid() && mark_[v.index] != mark_stamp_) want(static_cast<RegisterClass>(c), r, v);
+    }
+  }
+  MoveAll(moves);
+  Restore(open.at_header);
+}
+
+// All at once: first from register to register, then loads into what is left.
+void Registers::MoveAll(std::vector<Transfer>& moves) {
+  auto pending_from = [&](RegisterClass c, int r) {
+    return std::any_of(moves.begin(), moves.end(),
+                       [&](const Transfer& m) { return m.c == c && m.from == r; });
+  };
+  std::vector<Transfer> loads;
+  std::erase_if(moves, [&](const Transfer& m) {
+    if (m.from < 0) loads.push_back(m);
+    return m.from < 0;
+  });
+  while (!moves.empty()) {
+    const auto ready = std::find_if(moves.begin(), moves.end(),
+                                    [&](const Transfer& m) { return !pending_from(m.c, m.to); });
+    if (ready != moves.end()) {
+      mover_->Move(ready->c, ready->to, ready->from);
+      moves.erase(ready);
+      continue;
+    }
+    // Only cycles are left.
+    const Transfer swapped = moves.back();
+    moves.pop_back();
+    mover_->Swap(swapped.c, swapped.to, swapped.from);
+    for (Transfer& m : moves) {
+      if (m.c == swapped.c && m.from == swapped.to) m.from = swapped.from;
+    }
+    std::erase_if(moves, [](const Transfer& m) { return m.from == m.to; });
+  }
+  for (const Transfer& m : loads) Fetch(m.source, m.c, m.to);
+}
+
+void Registers::Restore(const Holders& holders) {
+  for (int c = 0; c < kClassCount; ++c) {
+    for (Variable v : holders_[c]) {
+      if (v.valid()) state_[v.index].in_register = -1;
+    }
+  }
+  free_ = allocatable_;
+  holders_ = holders;
+  for (int c = 0; c < kClassCount; ++c) {
+    for (int r = 0; r < kRegistersOfClass[c]; ++r) {
+      if (holders_[c][r].valid()) Hold(static_cast<RegisterClass>(c), r, holders_[c][r]);
+    }
+  }
+}
+
+void Registers::LeaveLoop(int number) {
+  const Loop& loop = program_.loops[number];
+  const OpenLoop open = std::move(open_.back());
+  open_.pop_back();
+  // If the loop was not entered, nothing was stored.
+  for (; spills_.size() > open.spills_before; spills_.pop_back()) {
+    state_[spills_.back().index].spilled = false;
+  }
+  Restore(open.at_exit);
+  for (size_t i = 0; i < loop.arguments.size(); ++i) {
+    const Variable argument = loop.arguments[i], result = loop.results[i];
+    state_[argument.index].in_register = -1;
+    Free(argument);
+    Hold(ClassOf(result), open.argument_registers[i], result);
+    if (liveness_.LastUse(result) < 0) Free(result);
+  }
+  for (Variable v : loop.yields) {
+    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+  }
+  for (Variable v : liveness_.loops[number].used) {
+    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+  }
+}
+
+}  // namespace skein::x86

@@ -1,0 +1,283 @@
+// Selection of arithmetic, bit operations, compares and selects.
+#include <utility>
+
+#include "codegen/x86/selector.h"
+
+namespace skein::x86 {
+namespace {
+
+using enum RegisterClass;
+
+bool IsCommutative(Opcode op) {
+  switch (op) {
+    case Opcode::kAdd: case Opcode::kMul: case Opcode::kMin: case Opcode::kMax:
+    case Opcode::kAnd: case Opcode::kOr: case Opcode::kXor:
+      return true;
+    default: return false;
+  }
+}
+
+bool IsCompare(Opcode op) {
+  return op == Opcode::kLess || op == Opcode::kLessEqual || op == Opcode::kEqual ||
+         op == Opcode::kNotEqual;
+}
+
+// Results that may leave the range of a narrow integer type.
+bool MayOverflow(Opcode op) {
+  switch (op) {
+    case Opcode::kAdd: case Opcode::kSub: case Opcode::kMul: case Opcode::kNeg: case Opcode::kAbs:
+    case Opcode::kNot: case Opcode::kShl: case Opcode::kShr: case Opcode::kSar:
+    case Opcode::kIntDiv:
+      return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
+  const VectorType operand_type = type(inst.operands[0]);
+  const Parts& a = Get(inst.operands[0]);
+  const Parts b = inst.operands.size() > 1 ? Get(inst.operands[1]) : Parts();
+  if (inst.op == Opcode::kSelect) {
+    const Variable mask = a[0];
+    const Parts& no = Get(inst.operands[2]);
+    if (IsBool(inst.type.element)) {
+      result = Emit({.action = Action::kMaskBlend}, {mask, b[0], no[0]}, kMask);
+    } else {
+      result = Blend(inst.type, mask, b, no);
+    }
+    return absl::OkStatus();
+  }
+  if (inst.op == Opcode::kDot4) {
+    result = Emit({.action = Action::kDot4, .lanes = static_cast<int8_t>(inst.type.lanes)},
+                  {a[0], b[0], Get(inst.operands[2])[0]}, kVector);
+    return absl::OkStatus();
+  }
+  if (IsBool(operand_type.element)) {
+    result = MaskElementwise(inst.op, operand_type.lanes, a, b);
+    return absl::OkStatus();
+  }
+  const bool storage_only =
+      operand_type.element == ElementType::kF16 || operand_type.element == ElementType::kBF16;
+  if (storage_only) return Refuse(inst, operand_type.element);
+  if (IsCompare(inst.op)) {
+    result = Compare(inst.op, operand_type, a, b);
+    return absl::OkStatus();
+  }
+  result = Elementwise(inst.op, operand_type, a, b,
+                       inst.operands.size() > 2 ? Get(inst.operands[2]) : Parts());
+  return absl::OkStatus();
+}
+
+Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b,
+                                      const Parts& c) {
+  if (InGeneral(type)) return GeneralElementwise(op, type.element, a, b);
+  if (op == Opcode::kIntDiv || op == Opcode::kIntRem) {
+    return IsWide(type.element) ? WideIntDivide(op, type, a, b) : IntDivide(op, type, a, b);
+  }
+  Parts result = op == Opcode::kShl || op == Opcode::kShr || op == Opcode::kSar
+                     ? Shift(op, type, a, b)
+                     : ElementwiseInVectors(op, type, a, b, c);
+  return MayOverflow(op) ? Normalize(type, result) : result;
+}
+
+Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b,
+                                               const Parts& c) {
+  const uint64_t sign = uint64_t{1} << (BitWidth(type.element) - 1);
+  if (IsFloat(type.element) && op == Opcode::kNeg) {
+    op = Opcode::kXor;
+    b = Constant(type.element, sign, type.lanes);
+  } else if (IsFloat(type.element) && op == Opcode::kAbs) {
+    op = Opcode::kAnd;
+    b = Constant(type.element, sign - 1, type.lanes);
+  } else if (op == Opcode::kNeg) {
+    op = Opcode::kSub;
+    b = std::exchange(a, Constant(type.element, 0, type.lanes));
+  } else if (op == Opcode::kNot) {
+    op = Opcode::kXor;
+    b = Constant(type.element, ~uint64_t{0}, type.lanes);
+  } else if (op == Opcode::kAbs && IsUnsigned(type.element)) {
+    return a;
+  }
+  Parts result;
+  for (int p = 0; p < a.count; ++p) {
+    Operation operation{.action = Action::kVector,
+                        .opcode = op,
+                        .element = type.element,
+                        .lanes = static_cast<int8_t>(PartLanes(type, p))};
+    operation.AddOperand(a[p]);
+    if (b.count > 0) operation.AddOperand(b[p]);
+    if (c.count > 0) operation.AddOperand(c[p]);
+    if (IsCommutative(op) && builder_.info(a[p]).constant != ConstantKind::kNone) {
+      std::swap(operation.operands[0], operation.operands[1]);
+    }
+    result.Add(Emit(operation, kVector));
+  }
+  return result;
+}
+
+Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a,
+                                             const Parts& b) {
+  if (op == Opcode::kAbs && IsUnsigned(element)) return a;
+  Operation operation{.action = Action::kGeneral, .opcode = op, .element = element};
+  operation.AddOperand(a[0]);
+  if (b.count > 0) operation.AddOperand(b[0]);
+  if (IsCommutative(op) && builder_.info(a[0]).constant != ConstantKind::kNone) {
+    std::swap(operation.operands[0], operation.operands[1]);
+  }
+  return Emit(operation, kGeneral);
+}
+
+Parts Selector::Shift(Opcode op, VectorType type, Parts a, const Parts& amount) {
+  const int bits = BitWidth(type.element);
+  // A narrow value must be extended the way in which the shift fills it.
+  if (IsNarrow(type.element)) {
+    const bool sign = op == Opcode::kSar;
+    if (op != Opcode::kShl && sign != IsSigned(type.element)) {
+      const ElementType other =
+          bits == 4   ? (sign ? ElementType::kI4 : ElementType::kU4)
+          : bits == 8 ? (sign ? ElementType::kI8 : ElementType::kU8)
+                      : (sign ? ElementType::kI16 : ElementType::kU16);
+      a = Normalize({other, type.lanes}, a);
+    }
+  }
+  const VariableInfo& info = builder_.info(amount[0]);
+  const bool constant =
+      info.constant == ConstantKind::kBroadcast32 || info.constant == ConstantKind::kBroadcast64;
+  const uint64_t constant_bits =
+      IsWide(type.element) && info.constant == ConstantKind::kBroadcast32
+          ? info.bits << 32 | info.bits
+          : info.bits;
+  Parts result;
+  for (int p = 0; p < a.count; ++p) {
+    Operation operation{.action = constant ? Action::kShiftImmediate : Action::kVector,
+                        .opcode = op,
+                        .element = type.element,
+                        .lanes = static_cast<int8_t>(PartLanes(type, p))};
+    operation.AddOperand(a[p]);
+    if (constant) {
+      operation.immediate = static_cast<int64_t>(std::min<uint64_t>(constant_bits, 64));
+    } else {
+      operation.AddOperand(amount[p]);
+    }
+    result.Add(Emit(operation, kVector));
+  }
+  return result;
+}
+
+// Through f64: the quotient of two 32-bit integers, rounded to f64, truncates to the right integer,
+// for it differs from the next one by at least 2^-32.
+Parts Selector::IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b) {
+  const VectorType f64{ElementType::kF64, type.lanes};
+  const bool is_unsigned = IsUnsigned(type.element);
+  const Parts quotient =
+      ElementwiseInVectors(Opcode::kDiv, f64, ToFloat64(type, a), ToFloat64(type, b), {});
+  Parts result = Narrow(is_unsigned ? Conversion::kF64ToU32 : Conversion::kF64ToI32, type.element,
+                        type.lanes, quotient);
+  if (op == Opcode::kIntRem) {
+    const Parts product = ElementwiseInVectors(Opcode::kMul, type, result, b, {});
+    result = ElementwiseInVectors(Opcode::kSub, type, a, product, {});
+  }
+  const Variable divides =
+      Compare(Opcode::kNotEqual, type, b, Constant(type.element, 0, type.lanes));
+  return Normalize(type, MaskedValue(type, divides, result));
+}
+
+// Lane by lane.
+Parts Selector::WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b) {
+  Parts result;
+  const VectorType scalar{type.element, 1};
+  for (int p = 0; p < a.count; ++p) {
+    Variable part = a[p];
+    for (int lane = 0; lane < PartLanes(type, p); ++lane) {
+      const Parts left = FromVector(LanesDown(a[p], type.element, lane), scalar);
+      const Parts right = FromVector(LanesDown(b[p], type.element, lane), scalar);
+      const Parts value = GeneralElementwise(op, type.element, left, right);
+      part = Emit({.action = Action::kInsertGeneral, .element = type.element, .immediate = lane},
+                  {part, value[0]}, kVector);
+    }
+    result.Add(part);
+  }
+  return result;
+}
+
+Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b) {
+  auto logic = [&](Opcode opcode, Variable x, Variable y) {
+    Operation operation{.action = Action::kMaskLogic,
+                        .opcode = opcode,
+                        .lanes = static_cast<int8_t>(lanes)};
+    operation.AddOperand(x);
+    if (y.valid()) operation.AddOperand(y);
+    return Emit(operation, kMask);
+  };
+  switch (op) {
+    case Opcode::kEqual: return logic(Opcode::kNot, logic(Opcode::kXor, a[0], b[0]), {});
+    case Opcode::kNotEqual: return logic(Opcode::kXor, a[0], b[0]);
+    case Opcode::kLess: return logic(Opcode::kAnd, logic(Opcode::kNot, a[0], {}), b[0]);
+    case Opcode::kLessEqual: return logic(Opcode::kOr, logic(Opcode::kNot, a[0], {}), b[0]);
+    case Opcode::kMin: return logic(Opcode::kAnd, a[0], b[0]);
+    case Opcode::kMax: return logic(Opcode::kOr, a[0], b[0]);
+    case Opcode::kNot: return logic(Opcode::kNot, a[0], {});
+    default: return logic(op, a[0], b[0]);
+  }
+}
+
+Variable Selector::Compare(Opcode op, VectorType type, const Parts& a, const Parts& b) {
+  if (InGeneral(type)) {
+    return Emit({.action = Action::kGeneralCompare, .opcode = op, .element = type.element},
+                {a[0], b[0]}, kMask);
+  }
+  Parts masks;
+  for (int p = 0; p < a.count; ++p) {
+    masks.Add(Emit({.action = Action::kCompare,
+                    .opcode = op,
+                    .element = type.element,
+                    .lanes = static_cast<int8_t>(PartLanes(type, p))},
+                   {a[p], b[p]}, kMask));
+  }
+  return JoinMasks(masks);
+}
+
+Parts Selector::Blend(VectorType type, Variable mask, const Parts& a, const Parts& b) {
+  if (InGeneral(type)) {
+    return Emit({.action = Action::kGeneralBlend}, {mask, a[0], b[0]}, kGeneral);
+  }
+  Parts result;
+  for (int p = 0; p < a.count; ++p) {
+    result.Add(Emit({.action = Action::kBlend,
+                     .element = type.element,
+                     .lanes = static_cast<int8_t>(PartLanes(type, p))},
+                    {MaskPart(mask, p), a[p], b[p]}, kVector));
+  }
+  return result;
+}
+
+Parts Selector::MaskedValue(VectorType type, Variable mask, const Parts& v) {
+  Parts result;
+  for (int p = 0; p < v.count; ++p) {
+    result.Add(Emit({.action = Action::kMaskedValue,
+                     .element = type.element,
+                     .lanes = static_cast<int8_t>(PartLanes(type, p))},
+                    {MaskPart(mask, p), v[p]}, kVector));
+  }
+  return result;
+}
+
+Parts Selector::Normalize(VectorType type, Parts v) {
+  if (!IsNarrow(type.element)) return v;
+  const int bits = BitWidth(type.element);
+  if (IsSigned(type.element)) {
+    return Emit({.action = Action::kSignExtend,
+                 .lanes = static_cast<int8_t>(type.lanes),
+                 .immediate = bits},
+                {v[0]}, kVector);
+  }
+  return Emit({.action = Action::kVector,
+               .opcode = Opcode::kAnd,
+               .element = ElementType::kU32,
+               .lanes = static_cast<int8_t>(type.lanes)},
+              {v[0], builder_.Broadcast32((uint32_t{1} << bits) - 1)}, kVector);
+}
+
+}  // namespace skein::x86

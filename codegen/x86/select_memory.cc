@@ -1,0 +1,300 @@
+// Selection of loads, stores, gathers, scatters, prefetches and clamped indices.
+#include <vector>
+
+#include "codegen/x86/selector.h"
+
+namespace skein::x86 {
+
+using enum RegisterClass;
+
+namespace {
+
+// Lanes that one access of an ordinary width covers, so that it needs no mask; 0 if none does.
+bool IsNatural(ElementType element, int lanes) {
+  if (IsBool(element)) return lanes == 16;
+  if (IsWide(element)) return lanes == 2 || lanes == 4 || lanes == 8;
+  return lanes == 4 || lanes == 8 || lanes == 16;
+}
+
+bool NeedsLaneLoop(ElementType element) { return BitWidth(element) < 32; }
+
+}  // namespace
+
+absl::Status Selector::SelectMemory(const Inst& inst, Parts& result) {
+  if (inst.op == Opcode::kClampIndex) {
+    result = ClampIndex(inst);
+    return absl::OkStatus();
+  }
+  const ElementType element = nest_.buffers[inst.buffer.index].element;
+  if (BitWidth(element) == 4) return Refuse(inst, element);
+  if (inst.op == Opcode::kPrefetch) {
+    builder_.Append({.action = Action::kPrefetch,
+                     .address = index_.Locate(inst.buffer, inst.address),
+                     .immediate = static_cast<int64_t>(inst.imm)});
+    return absl::OkStatus();
+  }
+  switch (inst.op) {
+    case Opcode::kLoad: result = Load(inst); break;
+    case Opcode::kStore: Store(inst); break;
+    case Opcode::kGather: {
+      const Parts& index = Get(inst.operands[0]);
+      result = NeedsLaneLoop(inst.type.element) && inst.type.lanes > 1
+                   ? LoadLanes(inst, index)
+                   : Gather(inst, index, index_.Locate(inst.buffer, inst.address));
+      break;
+    }
+    default: {  // kScatter
+      const Parts& value = Get(inst.operands[0]);
+      const Parts& index = Get(inst.operands[1]);
+      const VectorType value_type = type(inst.operands[0]);
+      if (NeedsLaneLoop(value_type.element) && value_type.lanes > 1) {
+        StoreLanes(inst, value, index);
+      } else {
+        Scatter(inst, value, index, index_.Locate(inst.buffer, inst.address));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+Variable Selector::Mask(const Inst& inst) const {
+  return inst.masked ? Get(inst.operands.back())[0] : Variable();
+}
+
+// `mask` without bits past `lanes`, where the access does not ignore them.
+Variable Selector::ExactMask(Variable mask, int lanes, int natural_lanes) {
+  if (lanes == natural_lanes) return mask;
+  const Variable exact = builder_.MaskConstant(static_cast<uint16_t>((1u << lanes) - 1));
+  if (!mask.valid()) return exact;
+  return Emit({.action = Action::kMaskLogic, .opcode = Opcode::kAnd, .lanes = 16}, {mask, exact}, kMask);
+}
+
+Parts Selector::Load(const Inst& inst) {
+  const VectorType type = inst.type;
+  const Variable mask = Mask(inst);
+  if (type.lanes > 1 && !inst.stride.IsConst(1)) {
+    if (NeedsLaneLoop(type.element)) return LoadLanes(inst, {});
+    return Gather(inst, StrideVector(inst, type.lanes), index_.Locate(inst.buffer, inst.address));
+  }
+  return LoadAt(type.element, type.lanes, mask, index_.Locate(inst.buffer, inst.address));
+}
+
+Parts Selector::LoadAt(ElementType element, int lanes, Variable mask, Address address) {
+  const VectorType type{element, lanes};
+  if (InGeneral(type) && !mask.valid()) {
+    return Emit({.action = Action::kLoadGeneral, .address = address}, kGeneral);
+  }
+  Parts result;
+  for (int p = 0; p < PartCount(type); ++p) {
+    const int part_lanes = PartLanes(type, p);
+    Operation load{.action = Action::kLoad,
+                   .element = element,
+                   .lanes = static_cast<int8_t>(part_lanes),
+                   .address = address};
+    Variable part_mask = mask.valid() ? MaskPart(mask, p) : mask;
+    const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
+    if (!scalar) {
+      part_mask = ExactMask(part_mask, part_lanes, IsNatural(element, part_lanes) ? part_lanes : 0);
+    }
+    load.masked = part_mask.valid();
+    if (load.masked) load.AddOperand(part_mask);
+    result.Add(Emit(load, IsBool(element) ? kMask : kVector));
+    address.displacement += 64;
+  }
+  return lanes == 1 ? FromVector(result[0], type) : result;
+}
+
+void Selector::Store(const Inst& inst) {
+  const VectorType value_type = type(inst.operands[0]);
+  const Parts& value = Get(inst.operands[0]);
+  const Variable mask = Mask(inst);
+  if (value_type.lanes > 1 && !inst.stride.IsConst(1)) {
+    if (NeedsLaneLoop(value_type.element)) return StoreLanes(inst, value, {});
+    return Scatter(inst, value, StrideVector(inst, value_type.lanes),
+                   index_.Locate(inst.buffer, inst.address));
+  }
+  StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address), value,
+          inst.streaming);
+}
+
+void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
+                       bool streaming) {
+  const VectorType type{element, lanes};
+  if (InGeneral(type) && mask.valid()) value = ToVector(value, type);
+  for (int p = 0; p < PartCount(type); ++p) {
+    const int part_lanes = PartLanes(type, p);
+    Operation store{.action = Action::kStore,
+                    .element = element,
+                    .lanes = static_cast<int8_t>(part_lanes),
+                    .streaming = streaming,
+                    .address = address};
+    Variable part_mask = mask.valid() ? MaskPart(mask, p) : mask;
+    const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
+    if (!scalar) {
+      part_mask = ExactMask(part_mask, part_lanes, IsNatural(element, part_lanes) ? part_lanes : 0);
+    }
+    store.AddOperand(value[p]);
+    store.masked = part_mask.valid();
+    if (store.masked) store.AddOperand(part_mask);
+    builder_.Append(store);
+    address.displacement += 64;
+  }
+}
+
+// lane * stride as 64-bit lanes: the indices of a strided access.
+Parts Selector::StrideVector(const Inst& inst, int lanes) {
+  const VectorType type{ElementType::kI64, lanes};
+  Parts result;
+  if (inst.stride.IsConst()) {
+    for (int p = 0; p < PartCount(type); ++p) {
+      std::vector<uint64_t> offsets(PartLanes(type, p));
+      for (size_t i = 0; i < offsets.size(); ++i) {
+        offsets[i] = static_cast<uint64_t>(inst.stride.constant()) * (i + kWideLanes * p);
+      }
+      result.Add(builder_.Vector64(offsets));
+    }
+    return result;
+  }
+  const Parts stride = Splat(type, index_.Evaluate(inst.stride));
+  return ElementwiseInVectors(Opcode::kMul, type, stride, Iota(type), {});
+}
+
+Address Selector::WithoutIndex(Address address) {
+  if (!address.index.valid()) return address;
+  const Variable base = Emit({.action = Action::kLea, .address = address}, kGeneral);
+  return {.base = base};
+}
+
+Parts Selector::Gather(const Inst& inst, Parts index, const Address& address) {
+  const VectorType type = inst.type;
+  const Variable mask = Mask(inst);
+  Address base = WithoutIndex(address);
+  const int bytes = static_cast<int>(BytesFor(type.element, 1));
+  if (type.lanes == 1) {
+    base.index = index[0];
+    base.scale = bytes;
+    return LoadAt(type.element, 1, mask, base);
+  }
+  base.scale = bytes;
+  Parts result;
+  const bool wide = IsWide(type.element);
+  for (int p = 0; p < PartCount(type); ++p) {
+    const int lanes = PartLanes(type, p);
+    Operation gather{.action = Action::kGather,
+                     .element = type.element,
+                     .lanes = static_cast<int8_t>(lanes),
+                     .masked = true,
+                     .address = base};
+    if (wide) {
+      gather.AddOperand(index[p]);
+    } else {
+      for (int i = 0; i < index.count; ++i) gather.AddOperand(index[i]);
+    }
+    gather.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p) : mask, lanes, 0));
+    result.Add(Emit(gather, kVector));
+  }
+  return result;
+}
+
+void Selector::Scatter(const Inst& inst, const Parts& value, Parts index, const Address& address) {
+  const VectorType value_type = type(inst.operands[0]);
+  const Variable mask = Mask(inst);
+  Address base = WithoutIndex(address);
+  base.scale = static_cast<int>(BytesFor(value_type.element, 1));
+  if (value_type.lanes == 1) {
+    base.index = index[0];
+    return StoreAt(value_type.element, 1, mask, base, value, false);
+  }
+  for (int p = 0; p < PartCount(value_type); ++p) {
+    const int lanes = PartLanes(value_type, p);
+    Operation scatter{.action = Action::kScatter,
+                      .element = value_type.element,
+                      .lanes = static_cast<int8_t>(lanes),
+                      .masked = true,
+                      .address = base};
+    scatter.AddOperand(value[p]);
+    if (IsWide(value_type.element)) {
+      scatter.AddOperand(index[p]);
+    } else {
+      for (int i = 0; i < index.count; ++i) scatter.AddOperand(index[i]);
+    }
+    scatter.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p) : mask, lanes, 0));
+    builder_.Append(scatter);
+  }
+}
+
+// Where lane `lane` of an indexed (`index` has registers) or strided access lies.
+Address Selector::LaneAddress(const Inst& inst, const Parts& index, int lane) {
+  if (index.count == 0) {
+    return index_.Locate(inst.buffer, inst.address + inst.stride * DimExpr(lane));
+  }
+  const ElementType element = nest_.buffers[inst.buffer.index].element;
+  Address address = WithoutIndex(index_.Locate(inst.buffer, inst.address));
+  const Variable within = LanesDown(index[lane / kWideLanes], ElementType::kI64, lane % kWideLanes);
+  address.index = FromVector(within, {ElementType::kI64, 1})[0];
+  address.scale = static_cast<int>(BytesFor(element, 1));
+  return address;
+}
+
+// Elements of one or two bytes, which no gather instruction reads.
+Parts Selector::LoadLanes(const Inst& inst, const Parts& index) {
+  const VectorType type = inst.type;
+  const Variable mask = Mask(inst);
+  Variable value = builder_.Broadcast32(0);
+  for (int lane = 0; lane < type.lanes; ++lane) {
+    Operation load{.action = Action::kLoadLane,
+                   .element = type.element,
+                   .masked = mask.valid(),
+                   .address = LaneAddress(inst, index, lane),
+                   .immediate = lane};
+    load.AddOperand(value);
+    if (mask.valid()) load.AddOperand(mask);
+    value = Emit(load, kVector);
+  }
+  if (!IsBool(type.element)) return value;
+  return Emit({.action = Action::kMaskFromVector, .element = ElementType::kI32,
+               .lanes = static_cast<int8_t>(type.lanes)},
+              {value}, kMask);
+}
+
+void Selector::StoreLanes(const Inst& inst, const Parts& value, const Parts& index) {
+  const VectorType value_type = type(inst.operands[0]);
+  const Variable mask = Mask(inst);
+  Variable lanes = value[0];
+  if (IsBool(value_type.element)) {
+    const VectorType i32{ElementType::kI32, value_type.lanes};
+    lanes = MaskedValue(i32, lanes, Constant(ElementType::kI32, 1, value_type.lanes))[0];
+  }
+  for (int lane = 0; lane < value_type.lanes; ++lane) {
+    Operation store{.action = Action::kStoreLane,
+                    .element = value_type.element,
+                    .masked = mask.valid(),
+                    .address = LaneAddress(inst, index, lane),
+                    .immediate = lane};
+    store.AddOperand(lanes);
+    if (mask.valid()) store.AddOperand(mask);
+    builder_.Append(store);
+  }
+}
+
+Parts Selector::ClampIndex(const Inst& inst) {
+  const VectorType type = inst.type;
+  const Parts& index = Get(inst.operands[0]);
+  const int64_t bit = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62);
+  const Variable args = builder_.Parameter(0);
+  if (type.lanes == 1) {
+    return Emit({.action = Action::kClampGeneral, .immediate = bit},
+                {index[0], index_.Evaluate(inst.expr), args}, kGeneral);
+  }
+  const Parts limits = Splat(type, index_.Evaluate(inst.expr - DimExpr(1)));
+  Parts result;
+  for (int p = 0; p < index.count; ++p) {
+    result.Add(Emit({.action = Action::kClampVector,
+                     .lanes = static_cast<int8_t>(PartLanes(type, p)),
+                     .immediate = bit},
+                    {index[p], limits[p], args, builder_.Broadcast32(0)}, kVector));
+  }
+  return result;
+}
+
+}  // namespace skein::x86

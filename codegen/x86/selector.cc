@@ -1,0 +1,251 @@
+#include "codegen/x86/selector.h"
+
+#include <utility>
+
+namespace skein::x86 {
+
+using enum RegisterClass;
+
+uint32_t LaneBits(ElementType element, uint64_t bits) {
+  const int unused = 64 - BitWidth(element);
+  if (IsSigned(element)) {
+    return static_cast<uint32_t>(static_cast<int64_t>(bits << unused) >> unused);
+  }
+  return static_cast<uint32_t>(bits << unused >> unused);
+}
+
+Selector::Selector(const LoopNest& nest, ConstantPool* pool)
+    : nest_(nest), builder_(pool), index_(nest, &builder_), values_(nest.value_count()) {}
+
+absl::StatusOr<Program> Selector::Run() {
+  SKEIN_RETURN_IF_ERROR(SelectTiles());
+  return builder_.Finish();
+}
+
+absl::Status Selector::Refuse(const Inst& inst, ElementType element) const {
+  return Unimplemented("x86: no code for ", Name(inst.op), " of ", Name(element));
+}
+
+// --- building blocks ---
+
+Variable Selector::Emit(Operation operation, RegisterClass register_class) {
+  return builder_.Emit(std::move(operation), register_class);
+}
+
+Variable Selector::Emit(Operation operation, std::initializer_list<Variable> operands,
+                        RegisterClass register_class) {
+  for (Variable v : operands) operation.AddOperand(v);
+  return builder_.Emit(std::move(operation), register_class);
+}
+
+Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {
+  if (IsBool(element)) return builder_.MaskConstant((bits & 1) != 0 ? 0xffff : 0);
+  if (InGeneral({element, lanes})) return builder_.Immediate(static_cast<int64_t>(bits));
+  if (!IsWide(element)) return builder_.Broadcast32(LaneBits(element, bits));
+  Parts parts;
+  for (int p = 0; p < PartCount({element, lanes}); ++p) parts.Add(builder_.Broadcast64(bits));
+  return parts;
+}
+
+Variable Selector::MaskPart(Variable mask, int part) {
+  if (part == 0) return mask;
+  return Emit({.action = Action::kMaskShift, .immediate = kWideLanes}, {mask}, kMask);
+}
+
+Variable Selector::JoinMasks(const Parts& masks) {
+  if (masks.count == 1) return masks[0];
+  return Emit({.action = Action::kMaskJoin}, {masks[0], masks[1]}, kMask);
+}
+
+Variable Selector::ToVector(const Parts& parts, VectorType type) {
+  if (!InGeneral(type)) return parts[0];
+  return Emit({.action = Action::kVectorFromGeneral}, {parts[0]}, kVector);
+}
+
+Parts Selector::FromVector(Variable v, VectorType type) {
+  if (!InGeneral(type)) return v;
+  return Emit({.action = Action::kGeneralFromVector}, {v}, kGeneral);
+}
+
+Variable Selector::LanesDown(Variable v, ElementType element, int distance) {
+  if (distance == 0) return v;
+  return Emit({.action = Action::kLanesDown, .element = element, .immediate = distance}, {v}, kVector);
+}
+
+Parts Selector::NewParts(VectorType type) {
+  Parts parts;
+  for (int p = 0; p < PartCount(type); ++p) parts.Add(builder_.NewVariable(ClassOf(type)));
+  return parts;
+}
+
+void Selector::Bind(ValueId value, Parts parts) {
+  values_[value.index] = parts;
+  if (InGeneral(type(value))) index_.BindValue(value, parts[0]);
+}
+
+// --- structure ---
+
+// The flattened parallel loops: one loop over the tiles that the caller asks for, which carries the
+// index of each parallel loop if there are several.
+absl::Status Selector::SelectTiles() {
+  std::vector<const Inst*> parallel;
+  BlockId body = nest_.root;
+  while (nest_.block(body).insts.size() == 1) {
+    const Inst& inst = nest_.inst(nest_.block(body).insts[0]);
+    if (inst.op != Opcode::kLoop || inst.loop_kind != LoopKind::kParallel) break;
+    parallel.push_back(&inst);
+    body = inst.body;
+  }
+  const int count = static_cast<int>(parallel.size());
+  const Variable first = builder_.Parameter(1);
+  Loop tiles{.limit = builder_.Parameter(2),
+             .inits = {first},
+             .arguments = {builder_.NewVariable(kGeneral)}};
+  std::vector<Variable> extents(count);
+  if (count > 1) {
+    Variable rest = first;
+    tiles.inits.resize(1 + count);
+    for (int k = count - 1; k >= 0; --k) {
+      const DimExpr trips = CeilDiv(parallel[k]->extent, parallel[k]->step);
+      Variable trip = rest;
+      if (k > 0) {
+        const Variable n = index_.Evaluate(trips);
+        trip = Emit({.action = Action::kMod}, {rest, n}, kGeneral);
+        rest = Emit({.action = Action::kFloorDiv}, {rest, n}, kGeneral);
+      }
+      tiles.inits[1 + k] = Emit({.action = Action::kGeneral, .opcode = Opcode::kMul},
+                                {trip, builder_.Immediate(parallel[k]->step)}, kGeneral);
+      tiles.arguments.push_back(builder_.NewVariable(kGeneral));
+      extents[k] = index_.Evaluate(parallel[k]->extent);
+    }
+  }
+  const std::vector<Variable> arguments = tiles.arguments;
+  builder_.OpenLoop(std::move(tiles));
+  const int depth = builder_.depth();
+  if (count == 1) {
+    Variable index = arguments[0];
+    if (parallel[0]->step != 1) {
+      index = Emit({.action = Action::kGeneral, .opcode = Opcode::kMul},
+                   {index, builder_.Immediate(parallel[0]->step)}, kGeneral);
+    }
+    index_.BindLoop(parallel[0]->loop, index, depth);
+  }
+  for (int k = 0; k < count && count > 1; ++k) {
+    index_.BindLoop(parallel[k]->loop, arguments[1 + k], depth);
+  }
+  SKEIN_RETURN_IF_ERROR(SelectBlock(body));
+
+  std::vector<Variable> yields(arguments.size());
+  auto add = [&](Variable v, int64_t step) {
+    return Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd}, {v, builder_.Immediate(step)},
+                kGeneral);
+  };
+  yields[0] = add(arguments[0], 1);
+  if (count > 1) {
+    Variable next = add(arguments[count], parallel[count - 1]->step);
+    for (int k = count - 1; k > 0; --k) {
+      yields[1 + k] = Emit({.action = Action::kWrap}, {next, extents[k]}, kGeneral);
+      next = Emit({.action = Action::kCarry, .immediate = parallel[k - 1]->step},
+                  {arguments[k], next, extents[k]}, kGeneral);
+    }
+    yields[1] = next;
+  }
+  std::vector<Variable> results;
+  for (size_t i = 0; i < yields.size(); ++i) results.push_back(builder_.NewVariable(kGeneral));
+  builder_.CloseLoop(yields, results);
+  index_.LeaveLoop();
+  return absl::OkStatus();
+}
+
+absl::Status Selector::SelectLoop(const Inst& inst) {
+  const Block& body = nest_.block(inst.body);
+  const DimRange range = inst.extent.range();
+  Loop loop{.at_most_once = range.hi <= inst.step,
+            .at_least_once = range.lo >= 1,
+            .limit = index_.Evaluate(inst.extent)};
+  const Variable zero = builder_.Immediate(0);
+  Variable counter = zero;
+  if (!loop.at_most_once) {
+    counter = builder_.NewVariable(kGeneral);
+    loop.inits = {zero};
+    loop.arguments = {counter};
+  }
+  std::vector<Parts> arguments;
+  for (ValueId init : inst.operands) {
+    arguments.push_back(NewParts(type(init)));
+    for (int p = 0; p < Get(init).count; ++p) {
+      loop.inits.push_back(Get(init)[p]);
+      loop.arguments.push_back(arguments.back()[p]);
+    }
+  }
+  const bool counted = !loop.at_most_once;
+  builder_.OpenLoop(std::move(loop));
+  index_.BindLoop(inst.loop, counter, counted ? builder_.depth() : 0);
+  for (size_t i = 0; i < arguments.size(); ++i) Bind(body.arguments[i], arguments[i]);
+  SKEIN_RETURN_IF_ERROR(SelectBlock(inst.body));
+
+  std::vector<Variable> yields, results;
+  std::vector<Parts> result_parts;
+  if (counted) {
+    yields.push_back(Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd},
+                          {counter, builder_.Immediate(inst.step)}, kGeneral));
+    results.push_back(builder_.NewVariable(kGeneral));
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    result_parts.push_back(NewParts(type(inst.operands[i])));
+    for (int p = 0; p < arguments[i].count; ++p) {
+      yields.push_back(Get(body.yields[i])[p]);
+      results.push_back(result_parts[i][p]);
+    }
+  }
+  builder_.CloseLoop(yields, results);
+  index_.LeaveLoop();
+  for (size_t i = 0; i < result_parts.size(); ++i) Bind(inst.results[i], result_parts[i]);
+  return absl::OkStatus();
+}
+
+absl::Status Selector::SelectBlock(BlockId block) {
+  for (InstId id : nest_.block(block).insts) {
+    const Inst& inst = nest_.inst(id);
+    SKEIN_RETURN_IF_ERROR(inst.op == Opcode::kLoop ? SelectLoop(inst) : SelectInst(inst));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Selector::SelectInst(const Inst& inst) {
+  Parts result;
+  switch (inst.op) {
+    case Opcode::kConst: result = Constant(inst.type.element, inst.imm, inst.type.lanes); break;
+    case Opcode::kIndex: result = index_.Evaluate(inst.expr); break;
+    case Opcode::kIota: result = Iota(inst.type); break;
+    case Opcode::kLaneMask: {
+      const DimRange range = inst.expr.range();
+      result = Emit({.action = Action::kLaneMask,
+                     .lanes = static_cast<int8_t>(inst.type.lanes),
+                     .immediate = (range.lo >= 0 ? 1 : 0) | (range.hi <= 255 ? 2 : 0)},
+                    {index_.Evaluate(inst.expr)}, kMask);
+      break;
+    }
+    case Opcode::kSplat: result = Splat(inst.type, Get(inst.operands[0])); break;
+    case Opcode::kExtract:
+      result = Extract(type(inst.operands[0]), Get(inst.operands[0]), inst.lane);
+      break;
+    case Opcode::kShuffle: result = Shuffle(inst); break;
+    case Opcode::kBitcast:
+      result = Bitcast(type(inst.operands[0]), inst.type, Get(inst.operands[0]));
+      break;
+    case Opcode::kReduce:
+      result = Reduce(inst.reduce_op, type(inst.operands[0]), Get(inst.operands[0]));
+      break;
+    case Opcode::kConvert: SKEIN_RETURN_IF_ERROR(Convert(inst, result)); break;
+    case Opcode::kLoad: case Opcode::kGather: case Opcode::kStore: case Opcode::kScatter:
+    case Opcode::kPrefetch: case Opcode::kClampIndex:
+      SKEIN_RETURN_IF_ERROR(SelectMemory(inst, result));
+      break;
+    default: SKEIN_RETURN_IF_ERROR(SelectElementwise(inst, result)); break;
+  }
+  if (!inst.results.empty()) Bind(inst.results[0], result);
+  return absl::OkStatus();
+}
+
+}  // namespace skein::x86

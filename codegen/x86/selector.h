@@ -1,0 +1,145 @@
+// Instruction selection: a legalized LoopNest -> Program, for AVX-512.
+//
+// How values are held: bool in a mask register; one-lane i64 and u64 in a general register; 64-bit
+// lanes in one vector register, or two if there are more than 8; everything else in one vector
+// register with 32 bits a lane (see Action). Lanes past the end of a short vector hold anything.
+#ifndef SKEIN_CODEGEN_X86_SELECTOR_H_
+#define SKEIN_CODEGEN_X86_SELECTOR_H_
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "codegen/x86/index_builder.h"
+#include "codegen/x86/program_builder.h"
+#include "ir/loop_nest.h"
+
+namespace skein::x86 {
+
+// The registers of one value.
+struct Parts {
+  std::array<Variable, 2> part;
+  int count = 0;
+  Parts() = default;
+  Parts(Variable v) : part{v}, count(1) {}  // NOLINT: one register is the usual case
+  Variable operator[](int i) const { return part[i]; }
+  void Add(Variable v) { part[count++] = v; }
+};
+
+class Selector {
+ public:
+  // nest: legalized for AVX-512.
+  Selector(const LoopNest& nest, ConstantPool* pool);
+  // Errors: Unimplemented naming the opcode and the type.
+  absl::StatusOr<Program> Run();
+
+ private:
+  // --- structure (selector.cc) ---
+  absl::Status SelectBlock(BlockId block);
+  absl::Status SelectInst(const Inst& inst);
+  absl::Status SelectLoop(const Inst& loop);
+  absl::Status SelectTiles();
+  void Bind(ValueId value, Parts parts);
+  Parts NewParts(VectorType type);
+  const Parts& Get(ValueId v) const { return values_[v.index]; }
+  VectorType type(ValueId v) const { return nest_.type(v); }
+  absl::Status Refuse(const Inst& inst, ElementType element) const;
+
+  // --- building blocks (selector.cc) ---
+  Variable Emit(Operation operation, RegisterClass register_class);
+  Variable Emit(Operation operation, std::initializer_list<Variable> operands,
+                RegisterClass register_class);
+  Parts Constant(ElementType element, uint64_t bits, int lanes);
+  Variable MaskPart(Variable mask, int part);
+  Variable JoinMasks(const Parts& masks);
+  Variable ToVector(const Parts& parts, VectorType type);  // of a one-lane value, one register
+  Parts FromVector(Variable v, VectorType type);           // the other way round
+  Variable LanesDown(Variable v, ElementType element, int distance);
+
+  // --- elementwise (select_elementwise.cc) ---
+  absl::Status SelectElementwise(const Inst& inst, Parts& result);
+  Parts Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b = {},
+                    const Parts& c = {});
+  Parts ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b, const Parts& c);
+  Parts GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b);
+  Parts Shift(Opcode op, VectorType type, Parts a, const Parts& amount);
+  Parts IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
+  Parts WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
+  Parts MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b);
+  Variable Compare(Opcode op, VectorType type, const Parts& a, const Parts& b);
+  Parts Blend(VectorType type, Variable mask, const Parts& a, const Parts& b);
+  Parts MaskedValue(VectorType type, Variable mask, const Parts& v);
+  Parts Normalize(VectorType type, Parts v);  // extends narrow integers again
+
+  // --- lanes (select_lanes.cc) ---
+  Parts Splat(VectorType type, const Parts& v);
+  Parts Extract(VectorType source, const Parts& v, int lane);
+  Parts Shuffle(const Inst& inst);
+  Variable ShufflePart(ElementType element, std::span<const Variable> tables,
+                       std::span<const std::pair<int, int>> lanes);
+  Parts Reduce(Opcode op, VectorType source, Parts v);
+  Parts Iota(VectorType type);
+  Parts Bitcast(VectorType from, VectorType to, const Parts& v);
+
+  // --- conversions (select_convert.cc) ---
+  absl::Status Convert(const Inst& inst, Parts& result);
+  Parts ConvertToBool(VectorType from, const Parts& v);
+  Parts ConvertFromBool(VectorType to, const Parts& v);
+  Parts ToFloat32(VectorType from, const Parts& v);  // from integers or floats
+  Parts ToFloat64(VectorType from, const Parts& v);
+  Parts ToInteger(VectorType from, VectorType to, const Parts& v);
+  Parts FloatToInteger(ElementType from, VectorType to, const Parts& v);
+  Parts Float64ToFloat32Odd(const Parts& v, int lanes);
+  Variable Float32ToBFloat16(Variable v, int lanes);
+  Variable ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v);
+  Parts Widen(Conversion conversion, ElementType to, int lanes, Variable v);
+  Variable Narrow(Conversion conversion, ElementType to, int lanes, const Parts& v);
+
+  // --- memory (select_memory.cc) ---
+  absl::Status SelectMemory(const Inst& inst, Parts& result);
+  Parts Load(const Inst& inst);
+  void Store(const Inst& inst);
+  Parts Gather(const Inst& inst, Parts index, const Address& address);
+  void Scatter(const Inst& inst, const Parts& value, Parts index, const Address& address);
+  Parts LoadLanes(const Inst& inst, const Parts& index);
+  void StoreLanes(const Inst& inst, const Parts& value, const Parts& index);
+  Parts ClampIndex(const Inst& inst);
+  Parts StrideVector(const Inst& inst, int lanes);
+  Parts LoadAt(ElementType element, int lanes, Variable mask, Address address);
+  void StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
+               bool streaming);
+  Variable Mask(const Inst& inst) const;  // its mask operand, or none
+  Variable ExactMask(Variable mask, int lanes, int natural_lanes);
+  Address WithoutIndex(Address address);
+  Address LaneAddress(const Inst& inst, const Parts& index, int lane);
+
+  const LoopNest& nest_;
+  ProgramBuilder builder_;
+  IndexBuilder index_;
+  std::vector<Parts> values_;
+};
+
+// --- facts about element types ---
+constexpr int kWideLanes = 8;  // 64-bit lanes of a register
+
+inline bool IsWide(ElementType e) { return BitWidth(e) == 64; }
+inline bool IsNarrow(ElementType e) { return BitWidth(e) < 32 && !IsBool(e); }
+inline bool InGeneral(VectorType t) {
+  return t.lanes == 1 && (t.element == ElementType::kI64 || t.element == ElementType::kU64);
+}
+inline RegisterClass ClassOf(VectorType t) {
+  if (IsBool(t.element)) return RegisterClass::kMask;
+  return InGeneral(t) ? RegisterClass::kGeneral : RegisterClass::kVector;
+}
+inline int PartCount(VectorType t) { return IsWide(t.element) && t.lanes > kWideLanes ? 2 : 1; }
+inline int PartLanes(VectorType t, int part) {
+  if (!IsWide(t.element)) return t.lanes;
+  return t.lanes - part * kWideLanes < kWideLanes ? t.lanes - part * kWideLanes : kWideLanes;
+}
+// The 32 bits in which a lane of a narrow type is held.
+uint32_t LaneBits(ElementType element, uint64_t bits);
+
+}  // namespace skein::x86
+
+#endif  // SKEIN_CODEGEN_X86_SELECTOR_H_

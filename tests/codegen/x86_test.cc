@@ -1,0 +1,269 @@
+// The Xbyak back end against the interpreter, bit for bit, on memory that ends at a page that faults.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "codegen/codegen.h"
+#include "codegen/legalize.h"
+#include "ir/random_loop_nest.h"
+#include "tests/codegen/kernel_harness.h"
+#include "tests/codegen/sample_nests.h"
+
+namespace skein {
+namespace {
+
+using enum ElementType;
+
+bool HostRunsAvx512() {
+  const absl::StatusOr<Target> host = HostTarget();
+  return HaveXbyak() && host.ok() && host->isa == Isa::kAvx512;
+}
+
+class X86 : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!HostRunsAvx512()) GTEST_SKIP() << "needs AVX-512 and Xbyak";
+  }
+};
+
+absl::StatusOr<ObjectCode> Generate(const LoopNest& nest) {
+  const NamedNest named{&nest, "kernel"};
+  return GenerateXbyak({&named, 1}, Target{.isa = Isa::kAvx512});
+}
+
+// Expects code that does what the interpreter does. All cases are of one nest.
+void ExpectAgrees(const std::vector<KernelCase>& cases) {
+  const LoopNest& nest = *cases[0].nest;
+  ASSERT_TRUE(Verify(nest).ok()) << Verify(nest) << "\n" << nest.ToString();
+  const absl::StatusOr<ObjectCode> object = Generate(nest);
+  ASSERT_TRUE(object.ok()) << object.status();
+  const auto loaded = LoadedCode::Load(*object);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const absl::StatusOr<KernelOutcome> want = Interpret(cases[i], nest);
+    ASSERT_TRUE(want.ok()) << want.status() << "\n" << nest.ToString();
+    const absl::StatusOr<KernelOutcome> got = Execute(cases[i], (*loaded)->entry(0));
+    ASSERT_TRUE(got.ok()) << got.status();
+    ASSERT_EQ(Difference(nest, *want, *got), "") << "case " << i << "\n" << nest.ToString();
+  }
+}
+
+std::vector<KernelCase> Cases(const LoopNest& nest, const std::vector<std::vector<int64_t>>& sizes) {
+  std::vector<KernelCase> cases;
+  for (const std::vector<int64_t>& arguments : sizes) {
+    cases.push_back(MakeCase(nest, arguments, static_cast<uint32_t>(cases.size() + 1)));
+  }
+  return cases;
+}
+
+TEST_F(X86, PointwiseTailsOfAllSizes) {
+  for (bool streaming : {false, true}) {
+    const LoopNest nest = PointwiseNest(-1, streaming);
+    std::vector<KernelCase> cases;
+    for (int64_t n = 0; n <= 130; ++n) cases.push_back(MakeCase(nest, {n}));
+    ExpectAgrees(cases);
+  }
+}
+
+TEST_F(X86, PointwiseConstantExtents) {
+  for (int64_t n : {0, 1, 16, 63, 64, 65, 96, 128, 200}) {
+    const LoopNest nest = PointwiseNest(n, n % 2 == 0);
+    ExpectAgrees({MakeCase(nest, {})});
+  }
+}
+
+TEST_F(X86, InPlace) {
+  const LoopNest nest = InPlaceNest();
+  ExpectAgrees(Cases(nest, {{3}, {64}, {100}}));
+}
+
+TEST_F(X86, NormalizeRows) {
+  const LoopNest nest = NormalizeRowsNest();
+  ExpectAgrees(Cases(nest, {{5, 1}, {5, 15}, {5, 64}, {2, 129}}));
+}
+
+TEST_F(X86, ColumnReductions) {
+  const LoopNest nest = ColumnSumNest();
+  ExpectAgrees(Cases(nest, {{9, 1}, {9, 31}, {9, 64}, {9, 129}, {0, 70}}));
+  for (int64_t n : {5, 16, 24, 80, 90}) {
+    const LoopNest constant = ConstantColumnMaxNest(3, n);
+    ExpectAgrees({MakeCase(constant, {})});
+  }
+}
+
+TEST_F(X86, GemmTiles) {
+  for (auto [rows, columns] : {std::pair(6, 64), {14, 32}, {3, 24}}) {
+    const LoopNest nest = GemmTileNest(rows, columns);
+    ExpectAgrees(Cases(nest, {{33}, {1}, {0}}));
+  }
+}
+
+TEST_F(X86, GathersReportIndicesOutOfRange) {
+  for (ElementType element : {kF32, kF64, kI8, kF16, kBool}) {
+    SCOPED_TRACE(std::string(Name(element)));
+    const LoopNest nest = GatherNest(element);
+    std::vector<KernelCase> cases;
+    for (int64_t outside : {-1, 0, 66}) {
+      KernelCase run = MakeCase(nest, {67, 40});
+      std::vector<int64_t> index;
+      for (int64_t i = 0; i < 67; ++i) index.push_back(i * 7 % 40);
+      if (outside >= 0) index[outside] = outside == 0 ? -1 : 40;
+      run.buffers[0] = ToBytes(index);
+      EXPECT_EQ(Interpret(run, nest)->status, outside >= 0 ? uint64_t{1} << 5 : 0);
+      cases.push_back(std::move(run));
+    }
+    ExpectAgrees(cases);
+  }
+}
+
+TEST_F(X86, ScattersLetTheLastLaneWin) {
+  for (ElementType element : {kF32, kI8, kI64, kBool}) {
+    SCOPED_TRACE(std::string(Name(element)));
+    const LoopNest nest = ScatterNest(element);
+    KernelCase run = MakeCase(nest, {100, 30});
+    std::vector<int64_t> index;
+    for (int64_t i = 0; i < 100; ++i) index.push_back(i * i % 31);  // 30 is outside: bit 62
+    run.buffers[0] = ToBytes(index);
+    ExpectAgrees({run});
+  }
+}
+
+TEST_F(X86, ConversionsBetweenAllTypes) {
+  // Besides random values, ones right beside the middle between two neighbours of a narrow type, where
+  // rounding twice goes wrong, and the ends of integer types.
+  const std::vector<double> doubles = {
+      1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11 - 0x1p-40, 65519.999999999, 65520.0, 1 + 0x1p-8 + 0x1p-40,
+      0x1p-25 + 0x1p-60, 0x1p-24, -1 - 0x1p-8 - 0x1p-50, 3.5e38, 0x1p-134 + 0x1p-160, -0.75, 127.5,
+      -128.5, 255.99, 2147483647.5, -2147483648.5, 4294967295.5, 0x1p63, -0x1p63, 0x1p64, NAN};
+  const std::vector<float> floats(doubles.begin(), doubles.end());
+  const std::vector<int64_t> integers = {(int64_t{1} << 62) + (int64_t{1} << 54) + 1,
+                                         (int64_t{1} << 62) + (int64_t{1} << 54),
+                                         -(int64_t{1} << 62) - (int64_t{1} << 54) - 1,
+                                         std::numeric_limits<int64_t>::min(), 16842753, 16842752};
+  for (int i = 0; i <= static_cast<int>(kF64); ++i) {
+    const ElementType from = static_cast<ElementType>(i);
+    SCOPED_TRACE(std::string(Name(from)));
+    const LoopNest nest = ConvertNest(from);
+    std::vector<KernelCase> cases = Cases(nest, {{90}, {16}, {1}});
+    auto add = [&](const auto& values) {
+      cases.push_back(MakeCase(nest, {static_cast<int64_t>(values.size())}));
+      cases.back().buffers[0] = ToBytes(values);
+    };
+    if (from == kF64) add(doubles);
+    if (from == kF32) add(floats);
+    if (BitWidth(from) == 64) add(integers);
+    ExpectAgrees(cases);
+  }
+}
+
+// Divisors of 0 and -1, minima to be divided, and shift amounts around the width.
+void UseHardIntegers(ElementType element, KernelCase& run) {
+  Bytes &x = run.buffers[0], &y = run.buffers[1];
+  const size_t width = static_cast<size_t>(BytesFor(element, 1));
+  for (size_t i = 0; i + width <= y.size(); i += width) {
+    const size_t kind = i / width % 5;
+    if (kind == 0) std::fill_n(&y[i], width, 0);
+    if (kind == 1) std::fill_n(&y[i], width, 0xff);
+    if (kind == 2) {
+      std::fill_n(&y[i], width, 0);
+      y[i] = static_cast<uint8_t>(i * 3 % 70);
+    }
+    if (kind == 1 && i / width % 2 == 0) {
+      std::fill_n(&x[i], width, 0);
+      x[i + width - 1] = BitWidth(element) == 4 ? 0x88 : 0x80;
+    }
+  }
+}
+
+TEST_F(X86, ArithmeticOfAllTypes) {
+  for (ElementType element : {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
+    SCOPED_TRACE(std::string(Name(element)));
+    const LoopNest nest = ArithmeticNest(element);
+    std::vector<KernelCase> cases;
+    for (uint32_t seed : {1, 2, 3}) {
+      cases.push_back(MakeCase(nest, {123}, seed));
+      if (IsInteger(element)) UseHardIntegers(element, cases.back());
+    }
+    ExpectAgrees(cases);
+  }
+}
+
+TEST_F(X86, MasksTouchNothing) {
+  const LoopNest nest = MaskNest();
+  ExpectAgrees(Cases(nest, {{1}, {16}, {50}, {64}, {100}}));
+}
+
+TEST_F(X86, ShufflesAndReductions) {
+  const LoopNest nest = ShuffleNest();
+  ExpectAgrees({MakeCase(nest, {})});
+}
+
+TEST_F(X86, Strides) {
+  for (ElementType element : {kF32, kI8, kF64, kBF16}) {
+    SCOPED_TRACE(std::string(Name(element)));
+    const LoopNest nest = StrideNest(element);
+    ExpectAgrees(Cases(nest, {{45, 1}, {45, 2}, {70, 5}}));
+  }
+}
+
+TEST_F(X86, Dot4DoesNotSaturate) {
+  const LoopNest nest = Dot4Nest();
+  KernelCase run = MakeCase(nest, {50});
+  ExpectAgrees({run});
+  std::fill(run.buffers[0].begin(), run.buffers[0].end(), 0xff);
+  std::fill(run.buffers[1].begin(), run.buffers[1].end(), 0x7f);
+  ExpectAgrees({run});
+}
+
+TEST_F(X86, IndexArithmetic) {
+  const LoopNest nest = IndexNest();
+  ExpectAgrees(Cases(nest, {{3, 4}, {1, 1}, {0, 3}}));
+}
+
+// Index expressions saturate and generated code wraps, so values that feed them stay moderate.
+void LimitIndices(const LoopNest& nest, std::vector<Bytes>& buffers) {
+  constexpr int64_t kLimit = int64_t{1} << 40;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    if (nest.buffers[i].element != kI64) continue;
+    for (size_t at = 0; at + 8 <= buffers[i].size(); at += 8) {
+      int64_t value;
+      std::memcpy(&value, &buffers[i][at], 8);
+      value %= kLimit;
+      std::memcpy(&buffers[i][at], &value, 8);
+    }
+  }
+}
+
+TEST_F(X86, RandomNests) {
+  int refused = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomOptions options;
+    options.odd_lanes = seed % 4 == 3;
+    const LoopNest nest = RandomLoopNest(seed, options);
+    const absl::StatusOr<ObjectCode> object = Generate(nest);
+    if (absl::IsUnimplemented(object.status())) {
+      ++refused;
+      continue;
+    }
+    std::vector<KernelCase> cases;
+    for (uint64_t variant : {seed, seed + 1000, seed + 2000}) {
+      RandomInputs inputs = MakeRandomInputs(nest, variant);
+      LimitIndices(nest, inputs.buffers);
+      cases.push_back({&nest, inputs.arguments, inputs.buffers});
+    }
+    ExpectAgrees(cases);
+    if (HasFailure()) break;
+  }
+  RecordProperty("refused", refused);
+  EXPECT_LE(refused, 10);
+}
+
+}  // namespace
+}  // namespace skein
