@@ -22,7 +22,7 @@ TEST(SpecializeTest, TypesAttributesKnownValuesAndOriginsFollow) {
   {
     Graph::OriginScope scope(&g, {1});
     Value sum = *g.Add(Op::add, {x, index});
-    slice = *g.Add(Op::slice, {sum}, {{"starts", Dims{1, 0}}, {"steps", std::vector<int64_t>{1, 1}},
+    slice = *g.Add(Op::slice, {sum}, {{"starts", Dims{1, 0}}, {"steps", Dims{1, 1}},
                                       {"dims", Dims{S("n") - 1, S("m")}}});
   }
   g.AddOutput("y", slice);
