@@ -65,3 +65,10 @@ foreach(folder IN LISTS skein_test_folders)
     set_tests_properties(${folder} PROPERTIES RUN_SERIAL ON)
   endif()
 endforeach()
+
+# The error of vector math over all inputs: an hour, so built and run on request only.
+if(SKEIN_LLVM)
+  add_executable(skein_math_exhaustive EXCLUDE_FROM_ALL
+                 ${PROJECT_SOURCE_DIR}/tests/exhaustive/math_exhaustive.cc)
+  target_link_libraries(skein_math_exhaustive PRIVATE skein_codegen)
+endif()
