@@ -52,6 +52,7 @@ absl::StatusOr<Target> HostTarget() {
              vl = Has(leaf7.ebx, 31);
   Target target;
   target.isa = (states & 0xe6) == 0xe6 && f && dq && bw && vl ? Isa::kAvx512 : Isa::kAvx2;
+  target.vnni = target.isa == Isa::kAvx512 && Has(leaf7.ecx, 11);
   target.l1_bytes = CacheBytes(_SC_LEVEL1_DCACHE_SIZE, target.l1_bytes);
   target.l2_bytes = CacheBytes(_SC_LEVEL2_CACHE_SIZE, target.l2_bytes);
   return target;

@@ -11,6 +11,7 @@ enum class Isa : uint8_t { kAvx2, kAvx512 };  // AVX2 + FMA + F16C; AVX-512 F/BW
 
 struct Target {
   Isa isa = Isa::kAvx512;
+  bool vnni = false;  // AVX512-VNNI: dot4 is one instruction; only with kAvx512. Part of every cache key.
   int64_t l1_bytes = 48 << 10;
   int64_t l2_bytes = 1 << 20;
   // f32 lanes of one register.

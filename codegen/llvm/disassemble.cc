@@ -16,7 +16,7 @@ absl::StatusOr<std::string> Disassemble(const ObjectCode& object, int entry) {
   // Also initializes the target.
   SKEIN_RETURN_IF_ERROR(CreateTargetMachine(Target{}).status());
   // Code of either back end may use more than a Target names; whatever LLVM knows is decoded.
-  const std::string features = Features(Target{}) + ",+avx512vnni,+avx512bf16,+avx512fp16";
+  const std::string features = Features(Target{.vnni = true}) + ",+avx512bf16,+avx512fp16";
   std::unique_ptr<void, void (*)(LLVMDisasmContextRef)> disassembler(
       LLVMCreateDisasmCPUFeatures(kTriple, kCpu, features.c_str(), nullptr, 0, nullptr, nullptr),
       LLVMDisasmDispose);

@@ -26,7 +26,10 @@ const llvm::Target* FindTarget(std::string& error) {
 std::string Features(const Target& target) {
   // Named one by one: the cpu x86-64-v4 would also bring a preference for 256-bit vectors.
   // Without evex512 LLVM 19 would use the AVX-512 instructions on 256-bit registers only.
-  if (target.isa == Isa::kAvx512) return "+avx512f,+avx512bw,+avx512dq,+avx512vl,+evex512";
+  if (target.isa == Isa::kAvx512) {
+    const std::string features = "+avx512f,+avx512bw,+avx512dq,+avx512vl,+evex512";
+    return target.vnni ? features + ",+avx512vnni" : features;
+  }
   // Its gathers would be taken apart into branches otherwise.
   return "+fast-gather";
 }

@@ -231,6 +231,9 @@ Value* EmitReduce(IrBuilder& b, Opcode op, VectorType type, Value* x) {
 Value* EmitDot4(IrBuilder& b, const Target& target, Value* acc, Value* x, Value* y) {
   const int lanes = LanesOf(acc);
   const bool zmm = lanes == 16 && target.isa == Isa::kAvx512;
+  if (zmm && target.vnni) {
+    return b.CreateIntrinsic(intrinsic::x86_avx512_vpdpbusd_512, {}, {acc, x, y});
+  }
   auto* halves = llvm::FixedVectorType::get(b.getInt16Ty(), static_cast<unsigned>(2 * lanes));
   auto half_const = [&](uint64_t v) { return llvm::ConstantInt::get(halves, v); };
   Value* x16 = b.CreateBitCast(x, halves);

@@ -185,6 +185,12 @@ TEST_F(Llvm, Dot4DoesNotSaturate) {
   std::fill(run.buffers[0].begin(), run.buffers[0].end(), 0xff);
   std::fill(run.buffers[1].begin(), run.buffers[1].end(), 0x7f);
   ExpectAllAgree(run);
+  // And without the instruction that the host may have for it.
+  Target target = *HostTarget();
+  target.vnni = false;
+  const auto got = Execute(run, GenerateLlvm, target);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(Difference(nest, *Interpret(run, nest), *got), "");
 }
 
 TEST_F(Llvm, IndexArithmetic) {
