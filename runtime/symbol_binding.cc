@@ -50,7 +50,7 @@ absl::StatusOr<SymbolBinder> SymbolBinder::Create(const Graph& graph) {
   std::vector<bool> solved(binder.names_.size(), false);
   // Round 0 takes plain symbols only, so that messages speak of the input that states one directly.
   bool progress = true;
-  for (int round = 0; round == 0 || progress; ++round) {
+  for (int round = 0; round <= 1 || progress; ++round) {
     progress = false;
     for (size_t i = 0; i < binder.inputs_.size(); ++i) {
       for (size_t d = 0; d < binder.inputs_[i].dims.size(); ++d) {
