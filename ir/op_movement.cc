@@ -170,17 +170,24 @@ std::optional<DimExpr> InRange(DimExpr e, DimExpr extent) {
 
 namespace {
 
-void Count(DimExpr e, int limit, absl::flat_hash_set<const DimNode*>* seen) {
-  if (static_cast<int>(seen->size()) >= limit || !seen->insert(e.node()).second) return;
-  for (DimExpr operand : e.operands()) Count(operand, limit, seen);
+void Count(DimExpr e, int limit, absl::flat_hash_set<const DimNode*>* seen, int* size) {
+  if (*size >= limit || !seen->insert(e.node()).second) return;
+  ++*size;
+  std::span<const DimExpr> operands = e.operands();
+  for (size_t i = 0; i < operands.size(); ++i) {
+    // Factors of a power are equal neighbours: each takes room.
+    if (i > 0 && operands[i] == operands[i - 1]) ++*size;
+    Count(operands[i], limit, seen, size);
+  }
 }
 
 }  // namespace
 
 int ExpressionSize(DimExpr e, int limit) {
   absl::flat_hash_set<const DimNode*> seen;
-  Count(e, limit, &seen);
-  return static_cast<int>(seen.size());
+  int size = 0;
+  Count(e, limit, &seen, &size);
+  return std::min(size, limit);
 }
 
 }  // namespace skein

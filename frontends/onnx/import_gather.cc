@@ -7,11 +7,19 @@
 namespace skein {
 namespace {
 
-bool AllNonNegative(const Literal& literal) {
-  for (int64_t i = 0; i < literal.count(); ++i) {
-    if (literal.AsInt64(i) < 0) return false;
+// Whether all elements are >= 0. An element that is outside an axis of constant extent, counted from
+// either end, is a failure.
+bool AllFromStart(NodeImport& n, const Literal& indices, DimExpr extent) {
+  bool from_start = true;
+  int64_t limit = extent.AsConst().value_or(INT64_MAX);
+  for (int64_t i = 0; i < indices.count(); ++i) {
+    int64_t index = indices.AsInt64(i);
+    from_start &= index >= 0;
+    if (index >= limit || index < -limit) {
+      n.Fail("index ", index, " is outside an axis of ", limit, " elements");
+    }
   }
-  return true;
+  return from_start;
 }
 
 // The extent as a scalar of the indices' type.
@@ -29,10 +37,10 @@ Value FromStart(NodeImport& n, Value indices, DimExpr extent) {
     return n.Fail("its indices are ", n.type(indices).ToString());
   }
   if (IsUnsigned(n.element(indices))) return indices;
+  LiteralRef literal = n.graph().Constant(indices);
+  if (literal != nullptr && AllFromStart(n, *literal, extent)) return indices;
   std::optional<DimExpr> known = n.graph().Known(indices);
   if (known && ProveNonNegative(*known)) return indices;
-  LiteralRef literal = n.graph().Constant(indices);
-  if (literal != nullptr && AllNonNegative(*literal)) return indices;
   Value shift = n.BroadcastTo(ExtentLike(n, indices, extent), n.dims(indices));
   Value negative = n.Emit(Op::less, {indices, n.SplatLike(indices, 0)});
   return n.Select(negative, n.Emit(Op::add, {indices, shift}), indices);

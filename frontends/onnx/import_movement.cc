@@ -238,16 +238,17 @@ void Split(NodeImport& n) {
   if (n.ok() && static_cast<int>(sizes.size()) != n.output_count()) {
     n.Fail(sizes.size(), " parts for ", n.output_count(), " outputs");
   }
+  DimExpr total = 0;
+  for (DimExpr size : sizes) {
+    total = total + size;
+    if (ProveLess(size, 0)) n.Fail("parts ", ToString(sizes), " of ", extent.ToString());
+  }
+  n.SameDim(total, extent);
   if (!n.ok()) return;
   for (int i = 0; i < n.output_count(); ++i) {
-    if (ProveLess(sizes[i], 0)) {
-      n.Fail("parts ", ToString(sizes), " of ", extent.ToString());
-      return;
-    }
     n.Out(i, n.SliceAxis(x, axis, start, sizes[i]));
     start = start + sizes[i];
   }
-  n.SameDim(start, extent);
 }
 
 // --- Slice ---

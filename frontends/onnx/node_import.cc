@@ -5,11 +5,18 @@
 #include <numeric>
 
 #include "frontends/onnx/tensor_literal.h"
-#include "ir/op.h"
+#include "ir/op_helpers.h"
 
 namespace skein {
 
 using onnx::AttributeProto;
+
+namespace {
+
+// A dim that is a longer expression than this comes from a file that multiplies sizes on and on.
+constexpr int kMaxDimSize = 500;
+
+}  // namespace
 
 NodeImport::NodeImport(Graph* graph, const onnx::NodeProto& node, std::string label, int opset,
                        std::vector<Value> inputs)
@@ -124,6 +131,10 @@ void NodeImport::CheckResult(Value v) {
   }
   int64_t size = 1;
   for (DimExpr d : t.dims) {
+    if (ExpressionSize(d, kMaxDimSize) >= kMaxDimSize) {
+      Fail("the shape of its result is an expression of more than ", kMaxDimSize, " parts");
+      return;
+    }
     std::optional<int64_t> extent = d.AsConst();
     if (!extent) continue;
     if (*extent < 0) {

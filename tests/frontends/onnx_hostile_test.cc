@@ -24,6 +24,8 @@ struct Case {
   int opset = 18;
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 // x -> op -> y, both float [2, 3].
 void OneNode(ModelBuilder& m, const std::string& op, const std::vector<std::string>& inputs) {
   m.Input("x", kFloat, {"2", "3"}).Output("y");
@@ -309,7 +311,7 @@ const Case kCases[] = {
        OneNode(m, "Pad", {"x", "n"});
        m.Ints("n", {-2, 0, -2, 0});
      }},
-    {"ConstantIndexOutOfRange", {"gather", "7"},
+    {"ConstantIndexOutOfRange", {"the_Gather", "index 7"},
      [](ModelBuilder& m) {
        OneNode(m, "Gather", {"x", "n"});
        m.Ints("n", {7});
@@ -333,7 +335,7 @@ const Case kCases[] = {
        m.Node("Range", {"a", "b", "c"}, {"y"});
      }},
     // --- functions and branches ---
-    {"FunctionCallsItself", {"'F", "local.F", "calls itself"},
+    {"FunctionCallsItself", {"the_F/the_F", "local.F", "calls itself"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F", "x", "y");
@@ -576,6 +578,23 @@ TEST(OnnxCorrupted, ShapeArithmeticThatExplodes) {
   }
   m.Node("Expand", {"x", "s30"}, {"y"});
   (void)m.Import();  // any answer, soon
+}
+
+// Each round gives dim 0 the product of two dims as long as it is.
+TEST(OnnxCorrupted, DimsThatExplode) {
+  ModelBuilder m;
+  m.Input("x0", kFloat, {"a + b + c + d + e + f + g + h + i", "1"}).Output("y");
+  m.Ints("flat", {-1, 1});
+  for (int i = 0; i < 40; ++i) {
+    std::string x = "x" + std::to_string(i), t = "t" + std::to_string(i);
+    ModelBuilder::SetInts(&m.Node("Transpose", {x}, {t}), "perm", {1, 0});
+    m.Node("Add", {x, t}, {x + "s"});
+    m.Node("Reshape", {x + "s", "flat"}, {"x" + std::to_string(i + 1)});
+  }
+  m.Node("Relu", {"x40"}, {"y"});
+  absl::StatusOr<Graph> graph = m.Import();
+  ASSERT_FALSE(graph.ok());
+  EXPECT_THAT(std::string(graph.status().message()), testing::HasSubstr("more than 500 parts"));
 }
 
 TEST(OnnxCorrupted, NestedDimParam) {
