@@ -22,8 +22,8 @@ struct NodeHash {
   using is_transparent = void;
   size_t operator()(const DimNode* node) const { return (*this)(KeyOf(*node)); }
   size_t operator()(const DimNodeKey& key) const {
-    size_t hash = absl::HashOf(key.kind, key.index, key.constant, key.extent,
-                               std::string_view(key.symbol));
+    size_t hash =
+        absl::HashOf(key.kind, key.index, key.constant, key.extent, std::string_view(key.symbol));
     for (DimExpr operand : key.operands) hash = absl::HashOf(hash, operand.node());
     return hash;
   }
@@ -171,15 +171,24 @@ DimExpr Rebuild(DimKind kind, std::span<const DimExpr> x) {
       for (DimExpr term : x.subspan(1)) sum = sum + term;
       return sum;
     }
-    case DimKind::kMul: return Product(x);
-    case DimKind::kFloorDiv: return FloorDiv(x[0], x[1]);
-    case DimKind::kMod: return Mod(x[0], x[1]);
-    case DimKind::kMin: return Min(x[0], x[1]);
-    case DimKind::kMax: return Max(x[0], x[1]);
-    case DimKind::kLess: return Less(x[0], x[1]);
-    case DimKind::kEqual: return Equal(x[0], x[1]);
-    case DimKind::kSelect: return Select(x[0], x[1], x[2]);
-    default: return DimExpr(0);  // leaves have no operands
+    case DimKind::kMul:
+      return Product(x);
+    case DimKind::kFloorDiv:
+      return FloorDiv(x[0], x[1]);
+    case DimKind::kMod:
+      return Mod(x[0], x[1]);
+    case DimKind::kMin:
+      return Min(x[0], x[1]);
+    case DimKind::kMax:
+      return Max(x[0], x[1]);
+    case DimKind::kLess:
+      return Less(x[0], x[1]);
+    case DimKind::kEqual:
+      return Equal(x[0], x[1]);
+    case DimKind::kSelect:
+      return Select(x[0], x[1], x[2]);
+    default:
+      return DimExpr(0);  // leaves have no operands
   }
 }
 
@@ -256,9 +265,8 @@ void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit) {
 bool DependsOnCoord(DimExpr e, int index) {
   if (!HasCoords(e)) return false;
   bool found = false;
-  VisitLeaves(e, [&](DimExpr leaf) {
-    found |= leaf.kind() == DimKind::kCoord && leaf.index() == index;
-  });
+  VisitLeaves(
+      e, [&](DimExpr leaf) { found |= leaf.kind() == DimKind::kCoord && leaf.index() == index; });
   return found;
 }
 
@@ -325,8 +333,8 @@ class Evaluator {
     }
     std::span<const int64_t> given = e.kind() == DimKind::kCoord ? coords_ : values_;
     if (e.index() < 0 || e.index() >= static_cast<int>(given.size())) {
-      return InvalidArgument(e.kind() == DimKind::kCoord ? "coordinate " : "value ",
-                             e.ToString(), " has no value; ", given.size(), " are given");
+      return InvalidArgument(e.kind() == DimKind::kCoord ? "coordinate " : "value ", e.ToString(),
+                             " has no value; ", given.size(), " are given");
     }
     return DimClamp(given[e.index()]);
   }
@@ -343,14 +351,22 @@ class Evaluator {
         for (int64_t v : x) product = DimMul(product, v);
         return product;
       }
-      case DimKind::kFloorDiv: return DimFloorDiv(x[0], x[1]);
-      case DimKind::kMod: return DimMod(x[0], x[1]);
-      case DimKind::kMin: return std::min(x[0], x[1]);
-      case DimKind::kMax: return std::max(x[0], x[1]);
-      case DimKind::kLess: return x[0] < x[1];
-      case DimKind::kEqual: return x[0] == x[1];
-      case DimKind::kSelect: return x[0] != 0 ? x[1] : x[2];
-      default: return 0;  // leaves are handled in Run
+      case DimKind::kFloorDiv:
+        return DimFloorDiv(x[0], x[1]);
+      case DimKind::kMod:
+        return DimMod(x[0], x[1]);
+      case DimKind::kMin:
+        return std::min(x[0], x[1]);
+      case DimKind::kMax:
+        return std::max(x[0], x[1]);
+      case DimKind::kLess:
+        return x[0] < x[1];
+      case DimKind::kEqual:
+        return x[0] == x[1];
+      case DimKind::kSelect:
+        return x[0] != 0 ? x[1] : x[2];
+      default:
+        return 0;  // leaves are handled in Run
     }
   }
 
@@ -362,8 +378,7 @@ class Evaluator {
 }  // namespace
 
 absl::StatusOr<int64_t> Evaluate(DimExpr e, const SymbolValues& symbols,
-                                 std::span<const int64_t> coords,
-                                 std::span<const int64_t> values) {
+                                 std::span<const int64_t> coords, std::span<const int64_t> values) {
   return Evaluator(symbols, coords, values).Run(e);
 }
 

@@ -64,8 +64,8 @@ class DimExprCompiler {
                   e.operands()[0].IsConst() && IsLeaf(e.operands()[1]);
     if (!scaled && !IsLeaf(e)) return false;
     SKEIN_ASSIGN_OR_RETURN(auto location, Locate(scaled ? e.operands()[1] : e));
-    program_.terms_.push_back({location.first, location.second,
-                               scaled ? e.operands()[0].constant() : int64_t{1}});
+    program_.terms_.push_back(
+        {location.first, location.second, scaled ? e.operands()[0].constant() : int64_t{1}});
     return true;
   }
 
@@ -114,13 +114,20 @@ class DimExprCompiler {
 
   static Op OpOf(DimKind kind) {
     switch (kind) {
-      case DimKind::kFloorDiv: return Op::kFloorDiv;
-      case DimKind::kMod: return Op::kMod;
-      case DimKind::kMin: return Op::kMin;
-      case DimKind::kMax: return Op::kMax;
-      case DimKind::kLess: return Op::kLess;
-      case DimKind::kEqual: return Op::kEqual;
-      default: return Op::kSelect;
+      case DimKind::kFloorDiv:
+        return Op::kFloorDiv;
+      case DimKind::kMod:
+        return Op::kMod;
+      case DimKind::kMin:
+        return Op::kMin;
+      case DimKind::kMax:
+        return Op::kMax;
+      case DimKind::kLess:
+        return Op::kLess;
+      case DimKind::kEqual:
+        return Op::kEqual;
+      default:
+        return Op::kSelect;
     }
   }
 
@@ -164,21 +171,51 @@ void CompiledDimExpr::RunSteps(std::span<const int64_t> symbols, std::span<const
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     switch (step.op) {
-      case Op::kConst: r[i] = step.constant; break;
-      case Op::kSymbol: r[i] = DimClamp(symbols[step.a]); break;
-      case Op::kCoord: r[i] = DimClamp(coords[step.a]); break;
-      case Op::kValue: r[i] = DimClamp(values[step.a]); break;
-      case Op::kAdd: r[i] = DimAdd(r[step.a], r[step.b]); break;
-      case Op::kAddConst: r[i] = DimAdd(r[step.a], step.constant); break;
-      case Op::kMul: r[i] = DimMul(r[step.a], r[step.b]); break;
-      case Op::kScale: r[i] = DimMul(r[step.a], step.constant); break;
-      case Op::kFloorDiv: r[i] = DimFloorDiv(r[step.a], r[step.b]); break;
-      case Op::kMod: r[i] = DimMod(r[step.a], r[step.b]); break;
-      case Op::kMin: r[i] = std::min(r[step.a], r[step.b]); break;
-      case Op::kMax: r[i] = std::max(r[step.a], r[step.b]); break;
-      case Op::kLess: r[i] = r[step.a] < r[step.b]; break;
-      case Op::kEqual: r[i] = r[step.a] == r[step.b]; break;
-      case Op::kSelect: r[i] = r[step.a] != 0 ? r[step.b] : r[step.c]; break;
+      case Op::kConst:
+        r[i] = step.constant;
+        break;
+      case Op::kSymbol:
+        r[i] = DimClamp(symbols[step.a]);
+        break;
+      case Op::kCoord:
+        r[i] = DimClamp(coords[step.a]);
+        break;
+      case Op::kValue:
+        r[i] = DimClamp(values[step.a]);
+        break;
+      case Op::kAdd:
+        r[i] = DimAdd(r[step.a], r[step.b]);
+        break;
+      case Op::kAddConst:
+        r[i] = DimAdd(r[step.a], step.constant);
+        break;
+      case Op::kMul:
+        r[i] = DimMul(r[step.a], r[step.b]);
+        break;
+      case Op::kScale:
+        r[i] = DimMul(r[step.a], step.constant);
+        break;
+      case Op::kFloorDiv:
+        r[i] = DimFloorDiv(r[step.a], r[step.b]);
+        break;
+      case Op::kMod:
+        r[i] = DimMod(r[step.a], r[step.b]);
+        break;
+      case Op::kMin:
+        r[i] = std::min(r[step.a], r[step.b]);
+        break;
+      case Op::kMax:
+        r[i] = std::max(r[step.a], r[step.b]);
+        break;
+      case Op::kLess:
+        r[i] = r[step.a] < r[step.b];
+        break;
+      case Op::kEqual:
+        r[i] = r[step.a] == r[step.b];
+        break;
+      case Op::kSelect:
+        r[i] = r[step.a] != 0 ? r[step.b] : r[step.c];
+        break;
     }
   }
 }

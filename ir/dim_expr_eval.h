@@ -37,9 +37,21 @@ class CompiledDimExpr {
   friend class DimExprCompiler;
 
   enum class Op : uint8_t {
-    kConst, kSymbol, kCoord, kValue,
-    kAdd, kAddConst, kMul, kScale,  // kAddConst, kScale: operand a and the constant
-    kFloorDiv, kMod, kMin, kMax, kLess, kEqual, kSelect,
+    kConst,
+    kSymbol,
+    kCoord,
+    kValue,
+    kAdd,
+    kAddConst,
+    kMul,
+    kScale,  // kAddConst, kScale: operand a and the constant
+    kFloorDiv,
+    kMod,
+    kMin,
+    kMax,
+    kLess,
+    kEqual,
+    kSelect,
   };
   // Step i sets register i; a, b, c are earlier registers, or a is a slot, number or id.
   struct Step {

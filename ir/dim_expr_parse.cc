@@ -39,13 +39,20 @@ void PrintSymbol(std::string_view name, std::string& out) {
 
 const char* FunctionName(DimKind kind) {
   switch (kind) {
-    case DimKind::kFloorDiv: return "floordiv";
-    case DimKind::kMod: return "mod";
-    case DimKind::kMin: return "min";
-    case DimKind::kMax: return "max";
-    case DimKind::kLess: return "less";
-    case DimKind::kEqual: return "equal";
-    default: return "select";
+    case DimKind::kFloorDiv:
+      return "floordiv";
+    case DimKind::kMod:
+      return "mod";
+    case DimKind::kMin:
+      return "min";
+    case DimKind::kMax:
+      return "max";
+    case DimKind::kLess:
+      return "less";
+    case DimKind::kEqual:
+      return "equal";
+    default:
+      return "select";
   }
 }
 
@@ -84,13 +91,26 @@ void PrintSum(DimExpr e, std::string& out) {
 
 void Print(DimExpr e, std::string& out) {
   switch (e.kind()) {
-    case DimKind::kConst: absl::StrAppend(&out, e.constant()); return;
-    case DimKind::kSymbol: PrintSymbol(e.symbol(), out); return;
-    case DimKind::kCoord: absl::StrAppend(&out, "$", e.index()); return;
-    case DimKind::kValue: absl::StrAppend(&out, "%", e.index()); return;
-    case DimKind::kAdd: PrintSum(e, out); return;
-    case DimKind::kMul: PrintProduct(e, out); return;
-    default: break;
+    case DimKind::kConst:
+      absl::StrAppend(&out, e.constant());
+      return;
+    case DimKind::kSymbol:
+      PrintSymbol(e.symbol(), out);
+      return;
+    case DimKind::kCoord:
+      absl::StrAppend(&out, "$", e.index());
+      return;
+    case DimKind::kValue:
+      absl::StrAppend(&out, "%", e.index());
+      return;
+    case DimKind::kAdd:
+      PrintSum(e, out);
+      return;
+    case DimKind::kMul:
+      PrintProduct(e, out);
+      return;
+    default:
+      break;
   }
   absl::StrAppend(&out, FunctionName(e.kind()), "(");
   for (size_t i = 0; i < e.operands().size(); ++i) {
@@ -109,8 +129,7 @@ struct Fraction {
 
 Fraction Add(const Fraction& a, const Fraction& b) {
   if (a.denominator == b.denominator) return {a.numerator + b.numerator, a.denominator};
-  return {a.numerator * b.denominator + b.numerator * a.denominator,
-          a.denominator * b.denominator};
+  return {a.numerator * b.denominator + b.numerator * a.denominator, a.denominator * b.denominator};
 }
 
 class Parser {

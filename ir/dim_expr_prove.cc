@@ -16,11 +16,11 @@
 namespace skein {
 namespace {
 
-constexpr int kMaxSteps = 200;      // of elimination; real index maps need fewer than 20
+constexpr int kMaxSteps = 200;  // of elimination; real index maps need fewer than 20
 constexpr int kMaxDepth = 24;
-constexpr int kAtomsTried = 4;      // per step
-constexpr size_t kMaxTerms = 48;    // of an intermediate polynomial
-constexpr int kMaxVisits = 2000;    // of nodes in a trial evaluation: expressions are DAGs
+constexpr int kAtomsTried = 4;    // per step
+constexpr size_t kMaxTerms = 48;  // of an intermediate polynomial
+constexpr int kMaxVisits = 2000;  // of nodes in a trial evaluation: expressions are DAGs
 
 uint64_t Mix(uint64_t x) {  // the finalizer of MurmurHash3
   x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
@@ -52,9 +52,12 @@ class Trial {
     if (!valid_) return 0;
     std::span<const DimExpr> x = e.operands();
     switch (e.kind()) {
-      case DimKind::kSymbol: return SymbolValue(std::hash<std::string_view>()(e.symbol()));
-      case DimKind::kCoord: return CoordValue(e);
-      case DimKind::kValue: return static_cast<int64_t>(Random(e.index()) % 201) - 100;
+      case DimKind::kSymbol:
+        return SymbolValue(std::hash<std::string_view>()(e.symbol()));
+      case DimKind::kCoord:
+        return CoordValue(e);
+      case DimKind::kValue:
+        return static_cast<int64_t>(Random(e.index()) % 201) - 100;
       case DimKind::kAdd: {
         int64_t sum = 0;
         for (DimExpr term : x) sum = DimAdd(sum, Value(term));
@@ -65,14 +68,22 @@ class Trial {
         for (DimExpr factor : x) product = DimMul(product, Value(factor));
         return product;
       }
-      case DimKind::kFloorDiv: return DimFloorDiv(Value(x[0]), Divisor(x[1]));
-      case DimKind::kMod: return DimMod(Value(x[0]), Divisor(x[1]));
-      case DimKind::kMin: return std::min(Value(x[0]), Value(x[1]));
-      case DimKind::kMax: return std::max(Value(x[0]), Value(x[1]));
-      case DimKind::kLess: return Value(x[0]) < Value(x[1]);
-      case DimKind::kEqual: return Value(x[0]) == Value(x[1]);
-      case DimKind::kSelect: return Value(x[0]) != 0 ? Value(x[1]) : Value(x[2]);
-      default: return 0;
+      case DimKind::kFloorDiv:
+        return DimFloorDiv(Value(x[0]), Divisor(x[1]));
+      case DimKind::kMod:
+        return DimMod(Value(x[0]), Divisor(x[1]));
+      case DimKind::kMin:
+        return std::min(Value(x[0]), Value(x[1]));
+      case DimKind::kMax:
+        return std::max(Value(x[0]), Value(x[1]));
+      case DimKind::kLess:
+        return Value(x[0]) < Value(x[1]);
+      case DimKind::kEqual:
+        return Value(x[0]) == Value(x[1]);
+      case DimKind::kSelect:
+        return Value(x[0]) != 0 ? Value(x[1]) : Value(x[2]);
+      default:
+        return 0;
     }
   }
 
@@ -80,11 +91,16 @@ class Trial {
 
   int64_t SymbolValue(uint64_t name) const {
     switch (number_) {
-      case 0: return 1;
-      case 1: return 1 + Random(name) % 3;
-      case 2: return 64;
-      case 3: return 1000 + Random(name) % 1000;
-      default: return 1 + Random(name) % 200;
+      case 0:
+        return 1;
+      case 1:
+        return 1 + Random(name) % 3;
+      case 2:
+        return 64;
+      case 3:
+        return 1000 + Random(name) % 1000;
+      default:
+        return 1 + Random(name) % 200;
     }
   }
 
@@ -94,10 +110,14 @@ class Trial {
     if (!valid_) return 0;
     uint64_t random = Random(e.index() + 1000);
     switch (number_ % 4) {
-      case 0: return extent - 1;
-      case 1: return random % 2 == 0 ? 0 : extent - 1;
-      case 2: return 0;
-      default: return static_cast<int64_t>(random % static_cast<uint64_t>(extent));
+      case 0:
+        return extent - 1;
+      case 1:
+        return random % 2 == 0 ? 0 : extent - 1;
+      case 2:
+        return 0;
+      default:
+        return static_cast<int64_t>(random % static_cast<uint64_t>(extent));
     }
   }
 
@@ -242,8 +262,8 @@ class Prover {
     if (atom.kind() == DimKind::kFloorDiv && x[1].range().lo >= 0) {
       DimPolynomial divisor = ToPolynomial(x[1]);
       // divisor * floordiv(x, divisor) >= x - divisor + 1
-      DimPolynomial bound = AddPolynomials(SubtractPolynomials(ToPolynomial(x[0]), divisor),
-                                           ConstantPolynomial(1));
+      DimPolynomial bound =
+          AddPolynomials(SubtractPolynomials(ToPolynomial(x[0]), divisor), ConstantPolynomial(1));
       return WithQuotient(split, divisor, bound, depth);
     }
     return false;
@@ -330,8 +350,7 @@ bool ProveNotEqual(DimExpr a, DimExpr b) {
   DimPolynomial minus_one = ConstantPolynomial(-1);
   DimTerm nothing{1, {}};
   return ProveNonNegativeGiven(AddPolynomials(difference, minus_one), nothing) ||
-         ProveNonNegativeGiven(AddPolynomials(ScalePolynomial(difference, -1), minus_one),
-                               nothing);
+         ProveNonNegativeGiven(AddPolynomials(ScalePolynomial(difference, -1), minus_one), nothing);
 }
 
 }  // namespace skein

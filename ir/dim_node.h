@@ -19,7 +19,7 @@ struct DimNode {
   bool has_coords = false;   // coordinates or values, not counting those in extents
   bool has_symbols = false;  // likewise
   int32_t index = 0;
-  int32_t depth = 0;         // of nesting; a coordinate is one deeper than its extent
+  int32_t depth = 0;  // of nesting; a coordinate is one deeper than its extent
   int64_t constant = 0;
   DimRange range{0, 0};
   const DimNode* extent = nullptr;  // kCoord
@@ -49,6 +49,9 @@ inline DimExpr InternDim(DimKind kind, std::span<const DimExpr> operands) {
 inline DimExpr InternDim(DimKind kind, std::initializer_list<DimExpr> operands) {
   return InternDim(kind, std::span<const DimExpr>(operands.begin(), operands.size()));
 }
+
+// simplify(a, b), remembered per thread; a plain node where simplifications have nested too deeply.
+DimExpr SimplifyOnce(DimKind kind, DimExpr a, DimExpr b, DimExpr (*simplify)(DimExpr, DimExpr));
 
 // The interval of a node whose operands are interned.
 DimRange RangeOfNode(const DimNode& node);

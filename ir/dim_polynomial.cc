@@ -45,9 +45,8 @@ DimTerm MultiplyTerms(const DimTerm& a, const DimTerm& b) {
 
 // A product with a sum in it that was too long to expand: what it is multiplied with joins it.
 bool IsUnexpanded(const DimPolynomial& p) {
-  return p.size() == 1 && std::any_of(p[0].factors.begin(), p[0].factors.end(), [](DimExpr f) {
-           return f.kind() == DimKind::kAdd;
-         });
+  return p.size() == 1 && std::any_of(p[0].factors.begin(), p[0].factors.end(),
+                                      [](DimExpr f) { return f.kind() == DimKind::kAdd; });
 }
 
 DimTerm AsOneTerm(const DimPolynomial& p) {
@@ -251,8 +250,8 @@ DimLinearSplit SplitByAtom(const DimPolynomial& p, DimExpr atom) {
     }
     DimTerm without = term;
     without.factors.erase(without.factors.begin() + (found - term.factors.begin()));
-    split.linear &= std::find(without.factors.begin(), without.factors.end(), atom) ==
-                    without.factors.end();
+    split.linear &=
+        std::find(without.factors.begin(), without.factors.end(), atom) == without.factors.end();
     coefficient.push_back(std::move(without));
   }
   split.coefficient = CollectTerms(std::move(coefficient));

@@ -56,35 +56,42 @@ DimRange AddRanges(DimRange a, DimRange b) {
 
 DimRange MulRanges(DimRange a, DimRange b) {
   // Saturation does the right thing for unbounded ends: 0 * unbounded = 0, else unbounded.
-  auto [lo, hi] = std::minmax(
-      {DimMul(a.lo, b.lo), DimMul(a.lo, b.hi), DimMul(a.hi, b.lo), DimMul(a.hi, b.hi)});
+  auto [lo, hi] =
+      std::minmax({DimMul(a.lo, b.lo), DimMul(a.lo, b.hi), DimMul(a.hi, b.lo), DimMul(a.hi, b.hi)});
   return {lo, hi};
 }
 
 DimRange RangeOfNode(const DimNode& node) {
   auto operand = [&node](int i) { return node.operands[i].range(); };
   switch (node.kind) {
-    case DimKind::kConst: return {node.constant, node.constant};
-    case DimKind::kSymbol: return {0, kUnbounded};
+    case DimKind::kConst:
+      return {node.constant, node.constant};
+    case DimKind::kSymbol:
+      return {0, kUnbounded};
     case DimKind::kCoord: {
       int64_t extent = node.extent->range.hi;
       return {0, extent == kUnbounded ? kUnbounded : std::max<int64_t>(extent - 1, 0)};
     }
-    case DimKind::kValue: return kAnything;
+    case DimKind::kValue:
+      return kAnything;
     case DimKind::kAdd: {
       DimRange sum{0, 0};
       for (DimExpr term : node.operands) sum = AddRanges(sum, term.range());
       return sum;
     }
-    case DimKind::kMul: return ProductRange(node.operands);
-    case DimKind::kFloorDiv: return FloorDivRange(operand(0), operand(1));
-    case DimKind::kMod: return ModRange(operand(0), operand(1));
+    case DimKind::kMul:
+      return ProductRange(node.operands);
+    case DimKind::kFloorDiv:
+      return FloorDivRange(operand(0), operand(1));
+    case DimKind::kMod:
+      return ModRange(operand(0), operand(1));
     case DimKind::kMin:
       return {std::min(operand(0).lo, operand(1).lo), std::min(operand(0).hi, operand(1).hi)};
     case DimKind::kMax:
       return {std::max(operand(0).lo, operand(1).lo), std::max(operand(0).hi, operand(1).hi)};
     case DimKind::kLess:
-    case DimKind::kEqual: return {0, 1};
+    case DimKind::kEqual:
+      return {0, 1};
     case DimKind::kSelect:
       return {std::min(operand(1).lo, operand(2).lo), std::max(operand(1).hi, operand(2).hi)};
   }

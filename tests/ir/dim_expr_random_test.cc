@@ -24,12 +24,18 @@ DimExpr SymbolNumber(int i) { return DimExpr::Symbol(std::string(1, static_cast<
 DimExpr ExtentOf(int i) {
   DimExpr a = SymbolNumber(0), b = SymbolNumber(1);
   switch (i) {
-    case 0: return 8;
-    case 1: return 12;
-    case 2: return a;
-    case 3: return a * b;
-    case 4: return CeilDiv(b, 4);
-    default: return Min(4, b - 4 * DimExpr::Coord(4, ExtentOf(4)));
+    case 0:
+      return 8;
+    case 1:
+      return 12;
+    case 2:
+      return a;
+    case 3:
+      return a * b;
+    case 4:
+      return CeilDiv(b, 4);
+    default:
+      return Min(4, b - 4 * DimExpr::Coord(4, ExtentOf(4)));
   }
 }
 
@@ -61,20 +67,32 @@ struct Tree {
     std::vector<DimExpr> x;
     for (const Tree& operand : operands) x.push_back(operand.Build());
     switch (kind) {
-      case DimKind::kConst: return leaf;
-      case DimKind::kSymbol: return SymbolNumber(static_cast<int>(leaf));
+      case DimKind::kConst:
+        return leaf;
+      case DimKind::kSymbol:
+        return SymbolNumber(static_cast<int>(leaf));
       case DimKind::kCoord:
         return DimExpr::Coord(static_cast<int>(leaf), ExtentOf(static_cast<int>(leaf)));
-      case DimKind::kValue: return DimExpr::Value(static_cast<int>(leaf));
-      case DimKind::kAdd: return x[0] + x[1];
-      case DimKind::kMul: return x[0] * x[1];
-      case DimKind::kFloorDiv: return FloorDiv(x[0], x[1]);
-      case DimKind::kMod: return Mod(x[0], x[1]);
-      case DimKind::kMin: return Min(x[0], x[1]);
-      case DimKind::kMax: return Max(x[0], x[1]);
-      case DimKind::kLess: return Less(x[0], x[1]);
-      case DimKind::kEqual: return Equal(x[0], x[1]);
-      case DimKind::kSelect: return Select(x[0], x[1], x[2]);
+      case DimKind::kValue:
+        return DimExpr::Value(static_cast<int>(leaf));
+      case DimKind::kAdd:
+        return x[0] + x[1];
+      case DimKind::kMul:
+        return x[0] * x[1];
+      case DimKind::kFloorDiv:
+        return FloorDiv(x[0], x[1]);
+      case DimKind::kMod:
+        return Mod(x[0], x[1]);
+      case DimKind::kMin:
+        return Min(x[0], x[1]);
+      case DimKind::kMax:
+        return Max(x[0], x[1]);
+      case DimKind::kLess:
+        return Less(x[0], x[1]);
+      case DimKind::kEqual:
+        return Equal(x[0], x[1]);
+      case DimKind::kSelect:
+        return Select(x[0], x[1], x[2]);
     }
     return 0;
   }
@@ -98,8 +116,8 @@ struct Tree {
   }
 
   std::string ToString() const {
-    static const char* names[] = {"", "", "", "", "add", "mul", "floordiv", "mod",
-                                  "min", "max", "less", "equal", "select"};
+    static const char* names[] = {"",    "",    "",    "",     "add",   "mul",   "floordiv",
+                                  "mod", "min", "max", "less", "equal", "select"};
     if (operands.empty()) return Build().ToString();
     std::string text = std::string(names[static_cast<int>(kind)]) + "(";
     for (const Tree& operand : operands) text += operand.ToString() + ", ";
@@ -109,19 +127,32 @@ struct Tree {
  private:
   int64_t Value(const std::vector<Direct>& x, const Binding& at) const {
     switch (kind) {
-      case DimKind::kConst: return leaf;
-      case DimKind::kSymbol: return at.symbols[leaf];
-      case DimKind::kCoord: return at.coords[leaf];
-      case DimKind::kValue: return at.values[leaf];
-      case DimKind::kAdd: return x[0].value + x[1].value;
-      case DimKind::kMul: return x[0].value * x[1].value;
-      case DimKind::kFloorDiv: return DimFloorDiv(x[0].value, x[1].value);
-      case DimKind::kMod: return DimMod(x[0].value, x[1].value);
-      case DimKind::kMin: return std::min(x[0].value, x[1].value);
-      case DimKind::kMax: return std::max(x[0].value, x[1].value);
-      case DimKind::kLess: return x[0].value < x[1].value;
-      case DimKind::kEqual: return x[0].value == x[1].value;
-      case DimKind::kSelect: return x[0].value != 0 ? x[1].value : x[2].value;
+      case DimKind::kConst:
+        return leaf;
+      case DimKind::kSymbol:
+        return at.symbols[leaf];
+      case DimKind::kCoord:
+        return at.coords[leaf];
+      case DimKind::kValue:
+        return at.values[leaf];
+      case DimKind::kAdd:
+        return x[0].value + x[1].value;
+      case DimKind::kMul:
+        return x[0].value * x[1].value;
+      case DimKind::kFloorDiv:
+        return DimFloorDiv(x[0].value, x[1].value);
+      case DimKind::kMod:
+        return DimMod(x[0].value, x[1].value);
+      case DimKind::kMin:
+        return std::min(x[0].value, x[1].value);
+      case DimKind::kMax:
+        return std::max(x[0].value, x[1].value);
+      case DimKind::kLess:
+        return x[0].value < x[1].value;
+      case DimKind::kEqual:
+        return x[0].value == x[1].value;
+      case DimKind::kSelect:
+        return x[0].value != 0 ? x[1].value : x[2].value;
     }
     return 0;
   }

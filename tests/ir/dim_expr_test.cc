@@ -34,7 +34,8 @@ TEST_F(DimExprTest, LongProductsStayBounded) {
   for (int i = 0; i < 12; ++i) product = product * (sum + S("t" + std::to_string(i)));
   EXPECT_LT(product.ToString().size(), 20000u);
   SymbolValues values;
-  for (int i = 0; i < 12; ++i) values["s" + std::to_string(i)] = values["t" + std::to_string(i)] = 0;
+  for (int i = 0; i < 12; ++i)
+    values["s" + std::to_string(i)] = values["t" + std::to_string(i)] = 0;
   EXPECT_EQ(*Evaluate(product, values), 1);
 }
 
