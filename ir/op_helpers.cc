@@ -1,7 +1,7 @@
 #include "ir/op_helpers.h"
 
 #include <algorithm>
-#include <limits>
+#include <bit>
 
 namespace skein {
 
@@ -88,15 +88,26 @@ FloatFormat FormatOf(ElementType t) {
 }
 
 double HalfUlp(ElementType type, double y) {
-  if (!IsFloat(type) || !std::isfinite(y)) return 0;
-  FloatFormat format = FormatOf(type);
-  int exponent = y == 0 ? format.min_exponent : std::max(std::ilogb(y), format.min_exponent);
-  return std::ldexp(1.0, exponent - format.digits);
+  // By the exponent bits: the reference calls this for every element of every operation.
+  constexpr uint64_t kExponent = uint64_t{0x7ff} << 52;
+  static constexpr double kLeast[] = {0x1p-14, 0x1p-126, 0x1p-126, 0x1p-1022};
+  static constexpr double kScale[] = {0x1p-11, 0x1p-8, 0x1p-24, 0x1p-53};
+  if (!IsFloat(type)) return 0;
+  uint64_t exponent = std::bit_cast<uint64_t>(y) & kExponent;
+  if (exponent == kExponent) return 0;
+  int format = static_cast<int>(type) - static_cast<int>(ElementType::kF16);
+  double half = std::max(std::bit_cast<double>(exponent), kLeast[format]) * kScale[format];
+  return std::max(half, 0x1p-1074);  // half a quantum of f64's subnormals is no double
+}
+
+double OverflowLimit(ElementType type) {
+  static constexpr double kLimit[] = {0x1.ffep15, 0x1.ffp127, 0x1.ffffffp127, HUGE_VAL};
+  return kLimit[static_cast<int>(type) - static_cast<int>(ElementType::kF16)];
 }
 
 double Ulps(ElementType type, double y, double ulp) {
   // The C library's f64 functions are themselves off by up to an ulp.
-  double own = type == ElementType::kF64 ? 2 : std::ldexp(1.0, -20);
+  double own = type == ElementType::kF64 ? 2 : 0x1p-20;
   return 2 * (ulp + own) * HalfUlp(type, y);
 }
 

@@ -54,6 +54,9 @@ struct FloatFormat {
   int digits, min_exponent, max_exponent;
 };
 FloatFormat FormatOf(ElementType t);
+// Half an ulp beyond the largest finite value of a float type: from there on rounding gives
+// infinity.
+double OverflowLimit(ElementType type);
 
 // a - floor(a/b)*b, exact up to one rounding; the sign of b.
 double FloorMod(double a, double b);
@@ -80,7 +83,7 @@ std::optional<DimExpr> InRange(DimExpr e, DimExpr extent);
 // The known value of a node that is about to be added (its result types are there), see
 // Graph::Known.
 std::optional<DimExpr> FindKnown(const Graph& graph, const Node& node);
-// Number of distinct nodes of e, counted up to `limit`.
+// Number of distinct nodes of e and of repeated factors, counted up to `limit`.
 int ExpressionSize(DimExpr e, int limit);
 
 }  // namespace skein

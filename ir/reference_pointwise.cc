@@ -56,9 +56,7 @@ Bounded InOrder(ElementType t, Bounded y, bool exact_operands, bool nan_operand)
   }
   if (std::isnan(y.error)) return {y.value, HUGE_VAL};
   if (t == ElementType::kF64) return y;
-  // From half an ulp beyond the largest finite value on, rounding gives infinity.
-  FloatFormat format = FormatOf(t);
-  double limit = std::ldexp(2 - std::ldexp(1.0, -format.digits), format.max_exponent);
+  double limit = OverflowLimit(t);
   double magnitude = std::fabs(y.value);
   if (magnitude + y.error <= limit) return y;
   if (magnitude - y.error >= limit) return {std::copysign(HUGE_VAL, y.value), 0};
