@@ -136,6 +136,14 @@ class Comparer {
   double got_low_ = kInfinity, got_high_ = -kInfinity, low_ = kInfinity, high_ = -kInfinity;
 };
 
+// Constants that layers share carry the names of all of them.
+std::string FirstNames(std::vector<std::string> names) {
+  constexpr size_t kMost = 6;
+  const size_t more = names.size() > kMost ? names.size() - kMost : 0;
+  names.resize(names.size() - more);
+  return absl::StrCat(absl::StrJoin(names, ", "), more > 0 ? absl::StrCat(" and ", more, " more") : "");
+}
+
 absl::StatusOr<GroupCheck> CheckLaunch(const LaunchView& view, const VerifyOptions& options) {
   const Graph& graph = view.plan->graph;
   const Group& group = *view.group;
@@ -148,7 +156,7 @@ absl::StatusOr<GroupCheck> CheckLaunch(const LaunchView& view, const VerifyOptio
     given.emplace_back(group.inputs[i], &inputs.back());
   }
   GroupCheck check{.group = view.group_index, .kind = group.kind, .nodes = "", .worst = {}};
-  check.nodes = absl::StrJoin(Origins(*view.plan, group), ", ");
+  check.nodes = FirstNames(Origins(*view.plan, group));
   absl::StatusOr<std::vector<RefTensor>> reference =
       Interpret(graph, *view.symbols, given, group.outputs, {.threads = options.threads, .track_error = true});
   if (!reference.ok()) return Annotate(reference.status(), absl::StrCat("reference of group ", view.group_index));

@@ -37,7 +37,7 @@ TensorComparison Compare(const RefTensor& reference, const void* got, bool withi
 struct GroupCheck {
   int group;                   // of the plan that ran
   std::string kind;
-  std::string nodes;           // the user's names
+  std::string nodes;           // the user's names, the first few
   TensorComparison worst;            // of the group's outputs
 };
 
