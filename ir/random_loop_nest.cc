@@ -357,7 +357,8 @@ void Generator::InnerSerial(int lanes) {
 void Generator::SerialPhase(int depth) {
   const std::vector<ValueId> inits = ChooseInits(ChooseLanes(), /*with_scalars=*/true);
   LoopKind kind = LoopKind::kSerial;
-  DimExpr extent = random_.Of({DimExpr(2), Min(columns_, 3), Mod(columns_, 4), DimExpr(0), row_});
+  DimExpr extent =
+      random_.Of({DimExpr(2), Min(columns_, 3), Mod(columns_, 4), DimExpr(0), Min(row_, 3)});
   if (random_.Chance(30)) {  // as long as the data say
     const ValueId trips = Pick(E::kI64, 1);
     extent = Mod(DimExpr::Value(trips.index), 4);
