@@ -45,7 +45,8 @@ absl::StatusOr<Target> HostTarget() {
   const bool bmi1 = Has(leaf7.ebx, 3), avx2 = Has(leaf7.ebx, 5), bmi2 = Has(leaf7.ebx, 8);
   const bool lzcnt = Has(extended.ecx, 5);
   // What x86-64-v3 names, so that LLVM may use all of it.
-  if ((states & 0x6) != 0x6 || !(fma && avx && f16c && movbe && popcnt && bmi1 && avx2 && bmi2 && lzcnt)) {
+  if ((states & 0x6) != 0x6 ||
+      !(fma && avx && f16c && movbe && popcnt && bmi1 && avx2 && bmi2 && lzcnt)) {
     return Unimplemented("this processor has no AVX2 with FMA and F16C (x86-64-v3)");
   }
   const bool f = Has(leaf7.ebx, 16), dq = Has(leaf7.ebx, 17), bw = Has(leaf7.ebx, 30),

@@ -61,7 +61,9 @@ class Splitter {
   }
 
   // --- emission ---
-  void Append(Inst inst) { result_.block(block_).insts.push_back(result_.NewInst(std::move(inst))); }
+  void Append(Inst inst) {
+    result_.block(block_).insts.push_back(result_.NewInst(std::move(inst)));
+  }
 
   ValueId Emit(Inst inst, VectorType type) {
     const ValueId value = result_.NewValue(type);
@@ -129,8 +131,8 @@ class Splitter {
   }
 
   // --- scheduling of straight-line code ---
-  // A node is one group of pieces of one instruction. Nodes are emitted in the order (group, place in
-  // the source), as far as operands and memory allow.
+  // A node is one group of pieces of one instruction. Nodes are emitted in the order (group, place
+  // in the source), as far as operands and memory allow.
   struct Node {
     int inst = 0;  // place in the straight line
     int group = 0;
@@ -141,8 +143,13 @@ class Splitter {
   // Instructions whose pieces are all emitted at once.
   bool IsSingleNode(const Inst& inst) const {
     switch (inst.op) {
-      case Opcode::kConst: case Opcode::kIndex: case Opcode::kIota: case Opcode::kSplat:
-      case Opcode::kExtract: case Opcode::kReduce: case Opcode::kPrefetch:
+      case Opcode::kConst:
+      case Opcode::kIndex:
+      case Opcode::kIota:
+      case Opcode::kSplat:
+      case Opcode::kExtract:
+      case Opcode::kReduce:
+      case Opcode::kPrefetch:
         return true;
       case Opcode::kLoad:
         return IsBroadcast(inst);
@@ -152,7 +159,8 @@ class Splitter {
   }
 
   static bool IsBroadcast(const Inst& inst) {
-    return inst.op == Opcode::kLoad && inst.stride.IsConst(0) && !inst.masked && inst.type.lanes > 1;
+    return inst.op == Opcode::kLoad && inst.stride.IsConst(0) && !inst.masked &&
+           inst.type.lanes > 1;
   }
 
   // Lanes of the value that `inst` computes or writes.
@@ -222,7 +230,8 @@ class Splitter {
       const int groups = GroupCount(inst);
       for (ValueId v : inst.operands) {
         const int begin = groups == 1 ? 0 : group * group_pieces_;
-        const int end = groups == 1 ? PieceCount(v) : std::min(PieceCount(v), begin + group_pieces_);
+        const int end =
+            groups == 1 ? PieceCount(v) : std::min(PieceCount(v), begin + group_pieces_);
         for (int p = begin; p < std::max(begin + 1, end); p += group_pieces_) need(v, p);
       }
     }
@@ -447,8 +456,8 @@ class Splitter {
       for (int i = 0; i < type.lanes; ++i) {
         const bool second = which[i] == static_cast<int>(next);
         const bool first = which[i] < static_cast<int>(next);
-        shuffle.shuffle.push_back(second  ? value_lanes + position[i]
-                                  : !first ? 0
+        shuffle.shuffle.push_back(second      ? value_lanes + position[i]
+                                  : !first    ? 0
                                   : next == 1 ? position[i]
                                               : i);
       }

@@ -7,6 +7,7 @@
 //     floordiv(extent, lanes)*lanes), then, unless the extent is provably a multiple of `lanes`, a loop of
 //     0 or 1 trips for the rest, in which kLaneMask values make masks and carried-value selects
 //     explicit (`masked` operands on memory operations; pieces that are entirely inactive still run).
+//     Where these are constants, a single trip is straight code, and the rest has only the pieces it needs.
 //   * Inside straight-line code, pieces are emitted group by group: all operations on pieces
 //     [g, g + u) before those on the next group, u = 4 on AVX-512 and 2 on AVX2, so that few registers are
 //     live; an operation that crosses pieces (kReduce, kShuffle, kExtract) waits for all of its inputs.

@@ -35,9 +35,10 @@ absl::Status CheckObject(const ObjectCode& object) {
 
 absl::Status Relocate(const ObjectCode& object, uint8_t* code, const uint8_t* data) {
   for (const ObjectCode::Relocation& relocation : object.relocations) {
-    const int64_t value = (data + relocation.data_offset) - (code + relocation.offset) +
-                          int64_t{relocation.addend};
-    if (value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()) {
+    const int64_t value =
+        (data + relocation.data_offset) - (code + relocation.offset) + int64_t{relocation.addend};
+    if (value < std::numeric_limits<int32_t>::min() ||
+        value > std::numeric_limits<int32_t>::max()) {
       return Internal("object: relocation at ", relocation.offset, " does not fit in 32 bits");
     }
     const int32_t narrow = static_cast<int32_t>(value);
@@ -68,9 +69,8 @@ absl::StatusOr<std::unique_ptr<LoadedCode>> LoadedCode::Load(const ObjectCode& o
   if (!object.code.empty()) std::memcpy(code, object.code.data(), object.code.size());
   if (!object.data.empty()) std::memcpy(data, object.data.data(), object.data.size());
   SKEIN_RETURN_IF_ERROR(Relocate(object, code, data));
-  const bool protected_pages =
-      mprotect(code, code_bytes, PROT_READ | PROT_EXEC) == 0 &&
-      mprotect(data, bytes - code_bytes, PROT_READ) == 0;
+  const bool protected_pages = mprotect(code, code_bytes, PROT_READ | PROT_EXEC) == 0 &&
+                               mprotect(data, bytes - code_bytes, PROT_READ) == 0;
   if (!protected_pages) {
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot make code executable: ", std::strerror(errno)));

@@ -30,9 +30,9 @@ class StripMiner {
  private:
   // The last, partial iteration of a vector loop, while its body is being emitted.
   struct Tail {
-    int lanes = 0;   // of the vector loop
-    int narrow = 0;  // of values in this tail
-    ValueId mask;    // `narrow` lanes; invalid if all of them are active
+    int lanes = 0;      // of the vector loop
+    int narrow = 0;     // of values in this tail
+    ValueId mask;       // `narrow` lanes; invalid if all of them are active
     bool seen = false;  // a kExtract may see inactive lanes, so they need their exact contents
   };
 
@@ -190,9 +190,8 @@ class StripMiner {
     } else {
       const LoopKind kind =
           loop.loop_kind == LoopKind::kParallel ? LoopKind::kParallel : LoopKind::kSerial;
-      EmitLoop(kind, extent, loop.step, carried, [&](DimExpr index) {
-        LowerBody(loop, index, carried);
-      });
+      EmitLoop(kind, extent, loop.step, carried,
+               [&](DimExpr index) { LowerBody(loop, index, carried); });
     }
     for (size_t i = 0; i < carried.size(); ++i) values_[loop.results[i].index] = carried[i];
   }

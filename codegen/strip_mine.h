@@ -6,9 +6,9 @@
 
 namespace skein {
 
-// Returns the same kernel without kVector and kUnrolled loops. Values keep their lanes, except that in
-// the tail of a vector loop of constant extent they have only as many as the tail needs, rounded up to
-// whole registers of `register_lanes`. Loops of one constant trip are inlined.
+// Returns the same kernel without kVector and kUnrolled loops. Values keep their lanes, except that
+// in the tail of a vector loop of constant extent they have only as many as the tail needs, rounded
+// up to whole registers of `register_lanes`. Loops of one constant trip are inlined.
 //   nest: verified.   Numerics: the same bits.
 LoopNest StripMine(const LoopNest& nest, int register_lanes);
 

@@ -79,8 +79,8 @@ class Converter {
     return b_.CreateTrunc(b_.CreateSelect(b_.CreateFCmpUNO(x, x), quiet, rounded), Int(16));
   }
 
-  // f64 to f32 such that rounding once more to a shorter format is as good as rounding once: towards
-  // zero, and the last bit is set if that was inexact.   Source: Boldo and Melquiond 2008.
+  // f64 to f32 such that rounding once more to a shorter format is as good as rounding once:
+  // towards zero, and the last bit is set if that was inexact.   Source: Boldo and Melquiond 2008.
   Value* RoundToOdd(Value* x) {
     Value* nearest = b_.CreateFPTrunc(x, Lanes(b_.getFloatTy()));
     Value* back = b_.CreateFPExt(nearest, x->getType());
@@ -97,13 +97,13 @@ class Converter {
   Value* FitInDouble(Value* x, bool is_signed) {
     Value* low = b_.CreateAnd(x, IntConst(64, 2047));
     Value* high = b_.CreateAnd(x, IntConst(64, ~uint64_t{2047}));
-    Value* sticky = b_.CreateSelect(b_.CreateICmpNE(low, IntConst(64, 0)), IntConst(64, 2048),
-                                    IntConst(64, 0));
+    Value* sticky =
+        b_.CreateSelect(b_.CreateICmpNE(low, IntConst(64, 0)), IntConst(64, 2048), IntConst(64, 0));
     // |x| < 2^53, as an unsigned comparison of x + 2^53.
     const uint64_t limit = uint64_t{1} << 53;
-    Value* fits = is_signed ? b_.CreateICmpULT(b_.CreateAdd(x, IntConst(64, limit)),
-                                               IntConst(64, 2 * limit))
-                            : b_.CreateICmpULT(x, IntConst(64, limit));
+    Value* fits =
+        is_signed ? b_.CreateICmpULT(b_.CreateAdd(x, IntConst(64, limit)), IntConst(64, 2 * limit))
+                  : b_.CreateICmpULT(x, IntConst(64, limit));
     return b_.CreateSelect(fits, x, b_.CreateOr(high, sticky));
   }
 
@@ -115,8 +115,8 @@ class Converter {
     return IsSigned(from) ? b_.CreateSIToFP(x, Type(to)) : b_.CreateUIToFP(x, Type(to));
   }
 
-  // Truncates, saturates, NaN -> 0. LLVM 19 takes the intrinsics for that apart into scalars, so they
-  // serve scalars only.
+  // Truncates, saturates, NaN -> 0. LLVM 19 takes the intrinsics for that apart into scalars, so
+  // they serve scalars only.
   Value* FloatToInt(Value* x, ElementType to) {
     if (BitWidth(to) < 32) return FloatToNarrowInt(x, to);
     const bool is_signed = IsSigned(to);
@@ -143,14 +143,14 @@ class Converter {
     return b_.CreateSelect(b_.CreateFCmpORD(x, x), result, Zero(to));
   }
 
-  // f32 to i32 by the instruction that gives the minimum for whatever it cannot convert; null if there
-  // is none for this number of lanes.
+  // f32 to i32 by the instruction that gives the minimum for whatever it cannot convert; null if
+  // there is none for this number of lanes.
   Value* FloatToInt32(Value* x) {
     Value* converted;
     if (lanes_ == 16) {
-      converted = b_.CreateIntrinsic(
-          llvm::Intrinsic::x86_avx512_mask_cvttps2dq_512, {},
-          {x, Zero(ElementType::kI32), b_.getInt16(0xffff), b_.getInt32(4)});
+      converted =
+          b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_cvttps2dq_512, {},
+                             {x, Zero(ElementType::kI32), b_.getInt16(0xffff), b_.getInt32(4)});
     } else if (lanes_ == 8) {
       converted = b_.CreateIntrinsic(llvm::Intrinsic::x86_avx_cvtt_ps2dq_256, {}, {x});
     } else {

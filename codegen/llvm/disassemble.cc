@@ -1,10 +1,9 @@
-#include "llvm-c/Disassembler.h"
-
 #include <memory>
 
 #include "absl/strings/str_format.h"
 #include "codegen/codegen.h"
 #include "codegen/llvm/target_machine.h"
+#include "llvm-c/Disassembler.h"
 #include "llvm-c/Target.h"
 
 namespace skein {

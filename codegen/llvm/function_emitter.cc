@@ -57,10 +57,10 @@ class FunctionEmitter {
 
   // --- entry ---
   Value* LoadInvariant(llvm::Type* type, Value* base, int64_t byte_offset) {
-    Value* pointer = b_.CreateConstGEP1_64(b_.getInt8Ty(), base, static_cast<uint64_t>(byte_offset));
+    Value* pointer =
+        b_.CreateConstGEP1_64(b_.getInt8Ty(), base, static_cast<uint64_t>(byte_offset));
     llvm::LoadInst* load = b_.CreateAlignedLoad(type, pointer, llvm::Align(8));
-    load->setMetadata(llvm::LLVMContext::MD_invariant_load,
-                      llvm::MDNode::get(b_.getContext(), {}));
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
     return load;
   }
 
@@ -103,8 +103,8 @@ class FunctionEmitter {
     return loops;
   }
 
-  // for tile in [tile_begin, tile_end): the indices of the parallel loops are computed by division once,
-  // then stepped like an odometer.
+  // for tile in [tile_begin, tile_end): the indices of the parallel loops are computed by division
+  // once, then stepped like an odometer.
   void EmitTiles() {
     BlockId body;
     const std::vector<const Inst*> loops = ParallelLoops(body);
@@ -260,15 +260,16 @@ class FunctionEmitter {
         return Define(inst.results[0], EmitLaneMask(inst));
       case Opcode::kClampIndex:
         return Define(inst.results[0], EmitClampIndex(inst, operands[0]));
-      case Opcode::kLoad: case Opcode::kGather:
+      case Opcode::kLoad:
+      case Opcode::kGather:
         return Define(inst.results[0], memory_->EmitRead(inst, operands));
-      case Opcode::kStore: case Opcode::kScatter:
+      case Opcode::kStore:
+      case Opcode::kScatter:
         return memory_->EmitWrite(inst, nest_.type(inst.operands[0]), operands);
       case Opcode::kPrefetch:
         return memory_->EmitPrefetch(inst);
       default: {
-        const VectorType first =
-            inst.operands.empty() ? inst.type : nest_.type(inst.operands[0]);
+        const VectorType first = inst.operands.empty() ? inst.type : nest_.type(inst.operands[0]);
         return Define(inst.results[0], EmitOperation(b_, inst, first, operands, target_));
       }
     }

@@ -40,8 +40,8 @@ absl::Status EmitModule(std::span<const NamedNest> nests, const Target& target,
   return absl::OkStatus();
 }
 
-// Expressions are emitted hoisted and once; what is left is to merge repeated constants' users and to
-// move invariant vector operations out of loops. Nothing here may form calls (loop idioms do).
+// Expressions are emitted hoisted and once; what is left is to merge repeated constants' users and
+// to move invariant vector operations out of loops. Nothing here may form calls (loop idioms do).
 void Optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -55,8 +55,8 @@ void Optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   builder.crossRegisterProxies(loops, functions, calls, modules);
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::EarlyCSEPass());
-  passes.addPass(llvm::createFunctionToLoopPassAdaptor(
-      llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()),
+                                                       /*UseMemorySSA=*/true));
   for (llvm::Function& function : module) {
     if (!function.isDeclaration()) passes.run(function, functions);
   }

@@ -31,10 +31,15 @@ void IndexEmitter::DefineValue(int id, Value* value) {
 
 int IndexEmitter::Depth(DimExpr e) {
   switch (e.kind()) {
-    case DimKind::kConst: case DimKind::kSymbol: return 0;
-    case DimKind::kCoord: return loops_[e.index()].depth;
-    case DimKind::kValue: return values_[e.index()].depth;
-    default: break;
+    case DimKind::kConst:
+    case DimKind::kSymbol:
+      return 0;
+    case DimKind::kCoord:
+      return loops_[e.index()].depth;
+    case DimKind::kValue:
+      return values_[e.index()].depth;
+    default:
+      break;
   }
   const auto found = depths_.find(e);
   if (found != depths_.end()) return found->second;
@@ -54,16 +59,20 @@ Value* IndexEmitter::At(int depth, EmitCode emit) {
 
 Value* IndexEmitter::Emit(DimExpr e) {
   switch (e.kind()) {
-    case DimKind::kConst: return b_.getInt64(static_cast<uint64_t>(e.constant()));
-    case DimKind::kCoord: return loops_[e.index()].value;
-    case DimKind::kValue: return values_[e.index()].value;
+    case DimKind::kConst:
+      return b_.getInt64(static_cast<uint64_t>(e.constant()));
+    case DimKind::kCoord:
+      return loops_[e.index()].value;
+    case DimKind::kValue:
+      return values_[e.index()].value;
     case DimKind::kSymbol: {
       int number = 0;
       const std::string name(e.symbol().substr(1));  // "a<number>"
       SKEIN_CHECK(absl::SimpleAtoi(name, &number));
       return arguments_[number];
     }
-    default: break;
+    default:
+      break;
   }
   const int depth = Depth(e);
   const auto found = scopes_[depth].values.find(e);
@@ -81,10 +90,14 @@ Value* IndexEmitter::EmitNode(DimExpr e) {
   Value* x = Emit(operands[0]);
   Value* y = Emit(operands[1]);
   switch (e.kind()) {
-    case DimKind::kMin: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, x, y);
-    case DimKind::kMax: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, x, y);
-    case DimKind::kLess: return b_.CreateZExt(b_.CreateICmpSLT(x, y), b_.getInt64Ty());
-    case DimKind::kEqual: return b_.CreateZExt(b_.CreateICmpEQ(x, y), b_.getInt64Ty());
+    case DimKind::kMin:
+      return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, x, y);
+    case DimKind::kMax:
+      return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, x, y);
+    case DimKind::kLess:
+      return b_.CreateZExt(b_.CreateICmpSLT(x, y), b_.getInt64Ty());
+    case DimKind::kEqual:
+      return b_.CreateZExt(b_.CreateICmpEQ(x, y), b_.getInt64Ty());
     default:  // kSelect
       return b_.CreateSelect(b_.CreateICmpNE(x, b_.getInt64(0)), y, Emit(operands[2]));
   }
@@ -130,9 +143,8 @@ Value* IndexEmitter::EmitProduct(DimExpr e) {
   Value* product = nullptr;
   for (DimExpr factor : factors) {
     Value* value = Emit(factor);
-    product = product == nullptr
-                  ? value
-                  : At(Depth(factor), [&] { return b_.CreateMul(product, value); });
+    product = product == nullptr ? value
+                                 : At(Depth(factor), [&] { return b_.CreateMul(product, value); });
   }
   return product;
 }
@@ -202,8 +214,10 @@ Value* IndexEmitter::Pointer(Value* base, llvm::Type* element, DimExpr e) {
 
 bool IndexEmitter::IsMultiple(DimExpr e, int64_t unit) const {
   switch (e.kind()) {
-    case DimKind::kConst: return e.constant() % unit == 0;
-    case DimKind::kCoord: return loops_[e.index()].step % unit == 0;
+    case DimKind::kConst:
+      return e.constant() % unit == 0;
+    case DimKind::kCoord:
+      return loops_[e.index()].step % unit == 0;
     case DimKind::kAdd:
       return std::all_of(e.operands().begin(), e.operands().end(),
                          [&](DimExpr term) { return IsMultiple(term, unit); });
@@ -220,7 +234,8 @@ bool IndexEmitter::IsMultiple(DimExpr e, int64_t unit) const {
       }
       return left == 1;
     }
-    default: return unit == 1;
+    default:
+      return unit == 1;
   }
 }
 

@@ -1,5 +1,5 @@
-// LLVM IR for DimExprs: addresses, extents, lane counts. Every part of an expression is emitted once,
-// in the outermost loop where its leaves are known, so no pass needs to hoist it.
+// LLVM IR for DimExprs: addresses, extents, lane counts. Every part of an expression is emitted
+// once, in the outermost loop where its leaves are known, so no pass needs to hoist it.
 #ifndef SKEIN_CODEGEN_LLVM_INDEX_EMITTER_H_
 #define SKEIN_CODEGEN_LLVM_INDEX_EMITTER_H_
 

@@ -160,9 +160,8 @@ Value* MemoryEmitter::Read(const Access& access) {
 void MemoryEmitter::Write(const Access& access, Value* value) {
   const Align align = ElementAlign(access.element);
   if (access.lanes == 1 || (access.mask == nullptr && !access.IsScattered())) {
-    If(access.mask, [&] {
-      Annotate(b_.CreateAlignedStore(value, access.pointers, align), access.buffer);
-    });
+    If(access.mask,
+       [&] { Annotate(b_.CreateAlignedStore(value, access.pointers, align), access.buffer); });
   } else if (access.mask != nullptr && !HasMasked(access, /*write=*/true)) {
     Value* lanes = FrameSlot(value->getType());
     b_.CreateStore(value, lanes);
@@ -178,8 +177,9 @@ void MemoryEmitter::Write(const Access& access, Value* value) {
   }
 }
 
-// Whether the address is aligned is known at run time only, but what decides it seldom changes inside
-// the innermost loop: the base, and the terms of the address that are no multiple of the vector.
+// Whether the address is aligned is known at run time only, but what decides it seldom changes
+// inside the innermost loop: the base, and the terms of the address that are no multiple of the
+// vector.
 void MemoryEmitter::WriteStreaming(const Inst& inst, const Access& access, Value* value) {
   has_streaming_stores_ = true;
   const uint64_t bytes = access.lanes * ElementAlign(access.element).value();
@@ -193,7 +193,8 @@ void MemoryEmitter::WriteStreaming(const Inst& inst, const Access& access, Value
   auto* after = BasicBlock::Create(b_.getContext(), "after", function);
   b_.CreateCondBr(aligned, streaming, ordinary);
   b_.SetInsertPoint(streaming);
-  auto* store = Annotate(b_.CreateAlignedStore(value, access.pointers, Align(bytes)), access.buffer);
+  auto* store =
+      Annotate(b_.CreateAlignedStore(value, access.pointers, Align(bytes)), access.buffer);
   auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
   store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
   b_.CreateBr(after);
@@ -277,8 +278,8 @@ Value* MemoryEmitter::FourBitElements(const Inst& inst, int lanes, Value* index)
 
 MemoryEmitter::Access MemoryEmitter::DescribeFourBits(const Inst& inst, Value* elements,
                                                       Value* mask) {
-  Value* pointers = b_.CreateGEP(b_.getInt8Ty(), bases_[inst.buffer.index],
-                                 b_.CreateLShr(elements, uint64_t{1}));
+  Value* pointers =
+      b_.CreateGEP(b_.getInt8Ty(), bases_[inst.buffer.index], b_.CreateLShr(elements, uint64_t{1}));
   return {inst.buffer, b_.getInt8Ty(), LanesOf(elements), pointers, mask};
 }
 
@@ -294,7 +295,8 @@ Value* MemoryEmitter::ReadFourBit(const Inst& inst, Value* index, Value* mask) {
       return b_.CreateTrunc(b_.CreateInsertElement(both, high, uint64_t{1}), four_bits);
     }
     std::vector<int> interleave;
-    for (int i = 0; i < lanes / 2; ++i) interleave.push_back(i), interleave.push_back(lanes / 2 + i);
+    for (int i = 0; i < lanes / 2; ++i)
+      interleave.push_back(i), interleave.push_back(lanes / 2 + i);
     return b_.CreateTrunc(b_.CreateShuffleVector(low, high, interleave), four_bits);
   }
   Value* elements = FourBitElements(inst, lanes, index);

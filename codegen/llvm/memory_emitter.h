@@ -33,8 +33,8 @@ class MemoryEmitter {
     BufferId buffer;
     llvm::Type* element;
     int lanes;
-    llvm::Value* pointers;         // of lane 0, the others behind it; or a vector of all lanes'
-    llvm::Value* mask = nullptr;   // null: all lanes are active
+    llvm::Value* pointers;        // of lane 0, the others behind it; or a vector of all lanes'
+    llvm::Value* mask = nullptr;  // null: all lanes are active
     bool IsScattered() const { return pointers->getType()->isVectorTy(); }
   };
   llvm::Value* Read(const Access& access);

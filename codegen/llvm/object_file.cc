@@ -18,11 +18,11 @@ using llvm::object::SectionRef;
 
 constexpr char kParsing[] = "reading its object file";
 
-#define SKEIN_LLVM_ASSIGN_OR_RETURN(lhs, expr)                               \
+#define SKEIN_LLVM_ASSIGN_OR_RETURN(lhs, expr) \
   SKEIN_LLVM_ASSIGN_OR_RETURN_IMPL(SKEIN_CONCAT_(expected_, __LINE__), lhs, expr)
-#define SKEIN_LLVM_ASSIGN_OR_RETURN_IMPL(expected, lhs, expr)      \
-  auto expected = (expr);                                          \
-  if (!expected) return ToStatus(expected.takeError(), kParsing);  \
+#define SKEIN_LLVM_ASSIGN_OR_RETURN_IMPL(expected, lhs, expr)     \
+  auto expected = (expr);                                         \
+  if (!expected) return ToStatus(expected.takeError(), kParsing); \
   lhs = std::move(*expected)
 
 class ObjectParser {
@@ -94,8 +94,8 @@ class ObjectParser {
   absl::Status TranslateRelocation(const llvm::object::ELFRelocationRef& relocation) {
     const ELFSymbolRef symbol = *relocation.getSymbol();
     SKEIN_LLVM_ASSIGN_OR_RETURN(const auto section, symbol.getSection());
-    const auto place =
-        section == file_.section_end() ? data_offset_.end() : data_offset_.find(section->getIndex());
+    const auto place = section == file_.section_end() ? data_offset_.end()
+                                                      : data_offset_.find(section->getIndex());
     if (relocation.getType() != llvm::ELF::R_X86_64_PC32 || place == data_offset_.end()) {
       SKEIN_LLVM_ASSIGN_OR_RETURN(const llvm::StringRef name, symbol.getName());
       return Internal("LLVM: relocation of type ", relocation.getType(), " to symbol '", name.str(),

@@ -11,11 +11,11 @@
 
 namespace skein {
 
-// Takes .text as the code, joins the .rodata sections into the data, and translates the relocations of
-// the code, which all must be 32-bit, pc-relative and into the data.
+// Takes .text as the code, joins the .rodata sections into the data, and translates the relocations
+// of the code, which all must be 32-bit, pc-relative and into the data.
 //   elf: the bytes of the file.   names: of the entries, in order; global functions of the object.
-// Errors: Internal for anything else in the object: other sections with content, relocations of data,
-// undefined symbols (calls).
+// Errors: Internal for anything else in the object: other sections with content, relocations of
+// data, undefined symbols (calls).
 absl::StatusOr<ObjectCode> ParseObjectFile(llvm::StringRef elf, std::span<const std::string> names);
 
 }  // namespace skein

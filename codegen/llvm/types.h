@@ -11,14 +11,18 @@ namespace skein {
 
 using IrBuilder = llvm::IRBuilder<>;
 
-// One lane in a register: bool is i1, f16 and bf16 are their bits in an i16 (they are storage types,
-// and `half` in registers would bring calls into a support library).
+// One lane in a register: bool is i1, f16 and bf16 are their bits in an i16 (they are storage
+// types, and `half` in registers would bring calls into a support library).
 inline llvm::Type* LaneType(llvm::LLVMContext& context, ElementType element) {
   switch (element) {
-    case ElementType::kF32: return llvm::Type::getFloatTy(context);
-    case ElementType::kF64: return llvm::Type::getDoubleTy(context);
-    case ElementType::kBool: return llvm::Type::getInt1Ty(context);
-    default: return llvm::Type::getIntNTy(context, static_cast<unsigned>(BitWidth(element)));
+    case ElementType::kF32:
+      return llvm::Type::getFloatTy(context);
+    case ElementType::kF64:
+      return llvm::Type::getDoubleTy(context);
+    case ElementType::kBool:
+      return llvm::Type::getInt1Ty(context);
+    default:
+      return llvm::Type::getIntNTy(context, static_cast<unsigned>(BitWidth(element)));
   }
 }
 

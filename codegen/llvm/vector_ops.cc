@@ -10,16 +10,16 @@
 namespace skein {
 namespace {
 
-using llvm::Intrinsic::ID;
 using llvm::Value;
+using llvm::Intrinsic::ID;
 namespace intrinsic = llvm::Intrinsic;
 
 Value* EmitConst(IrBuilder& b, VectorType type, uint64_t bits) {
   llvm::Type* lane = LaneType(b.getContext(), type.element);
   llvm::Constant* value;
   if (type.element == ElementType::kF32) {
-    value = llvm::ConstantFP::get(
-        b.getContext(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(64, bits).trunc(32)));
+    value = llvm::ConstantFP::get(b.getContext(), llvm::APFloat(llvm::APFloat::IEEEsingle(),
+                                                                llvm::APInt(64, bits).trunc(32)));
   } else if (type.element == ElementType::kF64) {
     value = llvm::ConstantFP::get(
         b.getContext(), llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, bits)));
@@ -85,8 +85,8 @@ Value* EmitBitcast(IrBuilder& b, VectorType to, VectorType from, Value* x) {
   return b.CreateBitCast(x, type);
 }
 
-// Integer division never traps here: a divisor of 0 or an overflow divides by 1 instead, which already
-// is the contract's answer except for x / 0.
+// Integer division never traps here: a divisor of 0 or an overflow divides by 1 instead, which
+// already is the contract's answer except for x / 0.
 Value* EmitIntDivision(IrBuilder& b, bool remainder, ElementType element, Value* x, Value* y) {
   const bool is_signed = IsSigned(element);
   llvm::Type* type = x->getType();
@@ -159,7 +159,7 @@ Value* EmitCompare(IrBuilder& b, Opcode op, ElementType element, Value* x, Value
       of_float = Predicate::FCMP_UNE, of_signed = of_unsigned = Predicate::ICMP_NE;
       break;
   }
-  return b.CreateCmp(IsFloat(element)   ? of_float
+  return b.CreateCmp(IsFloat(element)    ? of_float
                      : IsSigned(element) ? of_signed
                                          : of_unsigned,
                      x, y);
@@ -169,44 +169,66 @@ Value* EmitCompare(IrBuilder& b, Opcode op, ElementType element, Value* x, Value
 Value* EmitBinary(IrBuilder& b, Opcode op, ElementType element, Value* x, Value* y) {
   const bool is_float = IsFloat(element);
   switch (op) {
-    case Opcode::kAdd: return is_float ? b.CreateFAdd(x, y) : b.CreateAdd(x, y);
-    case Opcode::kSub: return is_float ? b.CreateFSub(x, y) : b.CreateSub(x, y);
-    case Opcode::kMul: return is_float ? b.CreateFMul(x, y) : b.CreateMul(x, y);
-    case Opcode::kDiv: return b.CreateFDiv(x, y);
-    case Opcode::kIntDiv: return EmitIntDivision(b, false, element, x, y);
-    case Opcode::kIntRem: return EmitIntDivision(b, true, element, x, y);
+    case Opcode::kAdd:
+      return is_float ? b.CreateFAdd(x, y) : b.CreateAdd(x, y);
+    case Opcode::kSub:
+      return is_float ? b.CreateFSub(x, y) : b.CreateSub(x, y);
+    case Opcode::kMul:
+      return is_float ? b.CreateFMul(x, y) : b.CreateMul(x, y);
+    case Opcode::kDiv:
+      return b.CreateFDiv(x, y);
+    case Opcode::kIntDiv:
+      return EmitIntDivision(b, false, element, x, y);
+    case Opcode::kIntRem:
+      return EmitIntDivision(b, true, element, x, y);
     case Opcode::kMin:
     case Opcode::kMax: {
       const bool min = op == Opcode::kMin;
-      const ID id = is_float          ? (min ? intrinsic::minimum : intrinsic::maximum)
+      const ID id = is_float            ? (min ? intrinsic::minimum : intrinsic::maximum)
                     : IsSigned(element) ? (min ? intrinsic::smin : intrinsic::smax)
                                         : (min ? intrinsic::umin : intrinsic::umax);
       return b.CreateBinaryIntrinsic(id, x, y);
     }
     // These patterns are minps and maxps to the instruction selector.
-    case Opcode::kMinX86: return b.CreateSelect(b.CreateFCmpOLT(x, y), x, y);
-    case Opcode::kMaxX86: return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y);
-    case Opcode::kAnd: return b.CreateAnd(x, y);
-    case Opcode::kOr: return b.CreateOr(x, y);
-    case Opcode::kXor: return b.CreateXor(x, y);
-    case Opcode::kShl: case Opcode::kShr: case Opcode::kSar: return EmitShift(b, op, x, y);
-    default: return EmitCompare(b, op, element, x, y);
+    case Opcode::kMinX86:
+      return b.CreateSelect(b.CreateFCmpOLT(x, y), x, y);
+    case Opcode::kMaxX86:
+      return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y);
+    case Opcode::kAnd:
+      return b.CreateAnd(x, y);
+    case Opcode::kOr:
+      return b.CreateOr(x, y);
+    case Opcode::kXor:
+      return b.CreateXor(x, y);
+    case Opcode::kShl:
+    case Opcode::kShr:
+    case Opcode::kSar:
+      return EmitShift(b, op, x, y);
+    default:
+      return EmitCompare(b, op, element, x, y);
   }
 }
 
 Value* EmitUnary(IrBuilder& b, Opcode op, ElementType element, Value* x) {
   switch (op) {
-    case Opcode::kNeg: return IsFloat(element) ? b.CreateFNeg(x) : b.CreateNeg(x);
-    case Opcode::kNot: return b.CreateNot(x);
+    case Opcode::kNeg:
+      return IsFloat(element) ? b.CreateFNeg(x) : b.CreateNeg(x);
+    case Opcode::kNot:
+      return b.CreateNot(x);
     case Opcode::kAbs:
       if (IsFloat(element)) return b.CreateUnaryIntrinsic(intrinsic::fabs, x);
       if (IsUnsigned(element)) return x;
       return b.CreateBinaryIntrinsic(intrinsic::abs, x, b.getFalse());
-    case Opcode::kSqrt: return b.CreateUnaryIntrinsic(intrinsic::sqrt, x);
-    case Opcode::kFloor: return b.CreateUnaryIntrinsic(intrinsic::floor, x);
-    case Opcode::kCeil: return b.CreateUnaryIntrinsic(intrinsic::ceil, x);
-    case Opcode::kTrunc: return b.CreateUnaryIntrinsic(intrinsic::trunc, x);
-    default: return b.CreateUnaryIntrinsic(intrinsic::roundeven, x);
+    case Opcode::kSqrt:
+      return b.CreateUnaryIntrinsic(intrinsic::sqrt, x);
+    case Opcode::kFloor:
+      return b.CreateUnaryIntrinsic(intrinsic::floor, x);
+    case Opcode::kCeil:
+      return b.CreateUnaryIntrinsic(intrinsic::ceil, x);
+    case Opcode::kTrunc:
+      return b.CreateUnaryIntrinsic(intrinsic::trunc, x);
+    default:
+      return b.CreateUnaryIntrinsic(intrinsic::roundeven, x);
   }
 }
 
@@ -249,8 +271,8 @@ Value* EmitDot4(IrBuilder& b, const Target& target, Value* acc, Value* x, Value*
     Value* product = b.CreateMul(b.CreateSExt(p, wide), b.CreateSExt(q, wide));
     std::vector<int> even, odd;
     for (int i = 0; i < lanes; ++i) even.push_back(2 * i), odd.push_back(2 * i + 1);
-    Value* sum = b.CreateAdd(b.CreateShuffleVector(product, even),
-                             b.CreateShuffleVector(product, odd));
+    Value* sum =
+        b.CreateAdd(b.CreateShuffleVector(product, even), b.CreateShuffleVector(product, odd));
     return lanes == 1 ? b.CreateExtractElement(sum, uint64_t{0}) : sum;
   };
   Value* sum = b.CreateAdd(multiply_add(x_even, y_even), multiply_add(x_odd, y_odd));
@@ -262,24 +284,31 @@ Value* EmitDot4(IrBuilder& b, const Target& target, Value* acc, Value* x, Value*
 Value* EmitOperation(IrBuilder& b, const Inst& inst, VectorType operand,
                      std::span<Value* const> operands, const Target& target) {
   switch (inst.op) {
-    case Opcode::kConst: return EmitConst(b, inst.type, inst.imm);
-    case Opcode::kIota: return EmitIota(b, inst.type);
+    case Opcode::kConst:
+      return EmitConst(b, inst.type, inst.imm);
+    case Opcode::kIota:
+      return EmitIota(b, inst.type);
     case Opcode::kSplat:
       if (inst.type.lanes == 1) return operands[0];
       return b.CreateVectorSplat(static_cast<unsigned>(inst.type.lanes), operands[0]);
     case Opcode::kExtract:
       if (operand.lanes == 1) return operands[0];
       return b.CreateExtractElement(operands[0], static_cast<uint64_t>(inst.lane));
-    case Opcode::kShuffle: return EmitShuffle(b, inst, operands);
-    case Opcode::kBitcast: return EmitBitcast(b, inst.type, operand, operands[0]);
+    case Opcode::kShuffle:
+      return EmitShuffle(b, inst, operands);
+    case Opcode::kBitcast:
+      return EmitBitcast(b, inst.type, operand, operands[0]);
     case Opcode::kFma:
       return b.CreateIntrinsic(intrinsic::fma, {operands[0]->getType()},
                                {operands[0], operands[1], operands[2]});
-    case Opcode::kSelect: return b.CreateSelect(operands[0], operands[1], operands[2]);
+    case Opcode::kSelect:
+      return b.CreateSelect(operands[0], operands[1], operands[2]);
     case Opcode::kConvert:
       return EmitConvert(b, operands[0], operand.element, inst.type.element);
-    case Opcode::kReduce: return EmitReduce(b, inst.reduce_op, operand, operands[0]);
-    case Opcode::kDot4: return EmitDot4(b, target, operands[0], operands[1], operands[2]);
+    case Opcode::kReduce:
+      return EmitReduce(b, inst.reduce_op, operand, operands[0]);
+    case Opcode::kDot4:
+      return EmitDot4(b, target, operands[0], operands[1], operands[2]);
     default:
       if (operands.size() == 1) return EmitUnary(b, inst.op, operand.element, operands[0]);
       return EmitBinary(b, inst.op, operand.element, operands[0], operands[1]);

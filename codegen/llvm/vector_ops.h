@@ -1,4 +1,5 @@
-// LLVM IR for the operations that only compute: arithmetic, bits, comparison, conversion, reduction.
+// LLVM IR for the operations that only compute: arithmetic, bits, comparison, conversion,
+// reduction.
 #ifndef SKEIN_CODEGEN_LLVM_VECTOR_OPS_H_
 #define SKEIN_CODEGEN_LLVM_VECTOR_OPS_H_
 

@@ -42,9 +42,15 @@ void FillRandom(ElementType element, Bytes& bytes, std::mt19937& random) {
     constexpr double kSpecial[] = {0.0, -0.0, 1.0, INFINITY, -INFINITY, NAN, 1e-40, 3e38, -2.5};
     const double value = special ? kSpecial[random() % 9] : normal(random);
     switch (element) {
-      case ElementType::kBool: bytes[i] = random() & 1; break;
-      case ElementType::kF32: Put(&bytes[i], static_cast<float>(value)); break;
-      case ElementType::kF64: Put(&bytes[i], value); break;
+      case ElementType::kBool:
+        bytes[i] = random() & 1;
+        break;
+      case ElementType::kF32:
+        Put(&bytes[i], static_cast<float>(value));
+        break;
+      case ElementType::kF64:
+        Put(&bytes[i], value);
+        break;
       default:
         for (int b = 0; b < width; ++b) bytes[i + b] = static_cast<uint8_t>(random());
     }
@@ -61,17 +67,23 @@ uint64_t ElementBits(ElementType element, const Bytes& bytes, int64_t i) {
 
 bool IsNan(ElementType element, uint64_t bits) {
   switch (element) {
-    case ElementType::kF16: return (bits & 0x7fff) > 0x7c00;
-    case ElementType::kBF16: return (bits & 0x7fff) > 0x7f80;
-    case ElementType::kF32: return (bits & 0x7fffffff) > 0x7f800000;
-    case ElementType::kF64: return (bits & ~(uint64_t{1} << 63)) > 0x7ff0000000000000;
-    default: return false;
+    case ElementType::kF16:
+      return (bits & 0x7fff) > 0x7c00;
+    case ElementType::kBF16:
+      return (bits & 0x7fff) > 0x7f80;
+    case ElementType::kF32:
+      return (bits & 0x7fffffff) > 0x7f800000;
+    case ElementType::kF64:
+      return (bits & ~(uint64_t{1} << 63)) > 0x7ff0000000000000;
+    default:
+      return false;
   }
 }
 
 // Maps the buffers of a case, calls `run`, and copies the buffers back.
 template <typename Run>
-absl::StatusOr<KernelOutcome> WithBuffers(const KernelCase& run_case, const LoopNest& nest, Run run) {
+absl::StatusOr<KernelOutcome> WithBuffers(const KernelCase& run_case, const LoopNest& nest,
+                                          Run run) {
   std::vector<GuardedBytes> memory;
   std::vector<void*> pointers;
   for (size_t i = 0; i < run_case.buffers.size(); ++i) {
@@ -210,10 +222,11 @@ void ExpectAllAgree(const std::vector<KernelCase>& cases, Generator generate) {
       const absl::StatusOr<KernelOutcome> executed = Execute(run, (*loaded)->entry(0));
       ASSERT_TRUE(executed.ok()) << executed.status();
       const std::string sizes = absl::StrCat("arguments ", absl::StrJoin(run.arguments, ", "));
-      ASSERT_EQ(Difference(nest, *want, *interpreted), "")
-          << sizes << "\n" << nest.ToString() << "\nlegalized:\n" << legal->ToString();
-      ASSERT_EQ(Difference(nest, *want, *executed), "")
-          << sizes << "\ngenerated code of:\n" << nest.ToString();
+      ASSERT_EQ(Difference(nest, *want, *interpreted), "") << sizes << "\n"
+                                                           << nest.ToString() << "\nlegalized:\n"
+                                                           << legal->ToString();
+      ASSERT_EQ(Difference(nest, *want, *executed), "") << sizes << "\ngenerated code of:\n"
+                                                        << nest.ToString();
     }
   }
 }

@@ -53,8 +53,8 @@ struct KernelCase {
   std::vector<Bytes> buffers;
 };
 
-// Buffers of the right sizes: inputs random (floats of moderate size with some special values), outputs
-// filled with a pattern. Callers replace what they want.
+// Buffers of the right sizes: inputs random (floats of moderate size with some special values),
+// outputs filled with a pattern. Callers replace what they want.
 KernelCase MakeCase(const LoopNest& nest, std::vector<int64_t> arguments, uint32_t seed = 1);
 
 absl::StatusOr<KernelOutcome> Interpret(const KernelCase& run, const LoopNest& nest);

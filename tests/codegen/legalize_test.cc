@@ -10,7 +10,8 @@
 namespace skein {
 namespace {
 
-void VisitInsts(const LoopNest& nest, BlockId block, const std::function<void(const Inst&)>& visit) {
+void VisitInsts(const LoopNest& nest, BlockId block,
+                const std::function<void(const Inst&)>& visit) {
   for (InstId id : nest.block(block).insts) {
     visit(nest.inst(id));
     if (nest.inst(id).op == Opcode::kLoop) VisitInsts(nest, nest.inst(id).body, visit);
@@ -139,8 +140,8 @@ TEST(Legalize, InactiveLanesThatAreExtracted) {
   const DimExpr j = b.BeginVectorLoop(5, 64);
   const ValueId same = b.Load(x, 0, 0, 0);
   const ValueId number = b.Sub(b.Iota(ElementType::kI64, 64), b.ConstInt(ElementType::kI64, 60));
-  const ValueId clamped = b.ClampIndex(b.Binary(Opcode::kMin, number, b.ConstInt(ElementType::kI64, 0)),
-                                       2, 1);
+  const ValueId clamped =
+      b.ClampIndex(b.Binary(Opcode::kMin, number, b.ConstInt(ElementType::kI64, 0)), 2, 1);
   const ValueId seen = b.Add(b.Extract(same, 63), b.Extract(clamped, 63));
   b.Store(out, j, b.Add(b.Add(b.Load(x, j), seen), clamped));
   b.EndLoop();

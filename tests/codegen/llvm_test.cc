@@ -38,7 +38,8 @@ TEST_F(Llvm, PointwiseConstantExtents) {
 }
 
 // The cases of one nest for several lists of arguments.
-std::vector<KernelCase> Cases(const LoopNest& nest, const std::vector<std::vector<int64_t>>& sizes) {
+std::vector<KernelCase> Cases(const LoopNest& nest,
+                              const std::vector<std::vector<int64_t>>& sizes) {
   std::vector<KernelCase> cases;
   for (const std::vector<int64_t>& arguments : sizes) cases.push_back(MakeCase(nest, arguments));
   return cases;
@@ -101,17 +102,36 @@ TEST_F(Llvm, ScattersLetTheLastLaneWin) {
 }
 
 TEST_F(Llvm, ConversionsBetweenAllTypes) {
-  // Besides random values, ones right beside the middle between two neighbours of a narrow type, where
-  // rounding twice goes wrong, and the ends of integer types.
-  const std::vector<double> doubles = {
-      1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11 - 0x1p-40, 65519.999999999, 65520.0, 1 + 0x1p-8 + 0x1p-40,
-      0x1p-25 + 0x1p-60, 0x1p-24, -1 - 0x1p-8 - 0x1p-50, 3.5e38, 0x1p-134 + 0x1p-160, -0.75, 127.5,
-      -128.5, 255.99, 2147483647.5, -2147483648.5, 4294967295.5, 0x1p63, -0x1p63, 0x1p64, NAN};
+  // Besides random values, ones right beside the middle between two neighbours of a narrow type,
+  // where rounding twice goes wrong, and the ends of integer types.
+  const std::vector<double> doubles = {1 + 0x1p-11 + 0x1p-40,
+                                       1 + 0x1p-11 - 0x1p-40,
+                                       65519.999999999,
+                                       65520.0,
+                                       1 + 0x1p-8 + 0x1p-40,
+                                       0x1p-25 + 0x1p-60,
+                                       0x1p-24,
+                                       -1 - 0x1p-8 - 0x1p-50,
+                                       3.5e38,
+                                       0x1p-134 + 0x1p-160,
+                                       -0.75,
+                                       127.5,
+                                       -128.5,
+                                       255.99,
+                                       2147483647.5,
+                                       -2147483648.5,
+                                       4294967295.5,
+                                       0x1p63,
+                                       -0x1p63,
+                                       0x1p64,
+                                       NAN};
   std::vector<float> floats(doubles.begin(), doubles.end());
   std::vector<int64_t> integers = {(int64_t{1} << 62) + (int64_t{1} << 54) + 1,
                                    (int64_t{1} << 62) + (int64_t{1} << 54),
                                    -(int64_t{1} << 62) - (int64_t{1} << 54) - 1,
-                                   std::numeric_limits<int64_t>::min(), 16842753, 16842752};
+                                   std::numeric_limits<int64_t>::min(),
+                                   16842753,
+                                   16842752};
   for (int from = 0; from < kElementTypes; ++from) {
     const LoopNest nest = ConvertNest(static_cast<ElementType>(from));
     std::vector<KernelCase> cases = Cases(nest, {{90}, {16}, {1}});
@@ -148,7 +168,8 @@ void UseHardIntegers(ElementType element, KernelCase& run) {
 
 TEST_F(Llvm, ArithmeticOfAllTypes) {
   using enum ElementType;
-  for (ElementType element : {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
+  for (ElementType element :
+       {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
     const LoopNest nest = ArithmeticNest(element);
     std::vector<KernelCase> cases;
     for (uint32_t seed : {1, 2, 3}) {

@@ -12,10 +12,10 @@ namespace {
 // void f(args, begin, end, scratch): *scratch = the first 8 bytes of data + 16.
 ObjectCode LoadsFromData() {
   ObjectCode object;
-  object.code = {0x90,                                // nop, so that the entry is not at 0
-                 0x48, 0x8b, 0x05, 0, 0, 0, 0,        // mov rax, [rip + data + 16]
-                 0x48, 0x89, 0x01,                    // mov [rcx], rax
-                 0xc3};                               // ret
+  object.code = {0x90,                          // nop, so that the entry is not at 0
+                 0x48, 0x8b, 0x05, 0, 0, 0, 0,  // mov rax, [rip + data + 16]
+                 0x48, 0x89, 0x01,              // mov [rcx], rax
+                 0xc3};                         // ret
   object.data.resize(24);
   const uint64_t value = 0x1122334455667788;
   std::memcpy(object.data.data() + 16, &value, sizeof(value));
@@ -25,7 +25,8 @@ ObjectCode LoadsFromData() {
 }
 
 TEST(Loader, RelocatesAndRuns) {
-  // The same place, with the 4 bytes up to the end of the instruction in the offset or in the addend.
+  // The same place, with the 4 bytes up to the end of the instruction in the offset or in the
+  // addend.
   for (const ObjectCode::Relocation& relocation :
        {ObjectCode::Relocation{4, 12, 0}, ObjectCode::Relocation{4, 16, -4}}) {
     ObjectCode object = LoadsFromData();

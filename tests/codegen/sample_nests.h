@@ -1,5 +1,5 @@
-// Hand-written nests that between them use every construct of LoopNest. Extents named in the comments
-// are arguments a0, a1 ...
+// Hand-written nests that between them use every construct of LoopNest. Extents named in the
+// comments are arguments a0, a1 ...
 #ifndef SKEIN_TESTS_CODEGEN_SAMPLE_NESTS_H_
 #define SKEIN_TESTS_CODEGEN_SAMPLE_NESTS_H_
 
@@ -25,7 +25,8 @@ LoopNest GemmTileNest(int rows, int columns);
 LoopNest GatherNest(ElementType element);
 // out[index[i]] = x[i] for i < a0, one after another; out of a1 elements.
 LoopNest ScatterNest(ElementType element);
-// out[t] = convert(x) on a0 elements for each type t of ElementType, in order; and of element 0 alone.
+// out[t] = convert(x) on a0 elements for each type t of ElementType, in order; and of element 0
+// alone.
 LoopNest ConvertNest(ElementType from);
 inline constexpr int kElementTypes = static_cast<int>(ElementType::kF64) + 1;
 // All operations that `element` allows on x and y of a0 elements, one output each.
@@ -38,7 +39,8 @@ LoopNest ShuffleNest();
 LoopNest StrideNest(ElementType element);
 // acc + dot4(a, b) on a0 lanes.
 LoopNest Dot4Nest();
-// Unrolled and nested serial loops, prefetches, index arithmetic with div and mod; tiles a0 x a1 x 5.
+// Unrolled and nested serial loops, prefetches, index arithmetic with div and mod; tiles a0 x a1
+// x 5.
 LoopNest IndexNest();
 
 }  // namespace skein
