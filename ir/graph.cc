@@ -348,7 +348,7 @@ DimExpr Graph::Assumed(DimExpr e) const {
 void Graph::LearnEquality(DimExpr a, DimExpr b) {
   DimExpr difference = Assumed(a) - Assumed(b);
   DimExpr symbol, solution;
-  bool solved = false;
+  bool solved = false, solution_is_size = false;
   auto consider = [&](DimExpr s) {
     if (s.kind() != DimKind::kSymbol) return;
     SymbolMap zero{{std::string(s.symbol()), DimExpr(0)}},
@@ -365,10 +365,16 @@ void Graph::LearnEquality(DimExpr a, DimExpr b) {
     } else {
       return;
     }
-    // A constant is the best value for a symbol; next, a symbol that comes earlier in the alphabet.
-    if (solved && DimExpr::Compare(s, symbol) < 0) return;
+    // The best value is surely a size (`total = past + seq`, not `past = total - seq`, of which
+    // nothing could be proved); among those, one for the symbol that comes last in the alphabet.
+    bool is_size = ProveNonNegative(value);
+    if (solved && (is_size < solution_is_size ||
+                   (is_size == solution_is_size && DimExpr::Compare(s, symbol) < 0))) {
+      return;
+    }
     symbol = s;
     solution = value;
+    solution_is_size = is_size;
     solved = true;
   };
   VisitLeaves(difference, consider);

@@ -101,6 +101,15 @@ void Pack(const double* b, int64_t ldb, int64_t k, int64_t n, double* packed) {
 }  // namespace
 
 void AddProduct(int64_t m, int64_t n, int64_t k, const double* a, const double* b, double* c) {
+  if (m < kRows) {  // too few to be worth packing b
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t p = 0; p < k; ++p) {
+        double x = a[i * k + p];
+        for (int64_t j = 0; j < n; ++j) c[i * n + j] += x * b[p * n + j];
+      }
+    }
+    return;
+  }
   static const Tile tile = BestTile();
   std::vector<double> packed(
       static_cast<size_t>(std::min(k, kDepth) * (std::min(n, kWide) + kColumns)));
