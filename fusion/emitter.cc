@@ -199,6 +199,13 @@ absl::StatusOr<ValueId> Emitter::EmitPieces(const Demand& demand, const std::vec
 }
 
 absl::StatusOr<ValueId> Emitter::EmitGather(const Demand& demand) {
+  SKEIN_ASSIGN_OR_RETURN(std::vector<DimExpr> index, EmitGatherIndices(demand));
+  const Node& node = graph_.node(demand.value.node);
+  return Emit({node.operands[0], GatherCoords(node.attributes.DimList("map"), demand.coords, index),
+               demand.condition});
+}
+
+absl::StatusOr<std::vector<DimExpr>> Emitter::EmitGatherIndices(const Demand& demand) {
   const Node& node = graph_.node(demand.value.node);
   std::vector<Demand> index_demands = IndexDemands(graph_, demand);
   std::vector<DimExpr> index;
@@ -234,9 +241,7 @@ absl::StatusOr<ValueId> Emitter::EmitGather(const Demand& demand) {
     if (b_->type(clamped).lanes > 1) lane_values_.insert(clamped.index);
     index.push_back(DimExpr::Value(clamped.index));
   }
-  Demand data{node.operands[0], GatherCoords(node.attributes.DimList("map"), demand.coords, index),
-              demand.condition};
-  return Emit(data);
+  return index;
 }
 
 absl::StatusOr<std::vector<Demand>> Emitter::Children(const Demand& demand) const {
@@ -307,10 +312,7 @@ absl::Status Emitter::EmitInvariant(const Demand& demand, const std::function<bo
       bool all = invariant(d.condition);
       for (size_t j = 0; j + 1 < children.size(); ++j) all = all && invariant_demand(children[j]);
       if (all) {
-        const Lane saved = lane_;
-        lane_ = {};
-        SKEIN_RETURN_IF_ERROR(EmitGather(d).status());  // the element itself is dead and dropped
-        lane_ = saved;
+        SKEIN_RETURN_IF_ERROR(EmitGatherIndices(d).status());
         continue;
       }
     }

@@ -90,6 +90,8 @@ class Emitter {
   absl::StatusOr<ValueId> EmitLoad(const Demand& demand);
   absl::StatusOr<ValueId> EmitPieces(const Demand& demand, const std::vector<Piece>& pieces);
   absl::StatusOr<ValueId> EmitGather(const Demand& demand);
+  // The gather's indices, clamped, as expressions for its coordinates.
+  absl::StatusOr<std::vector<DimExpr>> EmitGatherIndices(const Demand& demand);
   ValueId EmitIndexUncached(DimExpr e);
   bool LaneFree(DimExpr e) const;
 
