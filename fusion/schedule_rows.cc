@@ -242,21 +242,48 @@ class RowScheduler {
     return inner;
   }
 
-  // A value needed in several phases is kept if recomputing it costs more than a store and a load: 2 a load,
-  // and its flops, are weighed against 4.
+  // Phases in which each demand is needed: those of its users, only the first of them behind a kept value.
+  absl::StatusOr<absl::flat_hash_map<Demand, uint64_t>> FindNeeds() {
+    absl::flat_hash_map<Demand, uint64_t> needs;
+    for (size_t p = 0; p <= phases_.size(); ++p) {
+      for (const Demand& root : PhaseRoots(p)) needs[root] |= uint64_t{1} << std::min<size_t>(p, 63);
+    }
+    for (const Demand& d : demands_) {
+      if (emitter_.IsLeaf(d.value) || places_.contains(d.value.node)) continue;
+      uint64_t mask = needs[d];
+      SKEIN_ASSIGN_OR_RETURN(std::vector<Demand> children, emitter_.Children(d));
+      for (const Demand& child : children) needs[child] |= mask;
+    }
+    return needs;
+  }
+
+  bool CanKeep(const Demand& d) const {
+    return !emitter_.IsLeaf(d.value) && !places_.contains(d.value.node) &&
+           Def(graph_.node(d.value.node).op).op_class == OpClass::kPointwise && AlongRow(d) &&
+           d.condition.IsConst(1) && InnerExtent(d).has_value();
+  }
+
+  // A value needed in several phases is kept if recomputing it costs more than a store and a load: 2 a load, and
+  // its flops, are weighed against 4. Operands that will be kept themselves count as a load.
   absl::Status ChooseScratch() {
-    constexpr int kWorthKeeping = 4;
+    constexpr int kLoad = 2, kWorthKeeping = 4;
+    SKEIN_ASSIGN_OR_RETURN(auto needs, FindNeeds());
     absl::flat_hash_map<Demand, int> cost;
     for (auto d = demands_.rbegin(); d != demands_.rend(); ++d) {
       if (!AlongRow(*d)) continue;
       if (emitter_.IsLeaf(d->value)) {
-        cost[*d] = spec_.boundary(d->value) ? 2 : 0;
+        cost[*d] = spec_.boundary(d->value) ? kLoad : 0;
         continue;
       }
       const OpDef& def = Def(graph_.node(d->value.node).op);
       int sum = def.op_class == OpClass::kPointwise ? def.flops : 0;
       SKEIN_ASSIGN_OR_RETURN(std::vector<Demand> children, emitter_.Children(*d));
-      for (const Demand& child : children) sum += cost.contains(child) ? cost[child] : 0;
+      for (const Demand& child : children) {
+        auto it = cost.find(child);
+        if (it == cost.end()) continue;
+        const bool kept = CanKeep(child) && absl::popcount(needs[child]) > 1 && it->second >= kWorthKeeping;
+        sum += kept ? kLoad : it->second;
+      }
       cost[*d] = std::min(sum, 1000);
     }
     absl::flat_hash_map<Demand, uint64_t> phases;
@@ -266,9 +293,7 @@ class RowScheduler {
     for (const Demand& d : demands_) {
       if (emitter_.IsLeaf(d.value) || places_.contains(d.value.node)) continue;
       uint64_t mask = phases[d];
-      const OpDef& def = Def(graph_.node(d.value.node).op);
-      if (def.op_class == OpClass::kPointwise && AlongRow(d) && absl::popcount(mask) > 1 &&
-          cost[d] >= kWorthKeeping && d.condition.IsConst(1) && InnerExtent(d).has_value()) {
+      if (CanKeep(d) && absl::popcount(mask) > 1 && cost[d] >= kWorthKeeping) {
         kept_.push_back({d, absl::countr_zero(mask), {}});
         mask &= ~mask + 1;  // its operands are needed in the first phase only
       }
