@@ -29,15 +29,8 @@ ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
 
 namespace {
 
-// A quotient in two parts, (p.high + p.low) / (d + d_tail), given y = 1/(d + d_tail) within an ULP.
-Pair DivideInTwoParts(Pair p, Real d, Real d_tail, Real y) {
-  const Real quotient = p.high * y;
-  const Real residual = Fma(-quotient, d_tail, Fma(-quotient, d, p.high) + p.low);
-  return {quotient, residual * y};
-}
-
-// a + k, its rounding error, the reciprocal, and q = centre - 2k/(a+k), in which the scaled functions
-// below are smooth from 0 to infinity.
+// d + d_tail = a + k, its reciprocal y within an ULP, and q = centre - 2k/(a+k), in which the scaled
+// functions below are smooth from 0 to infinity.
 struct RationalVariable {
   Real d;
   Real d_tail;
@@ -52,44 +45,53 @@ RationalVariable MapToRational(Real a, double k, double centre) {
   return {d, d_tail, y, Fma(y, -2 * k, centre)};
 }
 
+// p / (a + k) in two parts.
+Pair DivideInTwoParts(Pair p, const RationalVariable& t) {
+  const Real quotient = p.high * t.y;
+  const Real residual = Fma(-quotient, t.d_tail, Fma(-quotient, t.d, p.high) + p.low);
+  return {quotient, residual * t.y};
+}
+
 // c0 + q*rest in two parts.
 Pair FinishPolynomial(Real q, Real rest, double c0) {
   const Real high = Fma(q, rest, c0);
   return {high, Fma(q, rest, c0 - high)};
 }
 
-// e^-(h + l) = (1 + v) * 2^n, n + bias in the low bits of `bits`. v + 1 is good to 2^-26.
+// e^-(h + l) = (1 + v) * 2^n, n + bias in the low bits of `bits`.
 struct ExpOfSquare {
   Word bits;
   Real v;
 };
 
-ExpOfSquare ExpOfNegative(Real h, Real l, int bias) {
-  const Real sum = Fma(h, -kLog2E, kRounder + bias);
+ExpOfSquare ExpOfNegative(Pair square, int bias) {
+  const Real sum = Fma(square.high, -kLog2E, kRounder + bias);
   const Real n = sum - (kRounder + bias);
-  const Real exact = Fma(n, -kLn2High, -h);
-  const Pair r = FastTwoSum(exact, Fma(n, -kLn2Low, -l));
-  return {BitsOf(sum), r.high + Fma(ExpTail(r.high), r.high * r.high, r.low)};
+  const Real r = Fma(n, -kLn2High, -square.high) + Fma(n, -kLn2Low, -square.low);
+  return {BitsOf(sum), Fma(ExpTail(r), r * r, r)};
 }
+
+// m * (1 + v); m.low is as large as a rounding error of m.high, so its product with v counts.
+Real TimesOnePlus(Pair m, Real v) { return m.high + Fma(m.high, v, Fma(m.low, v, m.low)); }
 
 }  // namespace
 
 // erfc(a) = e^(-a^2) * P(q) / (a + k) with a^2 exact, for a = |x|; 2 - erfc(a) for x < 0. Instead of the
-// recipe's eight pieces, which need a permute with run-time indices. P: minimax fit, 0.05 * 2^-24.
+// recipe's eight pieces, which need a permute with run-time indices. P is a minimax fit with f32
+// coefficients, relative error 0.23 * 2^-24, k small so that P varies little, and the centre of q placed
+// where P's constant is nearly an f32.
 ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(10.2, Abs(x));
-  const RationalVariable t = MapToRational(a, 0x1.ap0, 0x1.07p0);
+  const RationalVariable t = MapToRational(a, 1.125, 0.75);
   const Real rest = Horner(
-      t.q, {-0x1.224c1ap-1, 0x1.fe0722p-4, 0x1.2fc35cp-5, -0x1.07c4cp-6, -0x1.e37e18p-8,
-            0x1.7cd592p-10, 0x1.dae852p-10, 0x1.ea4f1ap-13, -0x1.319ac6p-12, -0x1.ea699p-14});
-  const Pair m = DivideInTwoParts(FinishPolynomial(t.q, rest, 0x1.feda38p-1), t.d, t.d_tail, t.y);
-  const Pair square = TwoProduct(a, a);
-  const ExpOfSquare e = ExpOfNegative(square.high, square.low, 127 + 64);
-  const Mask vanishes = x > 10.06;
-  const Real scale = FloatOf(Select(vanishes, Word(0), e.bits << 23));
-  const Real g = m.high * scale;
-  const Real y = g + Fma(g, e.v, m.low * scale);
+      t.q, {-0x1.5a9aaep-2, -0x1.d1f592p-6, 0x1.d27864p-5, 0x1.266f8ap-6, -0x1.4c83ecp-7,
+            -0x1.47cbe6p-7, -0x1.8759b8p-10, 0x1.595aeap-9, 0x1.0c54fcp-9, 0x1.46f93ep-11,
+            0x1.1fcffcp-14});
+  const Pair m = DivideInTwoParts(FinishPolynomial(t.q, rest, 0x1.9dd82ep-1), t);
+  const ExpOfSquare e = ExpOfNegative(TwoProduct(a, a), 127 + 64);
+  const Real scale = FloatOf(Select(x > 10.06, Word(0), e.bits << 23));
+  const Real y = TimesOnePlus(m, e.v) * scale;
   const Word sign = BitsOf(x) & Word(kSignBit);
   const Real two = FloatOf(ShiftRightSigned(BitsOf(x), 31) & Word(0x40000000));
   constexpr int64_t kUnscale = 0x1f800000;  // 2^-64
@@ -97,26 +99,22 @@ ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
 }
 
 // max(0, x) - a*M(a)*e^(-a^2/2) with M(a) = erfc(a/sqrt 2)/2 * e^(a^2/2) = P(q) / (a + k), a = |x|: no
-// cancellation on either side, and full relative accuracy in the negative tail.
+// cancellation on either side, and full relative accuracy in the negative tail. P as for erfc.
 ValueId EmitGelu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(14.5, Abs(x));
-  const RationalVariable t = MapToRational(a, 0x1.28p1, 0x1.ecp-1);
+  const RationalVariable t = MapToRational(a, 1.5625, 0.765625);
   const Real rest = Horner(
-      t.q, {-0x1.90e668p-2, 0x1.889046p-4, 0x1.680866p-6, -0x1.b786e2p-7, -0x1.2438c2p-8,
-            0x1.cb525ep-10, 0x1.55b378p-10, -0x1.c82f3ap-18, -0x1.1773aep-12, -0x1.57ad56p-14});
-  const Pair p = FinishPolynomial(t.q, rest, 0x1.5c3856p-1);
+      t.q, {-0x1.dc0b12p-3, -0x1.bed572p-6, 0x1.3b9ea8p-5, 0x1.ed3ce6p-7, -0x1.6f271cp-8,
+            -0x1.df5bf6p-8, -0x1.e76164p-10, 0x1.8998f4p-10, 0x1.8a4a98p-10, 0x1.1aed2cp-11,
+            0x1.30f49p-14});
+  const Pair p = FinishPolynomial(t.q, rest, 0x1.258a4cp-1);
   const Pair scaled = TwoProduct(a, p.high);
-  const Pair numerator = {scaled.high, Fma(a, p.low, scaled.low)};
-  const Pair m = DivideInTwoParts(numerator, t.d, t.d_tail, t.y);
-  const Real half = a * 0.5;
-  const Pair square = TwoProduct(a, half);
-  const ExpOfSquare e = ExpOfNegative(square.high, square.low, 254);
+  const Pair m = DivideInTwoParts({scaled.high, Fma(a, p.low, scaled.low)}, t);
+  const ExpOfSquare e = ExpOfNegative(TwoProduct(a, a * 0.5), 254);
   const Word first = ShiftRight(e.bits, 1);
   const Word second = Select(x < -14.36, Word(0), (e.bits - first) << 23);
-  const Real first_scale = PowerOfTwo(first);
-  const Real g = m.high * first_scale;
-  const Real y = g + Fma(g, e.v, m.low * first_scale);
+  const Real y = TimesOnePlus(m, e.v) * PowerOfTwo(first);
   return WithSignOf(Fma(-y, FloatOf(second), MaxX86(0, x)), x).id();
 }
 
