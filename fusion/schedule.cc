@@ -75,7 +75,7 @@ absl::StatusOr<GroupContent> FindContent(const Graph& graph, const GroupSpec& sp
     work.pop_back();
     const bool output = outputs.contains(v);
     if (!output && spec.boundary(v)) continue;
-    if (graph.Known(v).has_value() || graph.op(v) == Op::constant) continue;
+    if (graph.Known(v).has_value() || graph.op(v) == Op::constant || graph.SplatValue(v)) continue;
     if (!nodes.insert(v.node).second) continue;
     for (Value operand : graph.node(v.node).operands) work.push_back(operand);
   }
