@@ -150,6 +150,9 @@ absl::StatusOr<Graph> Importer::Run() {
   for (const onnx::ValueInfoProto& input : graph.input()) {
     SKEIN_RETURN_IF_ERROR(AddInput(input, &scope));
   }
+  for (const auto& [name, literal] : options_.fixed_inputs) {
+    if (!scope.values.contains(name)) return InvalidArgument("there is no input '", name, "'");
+  }
   std::vector<std::string> outputs;
   for (const onnx::ValueInfoProto& output : graph.output()) outputs.push_back(output.name());
   SKEIN_RETURN_IF_ERROR(ImportNodes(graph.node(), {"", &opsets, 0}, outputs, &scope));
@@ -241,10 +244,16 @@ absl::Status Importer::AddInput(const onnx::ValueInfoProto& input, Scope* scope)
   if (!element.ok()) return Annotate(element.status(), where);
   auto fixed = options_.fixed_inputs.find(input.name());
   if (fixed != options_.fixed_inputs.end()) {
-    if (fixed->second->element != *element) {
-      return InvalidArgument(where, " is fixed to ", std::string(Name(fixed->second->element)),
-                             " data but declared as ", std::string(Name(*element)));
+    const Literal& literal = *fixed->second;
+    bool fits = literal.element == *element;
+    if (declared.has_shape()) {
+      fits = fits && declared.shape().dim_size() == static_cast<int>(literal.dims.size());
+      for (int i = 0; fits && i < declared.shape().dim_size(); ++i) {
+        const auto& dim = declared.shape().dim(i);
+        fits = !dim.has_dim_value() || dim.dim_value() == literal.dims[i];
+      }
     }
+    if (!fits) return InvalidArgument(where, " is fixed to data of another type or shape");
     scope->values[input.name()] = graph_.AddConstant(fixed->second);
     return absl::OkStatus();
   }

@@ -344,6 +344,10 @@ TEST(OnnxImport, FixedInputsAreKnown) {
   Graph graph = Import(m, "", options);
   EXPECT_EQ(OutputType(graph), "f32[2, 3]");
   EXPECT_EQ(graph.inputs().size(), 1u);
+  options.fixed_inputs["shape"] = IntsLiteral(ElementType::kI64, std::vector<int64_t>{6});
+  EXPECT_FALSE(m.Import("", options).ok());  // declared with two elements
+  options.fixed_inputs = {{"nobody", IntsLiteral(ElementType::kI64, shape)}};
+  EXPECT_FALSE(m.Import("", options).ok());
 }
 
 // --- weights ---
