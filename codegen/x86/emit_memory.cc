@@ -7,6 +7,7 @@ bool Emitter::EmitMemoryOperation(const Operation& op) {
   switch (op.action) {
     case Action::kLoad: Load(op); return true;
     case Action::kStore: Store(op); return true;
+    case Action::kLoadNibbles: LoadNibbles(op); return true;
     case Action::kLoadLane: LoadLane(op); return true;
     case Action::kStoreLane: StoreLane(op); return true;
     case Action::kGather: Gather(op); return true;
@@ -117,6 +118,18 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
   L(done);
 }
 
+// Byte b in 64 bits as b | b << 28: its nibbles are the low bits of the two 32-bit halves.
+void Emitter::LoadNibbles(const Operation& op) {
+  const Xbyak::RegExp at = UseAddress(op.address);
+  const Xbyak::Zmm moved(registers_->Scratch(RegisterClass::kVector));
+  const Xbyak::Zmm d(registers_->Define(op.result));
+  vpmovzxbq(d, ptr[at]);
+  vpsllq(moved, d, 28);
+  vporq(d, d, moved);
+  vpslld(d, d, 28);
+  op.element == ElementType::kI4 ? vpsrad(d, d, 28) : vpsrld(d, d, 28);
+}
+
 // Registers are taken before the jumps: both ways must leave the same state.
 void Emitter::LoadLane(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
@@ -128,15 +141,32 @@ void Emitter::LoadLane(const Operation& op) {
     test(edx, 1u << op.immediate);
     jz(done);
   }
-  switch (op.element) {
-    case ElementType::kI8: movsx(eax, byte[at]); break;
-    case ElementType::kI16: movsx(eax, word[at]); break;
-    default: BitWidth(op.element) == 8 ? movzx(eax, byte[at]) : movzx(eax, word[at]); break;
-  }
+  LoadLaneElement(op, at);
   mov(edx, 1u << op.immediate);
   kmovw(lane, edx);
   vpbroadcastd(d | lane, eax);
   L(done);
+}
+
+// To eax, by way of edx.
+void Emitter::LoadLaneElement(const Operation& op, const Xbyak::RegExp& at) {
+  switch (op.element) {
+    case ElementType::kI8: return movsx(eax, byte[at]);
+    case ElementType::kI16: return movsx(eax, word[at]);
+    case ElementType::kBool: case ElementType::kU8: return movzx(eax, byte[at]);
+    case ElementType::kI4: case ElementType::kU4: break;
+    default: return movzx(eax, word[at]);
+  }
+  const Reg64 base(registers_->RegisterOf(op.address.base));
+  lea(rax, ptr[Reg64(registers_->RegisterOf(op.address.index)) + op.address.displacement]);
+  lea(edx, ptr[rax * 4]);
+  and_(edx, 4);
+  sar(rax, 1);
+  movzx(eax, byte[base + rax]);
+  shrx(eax, eax, edx);
+  if (op.element == ElementType::kU4) return and_(eax, 15);
+  shl(eax, 28);
+  sar(eax, 28);
 }
 
 void Emitter::StoreLane(const Operation& op) {
@@ -144,6 +174,9 @@ void Emitter::StoreLane(const Operation& op) {
   const int lane = static_cast<int>(op.immediate);
   const Xbyak::Zmm value(registers_->Use(op.operands[0]));
   const Xmm quarter(registers_->Scratch(RegisterClass::kVector));
+  const bool nibble = BitWidth(op.element) == 4;
+  const Reg64 shift(nibble ? registers_->Scratch(RegisterClass::kGeneral) : 0);
+  const Reg64 other(nibble ? registers_->Scratch(RegisterClass::kGeneral) : 0);
   vextracti32x4(quarter, value, static_cast<uint8_t>(lane / 4));
   Xbyak::Label done;
   if (op.masked) {
@@ -152,8 +185,29 @@ void Emitter::StoreLane(const Operation& op) {
     jz(done);
   }
   vpextrd(eax, quarter, static_cast<uint8_t>(lane % 4));
-  BitWidth(op.element) == 16 ? mov(word[at], ax) : mov(byte[at], al);
+  if (nibble) {
+    StoreNibble(op, shift, other);
+  } else {
+    BitWidth(op.element) == 16 ? mov(word[at], ax) : mov(byte[at], al);
+  }
   L(done);
+}
+
+// The low bits of eax into one half of a byte.
+void Emitter::StoreNibble(const Operation& op, const Reg64& shift, const Reg64& mask) {
+  lea(rdx, ptr[Reg64(registers_->RegisterOf(op.address.index)) + op.address.displacement]);
+  lea(shift, ptr[rdx * 4]);
+  and_(shift, 4);
+  sar(rdx, 1);
+  add(rdx, Reg64(registers_->RegisterOf(op.address.base)));
+  mov(mask, 15);
+  and_(rax, mask);
+  shlx(rax, rax, shift);
+  shlx(mask, mask, shift);
+  movzx(shift.cvt32(), byte[rdx]);
+  andn(shift, mask, shift);
+  or_(rax, shift);
+  mov(byte[rdx], al);
 }
 
 void Emitter::Gather(const Operation& op) {

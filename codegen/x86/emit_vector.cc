@@ -228,6 +228,10 @@ void Emitter::Convert(const Operation& op) {
     case Conversion::kU64ToF32: return vcvtuqq2ps(d32, s64);
     case Conversion::kI64ToF64: return vcvtqq2pd(d64, s64);
     case Conversion::kU64ToF64: return vcvtuqq2pd(d64, s64);
+    case Conversion::kI64ToF64TowardsZero:
+      return vcvtqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
+    case Conversion::kU64ToF64TowardsZero:
+      return vcvtuqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
     case Conversion::kF32ToI64: return vcvttps2qq(d64, s32);
     case Conversion::kF32ToU64: return vcvttps2uqq(d64, s32);
     case Conversion::kF64ToI64: return vcvttpd2qq(d64, s64);

@@ -97,8 +97,11 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void Store(const Operation& op);
   void StoreScalar(const Operation& op, const Xbyak::RegExp& at);
   void StreamingStore(const Xmm& value, const Xbyak::RegExp& at);
+  void LoadNibbles(const Operation& op);
   void LoadLane(const Operation& op);
+  void LoadLaneElement(const Operation& op, const Xbyak::RegExp& at);
   void StoreLane(const Operation& op);
+  void StoreNibble(const Operation& op, const Reg64& shift, const Reg64& mask);
   void Gather(const Operation& op);
   void Scatter(const Operation& op);
 

@@ -14,6 +14,7 @@ int Temporaries(const Operation& operation, RegisterClass register_class) {
       switch (operation.action) {
         case Action::kDot4: case Action::kGather: return 3;
         case Action::kScatter: case Action::kClampVector: return 2;
+        case Action::kLoadNibbles: case Action::kStoreLane: return 1;
         case Action::kStore: case Action::kLoad: return IsBool(operation.element) ? 1 : 0;
         default: return 0;
       }

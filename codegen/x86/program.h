@@ -85,6 +85,7 @@ enum class Action : uint8_t {
   // --- memory; a mask is the last operand if masked ---
   kLoad,              // -> vector or mask
   kStore,             // (value [, mask])
+  kLoadNibbles,       // 16 elements of 4 bits from a byte boundary
   kLoadLane,          // (vector [, mask]): lane `immediate` replaced by the element at the address
   kStoreLane,         // (vector [, mask]): lane `immediate` alone
   kGather,            // (indices low [, high] [, mask]): 32-bit lanes need both index vectors
@@ -95,14 +96,15 @@ enum class Action : uint8_t {
 enum class Conversion : uint8_t {
   kI32ToF32, kU32ToF32, kF32ToI32, kF32ToU32,
   kI32ToF64, kU32ToF64, kF64ToI32, kF64ToU32,
-  kI64ToF32, kU64ToF32, kI64ToF64, kU64ToF64,
+  kI64ToF32, kU64ToF32, kI64ToF64, kU64ToF64, kI64ToF64TowardsZero, kU64ToF64TowardsZero,
   kF32ToI64, kF32ToU64, kF64ToI64, kF64ToU64,
   kF32ToF64, kF64ToF32, kF64ToF32TowardsZero,
   kI32ToI64, kU32ToU64, kI64ToI32,
   kF16ToF32, kF32ToF16,   // f16 in 32-bit lanes
 };
 
-// base + index * scale + displacement, in bytes. `base` is always there.
+// base + index * scale + displacement, in bytes. `base` is always there. Lane accesses to 4-bit elements
+// count index + displacement in elements, from the byte at `base`.
 struct Address {
   Variable base, index;
   int scale = 1;

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 namespace skein::x86 {
 namespace {
 
 constexpr int kSlotBytes[kClassCount] = {8, 64, 8};
+
+// Registers that loop-carried values leave to the body: what the greediest operations need at once.
+constexpr int kLeftToBody[kClassCount] = {5, 3, 3};
 
 int Index(RegisterClass c) { return static_cast<int>(c); }
 
@@ -106,7 +110,7 @@ void Registers::Free(Variable v) {
     free_[c] |= 1u << s.in_register;
     s.in_register = -1;
   }
-  if (s.offset >= 0) {
+  if (s.offset >= 0 && !s.pinned) {
     free_slots_[c].push_back(s.offset);
     s.offset = -1;
     s.spilled = false;
@@ -204,7 +208,18 @@ void Registers::Bind(Variable v, int r) { Hold(ClassOf(v), r, v); }
 
 void Registers::BeginLoop(int number) {
   const Loop& loop = program_.loops[number];
+  // Arguments past what fits live in the frame, with registers for them now and then.
+  std::array<int, kClassCount> room;
+  for (int c = 0; c < kClassCount; ++c) room[c] = std::popcount(allocatable_[c]) - kLeftToBody[c];
+  std::vector<bool> in_frame(loop.inits.size());
   for (size_t i = 0; i < loop.inits.size(); ++i) {
+    if (--room[Index(ClassOf(loop.arguments[i]))] >= 0) continue;
+    in_frame[i] = true;
+    touched_.push_back(loop.inits[i]);
+    StartInFrame(loop.arguments[i], loop.inits[i]);
+  }
+  for (size_t i = 0; i < loop.inits.size(); ++i) {
+    if (in_frame[i]) continue;
     const Variable init = loop.inits[i], argument = loop.arguments[i];
     const RegisterClass c = ClassOf(argument);
     VariableState& s = state_[init.index];
@@ -238,6 +253,37 @@ void Registers::BeginLoop(int number) {
   OpenLoop open{.at_exit = holders_, .at_header = {}, .spills_before = spills_.size()};
   for (Variable v : loop.arguments) open.argument_registers.push_back(state_[v.index].in_register);
   open_.push_back(std::move(open));
+}
+
+void Registers::StartInFrame(Variable argument, Variable init) {
+  const RegisterClass c = ClassOf(argument);
+  VariableState& s = state_[argument.index];
+  s.offset = FrameSlot(c);
+  s.spilled = s.pinned = true;
+  CopyToFrame(init, c, s.offset);
+}
+
+void Registers::CopyToFrame(Variable source, RegisterClass c, int offset) {
+  int r = state_[source.index].in_register;
+  if (r < 0) {
+    r = Take(c, -1);
+    Fetch(source, c, r);
+  }
+  mover_->Spill(c, r, offset);
+}
+
+// The next values of arguments that live in the frame. An argument that becomes the next value of
+// another one would be overwritten too early.
+void Registers::YieldToFrame(const Loop& loop) {
+  const std::vector<int8_t>& registers = open_.back().argument_registers;
+  for (size_t i = 0; i < loop.arguments.size(); ++i) {
+    const Variable argument = loop.arguments[i], yield = loop.yields[i];
+    if (yield == argument) continue;
+    const auto at = std::find(loop.arguments.begin(), loop.arguments.end(), yield);
+    if (at != loop.arguments.end() && registers[at - loop.arguments.begin()] < 0) overflowed_ = true;
+    if (registers[i] >= 0) continue;
+    CopyToFrame(yield, ClassOf(argument), state_[argument.index].offset);
+  }
 }
 
 // Sends variables that a loop does not read to the frame, as far as its body and its constants want
@@ -309,6 +355,7 @@ void Registers::Preload(int number, bool constants, std::array<int, kClassCount>
 void Registers::EndBody(int number) {
   const Loop& loop = program_.loops[number];
   const OpenLoop& open = open_.back();
+  YieldToFrame(loop);
   std::vector<Transfer> moves;
   auto want = [&](RegisterClass c, int to, Variable source) {
     const int from = state_[source.index].in_register;
@@ -317,6 +364,7 @@ void Registers::EndBody(int number) {
   ++mark_stamp_;
   for (size_t i = 0; i < loop.arguments.size(); ++i) {
     mark_[loop.arguments[i].index] = mark_stamp_;
+    if (open.argument_registers[i] < 0) continue;
     want(ClassOf(loop.arguments[i]), open.argument_registers[i], loop.yields[i]);
   }
   for (int c = 0; c < kClassCount; ++c) {
@@ -387,8 +435,13 @@ void Registers::LeaveLoop(int number) {
   for (size_t i = 0; i < loop.arguments.size(); ++i) {
     const Variable argument = loop.arguments[i], result = loop.results[i];
     state_[argument.index].in_register = -1;
-    Free(argument);
-    Hold(ClassOf(result), open.argument_registers[i], result);
+    if (open.argument_registers[i] >= 0) {
+      Free(argument);
+      Hold(ClassOf(result), open.argument_registers[i], result);
+    } else {
+      state_[result.index].offset = std::exchange(state_[argument.index].offset, -1);
+      state_[result.index].spilled = true;
+    }
     if (liveness_.LastUse(result) < 0) Free(result);
   }
   for (Variable v : loop.yields) {

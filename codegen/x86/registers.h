@@ -67,7 +67,7 @@ class Registers {
   void LeaveLoop(int loop);
 
   int frame_bytes() const { return frame_bytes_; }
-  // More loop-carried values were wanted at once than there are registers: the code is no good.
+  // A loop exchanges carried values that live in the frame: the code is no good.
   bool overflowed() const { return overflowed_; }
 
  private:
@@ -75,13 +75,14 @@ class Registers {
     int8_t in_register = -1;
     int8_t hint = -1;
     bool spilled = false;     // its value is in the frame at `offset`
+    bool pinned = false;      // an argument that lives there: keeps its slot for the next trip
     int32_t offset = -1;
     int32_t next_use = 0;     // index into the liveness's uses
   };
   using Holders = std::array<std::array<Variable, 32>, kClassCount>;
   struct OpenLoop {
     Holders at_exit, at_header;
-    std::vector<int8_t> argument_registers;
+    std::vector<int8_t> argument_registers;  // -1: lives in the frame
     size_t spills_before = 0;
   };
   // A register that gets the value of another one of its class, of the frame, or of a constant.
@@ -101,6 +102,9 @@ class Registers {
   void Free(Variable v);
   void Fetch(Variable v, RegisterClass c, int to);
   int FrameSlot(RegisterClass c);
+  void StartInFrame(Variable argument, Variable init);
+  void CopyToFrame(Variable source, RegisterClass c, int offset);
+  void YieldToFrame(const Loop& loop);
   void MakeRoom(int loop, RegisterClass c);
   void Preload(int loop, bool constants, std::array<int, kClassCount>& room);
   void Restore(const Holders& holders);

@@ -31,22 +31,14 @@ double Least(ElementType t) {
 
 }  // namespace
 
-absl::Status Selector::Convert(const Inst& inst, Parts& result) {
+Parts Selector::Convert(const Inst& inst) {
   const VectorType from = type(inst.operands[0]), to = inst.type;
   const Parts& v = Get(inst.operands[0]);
   const int lanes = to.lanes;
-  if (from.element == to.element) {
-    result = v;
-    return absl::OkStatus();
-  }
-  if (IsBool(to.element)) {
-    result = ConvertToBool(from, v);
-    return absl::OkStatus();
-  }
-  if (IsBool(from.element)) {
-    result = ConvertFromBool(to, v);
-    return absl::OkStatus();
-  }
+  if (from.element == to.element) return v;
+  if (IsBool(to.element)) return ConvertToBool(from, v);
+  if (IsBool(from.element)) return ConvertFromBool(to, v);
+  Parts result;
   // Everything below is in vector registers, one-lane i64 too.
   const Parts source = InGeneral(from) ? Parts(ToVector(v, from)) : v;
   switch (to.element) {
@@ -61,10 +53,10 @@ absl::Status Selector::Convert(const Inst& inst, Parts& result) {
                  IsNarrow(from.element)) {
         // Integers that f32 rounds are past the range of f16 anyway.
         single = ToFloat32(from, source);
-      } else if (!IsWide(from.element)) {
-        single = Float64ToFloat32Odd(ToFloat64(from, source), lanes);
       } else {
-        return Unimplemented("x86: no code for convert of ", Name(from.element), " to bf16");
+        const bool exact = !IsWide(from.element);
+        single = Float64ToFloat32Odd(
+            exact ? ToFloat64(from, source) : Int64ToFloat64Odd(from, source), lanes);
       }
       result = to.element == ElementType::kBF16
                    ? Float32ToBFloat16(single[0], lanes)
@@ -73,8 +65,7 @@ absl::Status Selector::Convert(const Inst& inst, Parts& result) {
     }
     default: result = ToInteger(from, to, source); break;
   }
-  if (InGeneral(to)) result = FromVector(result[0], to);
-  return absl::OkStatus();
+  return InGeneral(to) ? FromVector(result[0], to) : result;
 }
 
 Variable Selector::ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v) {
@@ -255,6 +246,29 @@ Parts Selector::Float64ToFloat32Odd(const Parts& v, int lanes) {
   }
   if (halves.count == 1) return halves;
   return Emit({.action = Action::kJoinHalves}, {halves[0], halves[1]}, kVector);
+}
+
+// The same from 64-bit integers to f64.
+Parts Selector::Int64ToFloat64Odd(VectorType from, const Parts& v) {
+  const bool is_signed = from.element == ElementType::kI64;
+  Parts result;
+  for (int p = 0; p < v.count; ++p) {
+    const VectorType type{from.element, PartLanes(from, p)};
+    const Variable cut = ConvertPart(is_signed ? Conversion::kI64ToF64TowardsZero
+                                               : Conversion::kU64ToF64TowardsZero,
+                                     ElementType::kF64, type.lanes, v[p]);
+    const Variable back = ConvertPart(is_signed ? Conversion::kF64ToI64 : Conversion::kF64ToU64,
+                                      from.element, type.lanes, cut);
+    // One-lane values are in vector registers here.
+    const Variable inexact =
+        Emit({.action = Action::kCompare, .opcode = Opcode::kNotEqual, .element = from.element,
+              .lanes = static_cast<int8_t>(type.lanes)},
+             {back, v[p]}, kMask);
+    const VectorType bits{ElementType::kF64, type.lanes};
+    const Parts odd = ElementwiseInVectors(Opcode::kOr, bits, cut, builder_.Broadcast64(1), {});
+    result.Add(Blend(bits, inexact, odd, cut)[0]);
+  }
+  return result;
 }
 
 Variable Selector::Float32ToBFloat16(Variable v, int lanes) {

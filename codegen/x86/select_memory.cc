@@ -16,45 +16,42 @@ bool IsNatural(ElementType element, int lanes) {
   return lanes == 4 || lanes == 8 || lanes == 16;
 }
 
-bool NeedsLaneLoop(ElementType element) { return BitWidth(element) < 32; }
+// Elements that no gather instruction reads.
+bool NeedsLaneLoop(VectorType type) {
+  return BitWidth(type.element) < 32 && (type.lanes > 1 || BitWidth(type.element) == 4);
+}
 
 }  // namespace
 
-absl::Status Selector::SelectMemory(const Inst& inst, Parts& result) {
-  if (inst.op == Opcode::kClampIndex) {
-    result = ClampIndex(inst);
-    return absl::OkStatus();
-  }
-  const ElementType element = nest_.buffers[inst.buffer.index].element;
-  if (BitWidth(element) == 4) return Refuse(inst, element);
+Parts Selector::SelectMemory(const Inst& inst) {
+  if (inst.op == Opcode::kClampIndex) return ClampIndex(inst);
   if (inst.op == Opcode::kPrefetch) {
+    const bool nibbles = BitWidth(nest_.buffers[inst.buffer.index].element) == 4;
+    const DimExpr address = nibbles ? FloorDiv(inst.address, 2) : inst.address;
     builder_.Append({.action = Action::kPrefetch,
-                     .address = index_.Locate(inst.buffer, inst.address),
+                     .address = index_.Locate(inst.buffer, address),
                      .immediate = static_cast<int64_t>(inst.imm)});
-    return absl::OkStatus();
+    return {};
   }
   switch (inst.op) {
-    case Opcode::kLoad: result = Load(inst); break;
-    case Opcode::kStore: Store(inst); break;
+    case Opcode::kLoad: return Load(inst);
+    case Opcode::kStore: Store(inst); return {};
     case Opcode::kGather: {
       const Parts& index = Get(inst.operands[0]);
-      result = NeedsLaneLoop(inst.type.element) && inst.type.lanes > 1
-                   ? LoadLanes(inst, index)
-                   : Gather(inst, index, index_.Locate(inst.buffer, inst.address));
-      break;
+      if (NeedsLaneLoop(inst.type)) return LoadLanes(inst, index);
+      return Gather(inst, index, index_.Locate(inst.buffer, inst.address));
     }
     default: {  // kScatter
       const Parts& value = Get(inst.operands[0]);
       const Parts& index = Get(inst.operands[1]);
-      const VectorType value_type = type(inst.operands[0]);
-      if (NeedsLaneLoop(value_type.element) && value_type.lanes > 1) {
+      if (NeedsLaneLoop(type(inst.operands[0]))) {
         StoreLanes(inst, value, index);
       } else {
         Scatter(inst, value, index, index_.Locate(inst.buffer, inst.address));
       }
+      return {};
     }
   }
-  return absl::OkStatus();
 }
 
 Variable Selector::Mask(const Inst& inst) const {
@@ -72,8 +69,17 @@ Variable Selector::ExactMask(Variable mask, int lanes, int natural_lanes) {
 Parts Selector::Load(const Inst& inst) {
   const VectorType type = inst.type;
   const Variable mask = Mask(inst);
+  if (BitWidth(type.element) == 4) {
+    const bool from_byte = inst.stride.IsConst(1) && Mod(inst.address, 2).IsConst(0);
+    if (!from_byte || inst.masked || type.lanes != 16) return LoadLanes(inst, {});
+    return Emit({.action = Action::kLoadNibbles,
+                 .element = type.element,
+                 .lanes = 16,
+                 .address = index_.Locate(inst.buffer, FloorDiv(inst.address, 2))},
+                kVector);
+  }
   if (type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(type.element)) return LoadLanes(inst, {});
+    if (NeedsLaneLoop(type)) return LoadLanes(inst, {});
     return Gather(inst, StrideVector(inst, type.lanes), index_.Locate(inst.buffer, inst.address));
   }
   return LoadAt(type.element, type.lanes, mask, index_.Locate(inst.buffer, inst.address));
@@ -108,8 +114,9 @@ void Selector::Store(const Inst& inst) {
   const VectorType value_type = type(inst.operands[0]);
   const Parts& value = Get(inst.operands[0]);
   const Variable mask = Mask(inst);
+  if (BitWidth(value_type.element) == 4) return StoreLanes(inst, value, {});
   if (value_type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(value_type.element)) return StoreLanes(inst, value, {});
+    if (NeedsLaneLoop(value_type)) return StoreLanes(inst, value, {});
     return Scatter(inst, value, StrideVector(inst, value_type.lanes),
                    index_.Locate(inst.buffer, inst.address));
   }
@@ -225,18 +232,41 @@ void Selector::Scatter(const Inst& inst, const Parts& value, Parts index, const 
 
 // Where lane `lane` of an indexed (`index` has registers) or strided access lies.
 Address Selector::LaneAddress(const Inst& inst, const Parts& index, int lane) {
+  if (BitWidth(nest_.buffers[inst.buffer.index].element) == 4) {
+    return NibbleAddress(inst, index, lane);
+  }
   if (index.count == 0) {
     return index_.Locate(inst.buffer, inst.address + inst.stride * DimExpr(lane));
   }
   const ElementType element = nest_.buffers[inst.buffer.index].element;
   Address address = WithoutIndex(index_.Locate(inst.buffer, inst.address));
-  const Variable within = LanesDown(index[lane / kWideLanes], ElementType::kI64, lane % kWideLanes);
-  address.index = FromVector(within, {ElementType::kI64, 1})[0];
+  address.index = IndexOfLane(index, lane);
   address.scale = static_cast<int>(BytesFor(element, 1));
   return address;
 }
 
-// Elements of one or two bytes, which no gather instruction reads.
+Variable Selector::IndexOfLane(const Parts& index, int lane) {
+  if (builder_.info(index[0]).register_class == kGeneral) return index[0];
+  const Variable within = LanesDown(index[lane / kWideLanes], ElementType::kI64, lane % kWideLanes);
+  return FromVector(within, {ElementType::kI64, 1})[0];
+}
+
+Address Selector::NibbleAddress(const Inst& inst, const Parts& index, int lane) {
+  Address address = index_.Locate(inst.buffer, 0);
+  if (index.count == 0) {
+    if (inst.stride.IsConst(1)) {
+      address.index = index_.Evaluate(inst.address);
+      address.displacement = lane;
+    } else {
+      address.index = index_.Evaluate(inst.address + inst.stride * DimExpr(lane));
+    }
+  } else {
+    address.index = Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd},
+                         {IndexOfLane(index, lane), index_.Evaluate(inst.address)}, kGeneral);
+  }
+  return address;
+}
+
 Parts Selector::LoadLanes(const Inst& inst, const Parts& index) {
   const VectorType type = inst.type;
   const Variable mask = Mask(inst);

@@ -237,10 +237,10 @@ absl::Status Selector::SelectInst(const Inst& inst) {
     case Opcode::kReduce:
       result = Reduce(inst.reduce_op, type(inst.operands[0]), Get(inst.operands[0]));
       break;
-    case Opcode::kConvert: SKEIN_RETURN_IF_ERROR(Convert(inst, result)); break;
+    case Opcode::kConvert: result = Convert(inst); break;
     case Opcode::kLoad: case Opcode::kGather: case Opcode::kStore: case Opcode::kScatter:
     case Opcode::kPrefetch: case Opcode::kClampIndex:
-      SKEIN_RETURN_IF_ERROR(SelectMemory(inst, result));
+      result = SelectMemory(inst);
       break;
     default: SKEIN_RETURN_IF_ERROR(SelectElementwise(inst, result)); break;
   }

@@ -83,13 +83,14 @@ class Selector {
   Parts Bitcast(VectorType from, VectorType to, const Parts& v);
 
   // --- conversions (select_convert.cc) ---
-  absl::Status Convert(const Inst& inst, Parts& result);
+  Parts Convert(const Inst& inst);
   Parts ConvertToBool(VectorType from, const Parts& v);
   Parts ConvertFromBool(VectorType to, const Parts& v);
   Parts ToFloat32(VectorType from, const Parts& v);  // from integers or floats
   Parts ToFloat64(VectorType from, const Parts& v);
   Parts ToInteger(VectorType from, VectorType to, const Parts& v);
   Parts FloatToInteger(ElementType from, VectorType to, const Parts& v);
+  Parts Int64ToFloat64Odd(VectorType from, const Parts& v);
   Parts Float64ToFloat32Odd(const Parts& v, int lanes);
   Variable Float32ToBFloat16(Variable v, int lanes);
   Variable ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v);
@@ -97,7 +98,7 @@ class Selector {
   Variable Narrow(Conversion conversion, ElementType to, int lanes, const Parts& v);
 
   // --- memory (select_memory.cc) ---
-  absl::Status SelectMemory(const Inst& inst, Parts& result);
+  Parts SelectMemory(const Inst& inst);
   Parts Load(const Inst& inst);
   void Store(const Inst& inst);
   Parts Gather(const Inst& inst, Parts index, const Address& address);
@@ -112,6 +113,8 @@ class Selector {
   Variable Mask(const Inst& inst) const;  // its mask operand, or none
   Variable ExactMask(Variable mask, int lanes, int natural_lanes);
   Address WithoutIndex(Address address);
+  Variable IndexOfLane(const Parts& index, int lane);
+  Address NibbleAddress(const Inst& inst, const Parts& index, int lane);
   Address LaneAddress(const Inst& inst, const Parts& index, int lane);
 
   const LoopNest& nest_;
