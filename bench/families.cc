@@ -7,6 +7,10 @@ namespace {
 
 constexpr Family kFamilies[] = {
     {"ceilings", "memory streams per cache level and the multiply-add peak", AddCeilings},
+    {"pointwise", "one op, a chain, and bias + GELU", AddPointwise},
+    {"softmax", "over rows", AddSoftmax},
+    {"layer_norm", "over rows, with scale and bias", AddLayerNorm},
+    {"gemm", "activations times packed weights", AddGemm},
 };
 
 }  // namespace

@@ -29,6 +29,10 @@ void AddRow(const std::string& name, const Work& work,
 // Writes a measurement into a benchmark's one iteration, for rows that AddRow does not fit.
 void Report(const Work& work, const Measurement& measured, benchmark::State& state);
 
-void AddCeilings();
+void AddCeilings();   // ceilings_family.cc
+void AddPointwise();  // the rest: kernel_families.cc
+void AddSoftmax();
+void AddLayerNorm();
+void AddGemm();
 
 }  // namespace skein
