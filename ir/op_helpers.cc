@@ -185,13 +185,16 @@ ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y) {
 
 namespace {
 
-// base + sum of stride[i] * coordinate i, if every element agrees.
+// base + sum of stride[i] * coordinate i, if every element agrees. Elements so large that a step from
+// them leaves 64 bits are no sizes.
 std::optional<DimExpr> AffineLiteral(const Literal& literal) {
   int rank = static_cast<int>(literal.dims.size());
   int64_t base = literal.AsInt64(0), at = 1;
   std::vector<int64_t> stride(rank, 0);
   for (int i = rank - 1; i >= 0; --i) {
-    if (literal.dims[i] > 1) stride[i] = literal.AsInt64(at) - base;
+    if (literal.dims[i] > 1 && __builtin_sub_overflow(literal.AsInt64(at), base, &stride[i])) {
+      return std::nullopt;
+    }
     at *= literal.dims[i];
   }
   std::vector<int64_t> coord(rank, 0);
@@ -199,9 +202,13 @@ std::optional<DimExpr> AffineLiteral(const Literal& literal) {
   for (int64_t i = 0; i < at; ++i) {
     if (literal.AsInt64(i) != expected) return std::nullopt;
     for (int d = rank - 1; d >= 0; --d) {
-      expected += stride[d];
+      if (__builtin_add_overflow(expected, stride[d], &expected)) return std::nullopt;
       if (++coord[d] < literal.dims[d]) break;
-      expected -= stride[d] * coord[d];
+      int64_t back;
+      if (__builtin_mul_overflow(stride[d], coord[d], &back) ||
+          __builtin_sub_overflow(expected, back, &expected)) {
+        return std::nullopt;
+      }
       coord[d] = 0;
     }
   }

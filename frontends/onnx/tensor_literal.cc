@@ -99,15 +99,16 @@ absl::StatusOr<TensorHeader> HeaderOf(const onnx::TensorProto& tensor) {
   }
   header.dims.assign(tensor.dims().begin(), tensor.dims().end());
   // An extent of 0 makes the tensor empty, whatever the others are; they must be sane all the same.
-  int64_t size = 1, count = 1;
+  int64_t size = 1;
+  bool empty = false;
   for (int64_t dim : header.dims) {
     if (dim < 0) return InvalidArgument("has the dim ", dim);
-    count *= dim;
+    empty |= dim == 0;
     if (dim > 0 && __builtin_mul_overflow(size, dim, &size)) size = kMaxTensorBytes;
     if (size >= kMaxTensorBytes) return InvalidArgument("is larger than any memory");
   }
-  header.count = count;
-  header.bytes = BytesFor(header.element, count);
+  header.count = empty ? 0 : size;
+  header.bytes = BytesFor(header.element, header.count);
   return header;
 }
 
