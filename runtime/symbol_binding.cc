@@ -150,6 +150,7 @@ absl::StatusOr<std::vector<int64_t>> SymbolBinder::Bind(std::span<const TensorVi
       const std::string found = absl::StrCat("input '", type.name, "' has ", inputs[i].dims[d], " in dim ", d);
       const std::string why = SymbolText(type.dims[d], values);
       if (why.empty()) return InvalidArgument(found, ", but ", expected, " is required");
+      if (type.dims[d].kind() == DimKind::kSymbol) return InvalidArgument(found, ", but ", why);
       return InvalidArgument(found, ", but ", type.dims[d].ToString(), " is ", expected, ", with ", why);
     }
   }

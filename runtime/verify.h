@@ -56,6 +56,9 @@ struct VerifyReport {
 struct VerifyOptions {
   int threads = 1;          // of the reference
   bool end_to_end = true;   // `graph` as a whole, too
+  // Groups of Phase::kProgram (packed weights) too. What they left does not change between the runs of a
+  // program, so once for each of its variants is enough.
+  bool program_groups = true;
 };
 
 // Runs the program once and checks every launch. Inputs and outputs as for Program::Run.

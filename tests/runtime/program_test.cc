@@ -66,18 +66,56 @@ TEST(ProgramTest, OneProgramServesEverySize) {
   EXPECT_LT((*program)->peak_arena_bytes(), 2 * 4 * 100000);  // and nothing else
 }
 
-TEST(ProgramTest, RealPlanAndInterpreterAgreeWithHandPlan) {
+TEST(ProgramTest, RealPlansTiersAndInterpreterAgree) {
   for (bool fuse : {true, false}) {
     for (bool interpret : {true, false}) {
-      CompileOptions options;
-      options.fuse = fuse;
-      options.interpret = interpret;
-      auto program = Program::Compile(Chain(), options);
-      ASSERT_TRUE(program.ok()) << program.status();
-      ExpectChain(**program, 777);
-      EXPECT_EQ((*program)->stats().interpreted_ops.empty(), !interpret);
+      for (Tier tier : {Tier::kOptimized, Tier::kFast}) {
+        CompileOptions options;
+        options.fuse = fuse;
+        options.interpret = interpret;
+        options.tier = tier;
+        auto program = Program::Compile(Chain(), options);
+        ASSERT_TRUE(program.ok()) << program.status();
+        ExpectChain(**program, 777);
+        EXPECT_EQ((*program)->stats().interpreted_ops.empty(), !interpret);
+      }
     }
   }
+}
+
+TEST(ProgramTest, ThreadsDoNotChangeABit) {
+  Graph g;
+  Value x = g.AddInput("x", {F32, {S("rows"), S("n")}});
+  g.AddOutput("y", *g.Add(Op::reduce, {*g.Add(Op::exp, {x})},
+                          {{"axes", std::vector<int64_t>{1}}, {"reducer", SumReducer(F32)}, {"order", std::string("inner")}}));
+  std::vector<float> in = Ramp(700 * 500, 0.0371f), first(700), got(700);
+  for (int threads : {1, 2, 5}) {
+    CompileOptions options;
+    options.threads = threads;
+    auto program = Program::Compile(g, options);
+    ASSERT_TRUE(program.ok()) << program.status();
+    const TensorView inputs[] = {{F32, {700, 500}, in.data()}}, outputs[] = {{F32, {700, 1}, got.data()}};
+    ASSERT_TRUE((*program)->Run(inputs, outputs).ok());
+    if (threads == 1) first = got;
+    EXPECT_EQ(std::memcmp(first.data(), got.data(), 4 * got.size()), 0) << threads;
+  }
+}
+
+TEST(ProgramTest, WhatNoSchedulerTakesIsInterpretedAndCounted) {
+  CompileOptions options;
+  options.planner = [](const Graph& graph, const PlanOptions& plan_options) -> absl::StatusOr<Plan> {
+    SKEIN_ASSIGN_OR_RETURN(Plan plan, HandPlan(graph, plan_options));
+    plan.groups[1].nest = LoopNest();
+    plan.groups[1].kind = "interpreted";
+    return plan;
+  };
+  auto program = Program::Compile(Chain(), options);
+  ASSERT_TRUE(program.ok()) << program.status();
+  ASSERT_EQ((*program)->stats().interpreted_ops.size(), 1u);
+  EXPECT_THAT((*program)->stats().interpreted_ops[0], HasSubstr("'/mul'"));
+  ExpectChain(**program, 100);
+  const TensorView in[] = {{F32, {1000}, nullptr}};
+  EXPECT_NEAR((*program)->Work(in)->generated_flops_share, 2.0 / 3, 1e-9);
 }
 
 TEST(ProgramTest, ASecondProgramCompilesNothing) {
