@@ -1,102 +1,12 @@
 #include "ir/graph.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "ir/op_helpers.h"
 
 namespace skein {
-
-// --- Literals
-// ---------------------------------------------------------------------------------------
-
-int64_t Literal::count() const {
-  int64_t n = 1;
-  for (int64_t d : dims) n *= d;
-  return n;
-}
-
-double Literal::AsDouble(int64_t i) const { return ReadAsDouble(element, data, i); }
-int64_t Literal::AsInt64(int64_t i) const { return ReadAsInt64(element, data, i); }
-
-bool Literal::IsSplat() const {
-  int64_t n = count();
-  if (n == 0) return false;
-  if (BitWidth(element) < 8) {
-    for (int64_t i = 1; i < n; ++i) {
-      if (AsInt64(i) != AsInt64(0)) return false;
-    }
-    return true;
-  }
-  // Equal to itself moved by one element: every element equals its neighbour.
-  const char* p = static_cast<const char*>(data);
-  int64_t size = BytesFor(element, 1);
-  return std::memcmp(p, p + size, static_cast<size_t>((n - 1) * size)) == 0;
-}
-
-LiteralRef MakeLiteral(ElementType t, std::vector<int64_t> dims, std::vector<uint8_t> bytes) {
-  auto owner = std::make_shared<std::vector<uint8_t>>(std::move(bytes));
-  owner->reserve(1);  // an empty literal still has an address
-  const void* data = owner->data();
-  return std::make_shared<Literal>(Literal{t, std::move(dims), data, std::move(owner)});
-}
-
-LiteralRef ScalarLiteral(ElementType t, double value) {
-  std::vector<uint8_t> bytes(BytesFor(t, 1));
-  WriteFromDouble(t, bytes.data(), 0, value);
-  return MakeLiteral(t, {}, std::move(bytes));
-}
-
-LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values) {
-  int64_t n = static_cast<int64_t>(values.size());
-  std::vector<uint8_t> bytes(BytesFor(t, n));
-  for (int64_t i = 0; i < n; ++i) WriteFromInt64(t, bytes.data(), i, values[i]);
-  return MakeLiteral(t, {n}, std::move(bytes));
-}
-
-// --- Attributes
-// -------------------------------------------------------------------------------------
-
-Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> list) {
-  for (const auto& [name, value] : list) Set(name, value);
-}
-
-void Attributes::Set(std::string name, Attribute value) {
-  auto at =
-      std::lower_bound(entries_.begin(), entries_.end(), name,
-                       [](const auto& entry, const std::string& n) { return entry.first < n; });
-  if (at != entries_.end() && at->first == name) {
-    at->second = std::move(value);
-  } else {
-    entries_.insert(at, {std::move(name), std::move(value)});
-  }
-}
-
-const Attribute* Attributes::Find(std::string_view name) const {
-  for (const auto& [key, value] : entries_) {
-    if (key == name) return &value;
-  }
-  return nullptr;
-}
-
-int64_t Attributes::Int(std::string_view name, int64_t otherwise) const {
-  const int64_t* v = Get<int64_t>(name);
-  return v ? *v : otherwise;
-}
-
-const std::vector<int64_t>& Attributes::Ints(std::string_view name) const {
-  static const auto* empty = new std::vector<int64_t>();
-  const auto* v = Get<std::vector<int64_t>>(name);
-  return v ? *v : *empty;
-}
-
-const Dims& Attributes::DimList(std::string_view name) const {
-  static const auto* empty = new Dims();
-  const auto* v = Get<Dims>(name);
-  return v ? *v : *empty;
-}
 
 namespace {
 
@@ -163,10 +73,33 @@ std::string Signature(const Graph& graph, const Node& node) {
   return text + ")";
 }
 
+// Dims are over symbols alone; only the maps of `index` and `gather` mention the result's
+// coordinates, and `map` the elements of the index operands as well.
+absl::Status CheckExpressions(const Node& node) {
+  const int rank = static_cast<int>(node.attributes.DimList("dims").size());
+  for (const auto& [name, value] : node.attributes.entries()) {
+    const Dims* list = std::get_if<Dims>(&value);
+    if (list == nullptr) continue;
+    bool is_map = node.op == Op::gather && (name == "map" || name == "index_map");
+    bool over_coords = is_map || (node.op == Op::index && name == "expr");
+    const int coords = over_coords ? rank : 0;
+    const int values = is_map && name == "map" ? static_cast<int>(node.operands.size()) - 1 : 0;
+    for (DimExpr e : *list) {
+      bool fits = true;
+      VisitLeaves(e, [&](DimExpr leaf) {
+        if (leaf.kind() == DimKind::kCoord) fits = fits && leaf.index() < coords;
+        if (leaf.kind() == DimKind::kValue) fits = fits && leaf.index() < values;
+      });
+      if (!fits)
+        return InvalidArgument(e.ToString(), " of `", name, "` mentions what is not there");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-// --- Building
-// ---------------------------------------------------------------------------------------
+// --- Building -----------------------------------------------------------------------------------
 
 absl::StatusOr<Value> Graph::ReshapeTo(Value v, const Dims& dims) {
   if (type(v).dims == dims) return v;
@@ -245,8 +178,9 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
       return InvalidArgument("operand of ", std::string(def.name), " is no value of this graph");
     }
   }
-  if (absl::Status status = UnifyOperands(&node); !status.ok())
-    return Annotate(status, Signature(*this, node));
+  if (absl::Status unified = UnifyOperands(&node); !unified.ok()) {
+    return Annotate(unified, Signature(*this, node));
+  }
   if (!assumed_.empty() && op != Op::input) {
     Attributes substituted;
     for (auto& [name, value] : node.attributes.entries()) {
@@ -267,9 +201,9 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
       return found->second;
     }
   }
-  if (absl::Status status = def.infer(*this, node, &node.results); !status.ok()) {
-    return Annotate(status, Signature(*this, node));
-  }
+  absl::Status status = CheckExpressions(node);
+  if (status.ok()) status = def.infer(*this, node, &node.results);
+  if (!status.ok()) return Annotate(status, Signature(*this, node));
   if (op != Op::input) {
     for (TensorType& t : node.results) {
       for (DimExpr& d : t.dims) d = Assumed(d);
@@ -337,8 +271,7 @@ void Graph::AddOutput(std::string name, Value value) {
   outputs_.push_back({std::move(name), value});
 }
 
-// --- Guards and origins
-// -----------------------------------------------------------------------------
+// --- Guards and origins -------------------------------------------------------------------------
 
 DimExpr Graph::Assumed(DimExpr e) const {
   return assumed_.empty() ? e : SubstituteSymbols(e, assumed_);

@@ -157,6 +157,9 @@ class GraphParser {
   absl::StatusOr<TensorType> Type() {
     SKEIN_ASSIGN_OR_RETURN(ElementType t, Element());
     SKEIN_ASSIGN_OR_RETURN(Dims dims, DimList({}));
+    for (DimExpr d : dims) {
+      if (HasCoords(d)) return Error("a dim ", d.ToString());
+    }
     return TensorType{t, std::move(dims)};
   }
 

@@ -223,6 +223,19 @@ TEST(Graph, RejectionsNameOpAndTypes) {
           .ok());
 }
 
+TEST(Graph, ExpressionsMayMentionOnlyWhatIsThere) {
+  for (const char* text :
+       {"%0 = index() {expr = [$1]} : i64[n]", "%0 = index() {expr = [%0]} : i64[n]",
+        "%0 = input() {name = \"x\"} : i64[n]\n%1 = pad(%0, %0) {low = [$0], high = [0]} : i64[n]",
+        "%0 = input() {name = \"x\"} : i64[n]\n%1 = gather(%0, %0) {map = [%1], index_map = [$0]} "
+        ": i64[n]",
+        "%0 = input() {name = \"x\"} : i64[n]\n%1 = gather(%0, %0) {map = [%0], index_map = [$2]} "
+        ": i64[n]"}) {
+    EXPECT_THAT(std::string(ParseGraph(text).status().message()), HasSubstr("what is not there"))
+        << text;
+  }
+}
+
 TEST(Graph, ReshapeTouchesOnlyTheGroupsThatChange) {
   Graph g;
   Value x = g.AddInput("x", {kF32, {kBatch, kSeq, 768}});
