@@ -85,24 +85,19 @@ bool Emitter::EmitMaskOperation(const Operation& op) {
 // The lowest min(max(n, 0), lanes) bits. More set bits than lanes do no harm.
 void Emitter::LaneMask(const Operation& op) {
   const Reg64 n = UseGeneral(op.operands[0]);
-  const bool not_negative = (op.immediate & 1) != 0, small = (op.immediate & 2) != 0;
-  Xbyak::Reg32 count(n.getIdx());
-  if (!not_negative || !small) {
-    mov(rax, n);
-    if (!not_negative) {
-      xor_(edx, edx);
-      test(rax, rax);
-      cmovs(rax, rdx);
-    }
-    if (!small) {
-      mov(edx, 255);  // all that bzhi looks at
-      cmp(rax, rdx);
-      cmovg(rax, rdx);
-    }
-    count = eax;
+  mov(rdx, -1);
+  if (op.immediate > 0) {
+    bzhi(rdx, rdx, n);  // looks at the low 8 bits of n
+    if (op.immediate > 1) shr(rdx, static_cast<int>(op.immediate - 1));
+  } else {
+    mov(eax, 255);
+    cmp(n, rax);
+    cmovle(rax, n);
+    bzhi(rdx, rdx, rax);
+    xor_(eax, eax);
+    test(n, n);
+    cmovs(rdx, rax);
   }
-  mov(edx, -1);
-  bzhi(edx, edx, count);
   kmovw(Opmask(registers_->Define(op.result)), edx);
 }
 

@@ -39,6 +39,10 @@ void Emitter::Load(const Operation& op) {
   }
   registers_->ReleaseDying();
   const Xmm to = Vector(registers_->Define(op.result), VectorBits(op));
+  if (op.broadcast) {
+    const Xbyak::Zmm all(to.getIdx());
+    return BitWidth(op.element) == 64 ? vbroadcastsd(all, ptr[at]) : vbroadcastss(all, ptr[at]);
+  }
   if (op.lanes == 1 && !op.masked) return LoadScalar(op, to, at);
   const Xmm d = op.masked ? to | mask | T_z : to;
   switch (BitWidth(op.element)) {

@@ -57,7 +57,7 @@ enum class Action : uint8_t {
   kSplatGeneral,
   kGeneralFromMask,   // bit 0
   kMaskFromGeneral,   // != 0, bit 0
-  kLaneMask,          // (general n); immediate bit 0: n >= 0 is known, bit 1: n <= 255 is known
+  kLaneMask,          // (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
   kMaskedValue,       // (mask, vector): lanes where the mask is set, else 0
   kMaskFromVector,    // lanes != 0, as integers
   // --- masks ---
@@ -118,6 +118,7 @@ struct Operation {
   int8_t lanes = 1;
   bool masked = false;
   bool streaming = false;
+  bool broadcast = false;  // kLoad of one lane: to all lanes
   int8_t operand_count = 0;
   int32_t loop = -1;
   Variable result;

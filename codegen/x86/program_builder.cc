@@ -1,5 +1,6 @@
 #include "codegen/x86/program_builder.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,6 +28,7 @@ ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
 
 Variable ProgramBuilder::NewVariable(RegisterClass register_class) {
   program_.variables.push_back({.register_class = register_class});
+  depths_.push_back(0);
   return Variable(program_.variables.size() - 1);
 }
 
@@ -39,6 +41,7 @@ Variable ProgramBuilder::Constant(VariableInfo info) {
     }
   }
   program_.variables.push_back(info);
+  depths_.push_back(0);
   constants_.push_back(Variable(program_.variables.size() - 1));
   return constants_.back();
 }
@@ -79,13 +82,28 @@ void ProgramBuilder::Append(Operation operation, int depth) {
 Variable ProgramBuilder::Emit(Operation operation, RegisterClass register_class, int depth) {
   operation.result = NewVariable(register_class);
   const Variable result = operation.result;
+  depths_[result.index] = static_cast<int8_t>(depth < 0 ? this->depth() : depth);
   Append(std::move(operation), depth);
   return result;
+}
+
+bool ProgramBuilder::BroadcastAtLoad(Variable v) {
+  for (Open& open : open_) {
+    const auto load = std::find_if(open.line.rbegin(), open.line.rend(),
+                                   [&](const Operation& operation) { return operation.result == v; });
+    if (load == open.line.rend()) continue;
+    if (load->action != Action::kLoad || load->lanes != 1 || load->masked) return false;
+    if (BitWidth(load->element) < 32) return false;
+    load->broadcast = true;
+    return true;
+  }
+  return false;
 }
 
 int ProgramBuilder::OpenLoop(Loop loop) {
   const int number = static_cast<int>(program_.loops.size());
   loop.parent = open_.back().loop;
+  for (Variable v : loop.arguments) depths_[v.index] = static_cast<int8_t>(depth() + 1);
   program_.loops.push_back(std::move(loop));
   open_.push_back({number});
   open_.back().line.push_back({.action = Action::kLoopBegin, .loop = number});
@@ -98,6 +116,7 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields, std::span<const
   Loop& loop = program_.loops[closed.loop];
   loop.yields.assign(yields.begin(), yields.end());
   loop.results.assign(results.begin(), results.end());
+  for (Variable v : results) depths_[v.index] = static_cast<int8_t>(depth());
   std::vector<Operation>& line = open_.back().line;
   line.insert(line.end(), closed.line.begin(), closed.line.end());
   line.push_back({.action = Action::kLoopEnd, .loop = closed.loop});

@@ -30,12 +30,17 @@ class ProgramBuilder {
 
   // Number of open loops.
   int depth() const { return static_cast<int>(open_.size()) - 1; }
+  // How many of them change `v`.
+  int DepthOf(Variable v) const { return depths_[v.index]; }
   // Appends at `depth` (-1: the innermost) and returns the result.
   void Append(Operation operation, int depth = -1);
   Variable Emit(Operation operation, RegisterClass register_class, int depth = -1);
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
   Variable Parameter(int i) const { return program_.parameters[i]; }
+
+  // Makes `v` the same in all lanes if it comes from a scalar load that can broadcast at no cost.
+  bool BroadcastAtLoad(Variable v);
 
   // Opens a loop. `loop` has its limit, inits and arguments.
   int OpenLoop(Loop loop);
@@ -57,6 +62,7 @@ class ProgramBuilder {
   Program program_;
   std::vector<Open> open_;
   std::vector<Variable> constants_;
+  std::vector<int8_t> depths_;  // of variables
 };
 
 }  // namespace skein::x86

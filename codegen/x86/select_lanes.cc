@@ -21,16 +21,44 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
   if (info.constant == ConstantKind::kImmediate) {
     return Constant(type.element, info.bits, type.lanes);
   }
-  if (info.constant == ConstantKind::kNone) {
-    const bool general = info.register_class == kGeneral;
-    splat = Emit({.action = general ? Action::kSplatGeneral : Action::kSplatVector,
-                  .element = type.element,
-                  .lanes = static_cast<int8_t>(PartLanes(type, 0))},
-                 {v[0]}, kVector);
+  if (info.constant == ConstantKind::kNone && !builder_.BroadcastAtLoad(v[0])) {
+    splat = SplatOnce(type, v[0]);
   }
   Parts result;
   for (int p = 0; p < PartCount(type); ++p) result.Add(splat);
   return result;
+}
+
+// In front of the loops in which the scalar does not change.
+Variable Selector::SplatOnce(VectorType type, Variable v) {
+  for (const KnownSplat& known : splats_) {
+    if (known.scalar == v) return known.splat;
+  }
+  const bool general = builder_.info(v).register_class == kGeneral;
+  Operation operation{.action = general ? Action::kSplatGeneral : Action::kSplatVector,
+                      .element = type.element};
+  operation.AddOperand(v);
+  const int depth = builder_.DepthOf(v);
+  splats_.push_back({v, builder_.Emit(operation, kVector, depth), depth});
+  return splats_.back().splat;
+}
+
+// The tail of a vector loop asks for n, n - 16, n - 32 and n - 48 lanes of a small n.
+Variable Selector::LaneMask(DimExpr n, int lanes) {
+  Operation mask{.action = Action::kLaneMask, .lanes = static_cast<int8_t>(lanes)};
+  DimExpr whole = n;
+  if (n.kind() == DimKind::kAdd) {
+    for (DimExpr term : n.operands()) {
+      if (term.IsConst() && term.constant() < 0 && term.constant() >= -48) whole = n - term;
+    }
+  }
+  const DimRange range = whole.range();
+  if (range.lo >= 0 && range.hi <= 255) {
+    mask.immediate = 1 + *(whole - n).AsConst();
+    n = whole;
+  }
+  mask.AddOperand(index_.Evaluate(n));
+  return Emit(mask, kMask);
 }
 
 Parts Selector::Extract(VectorType source, const Parts& v, int lane) {

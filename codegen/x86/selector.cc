@@ -200,6 +200,7 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   }
   builder_.CloseLoop(yields, results);
   index_.LeaveLoop();
+  std::erase_if(splats_, [&](const KnownSplat& known) { return known.depth > builder_.depth(); });
   for (size_t i = 0; i < result_parts.size(); ++i) Bind(inst.results[i], result_parts[i]);
   return absl::OkStatus();
 }
@@ -218,14 +219,7 @@ absl::Status Selector::SelectInst(const Inst& inst) {
     case Opcode::kConst: result = Constant(inst.type.element, inst.imm, inst.type.lanes); break;
     case Opcode::kIndex: result = index_.Evaluate(inst.expr); break;
     case Opcode::kIota: result = Iota(inst.type); break;
-    case Opcode::kLaneMask: {
-      const DimRange range = inst.expr.range();
-      result = Emit({.action = Action::kLaneMask,
-                     .lanes = static_cast<int8_t>(inst.type.lanes),
-                     .immediate = (range.lo >= 0 ? 1 : 0) | (range.hi <= 255 ? 2 : 0)},
-                    {index_.Evaluate(inst.expr)}, kMask);
-      break;
-    }
+    case Opcode::kLaneMask: result = LaneMask(inst.expr, inst.type.lanes); break;
     case Opcode::kSplat: result = Splat(inst.type, Get(inst.operands[0])); break;
     case Opcode::kExtract:
       result = Extract(type(inst.operands[0]), Get(inst.operands[0]), inst.lane);

@@ -74,6 +74,8 @@ class Selector {
 
   // --- lanes (select_lanes.cc) ---
   Parts Splat(VectorType type, const Parts& v);
+  Variable SplatOnce(VectorType type, Variable v);
+  Variable LaneMask(DimExpr n, int lanes);
   Parts Extract(VectorType source, const Parts& v, int lane);
   Parts Shuffle(const Inst& inst);
   Variable ShufflePart(ElementType element, std::span<const Variable> tables,
@@ -121,6 +123,11 @@ class Selector {
   ProgramBuilder builder_;
   IndexBuilder index_;
   std::vector<Parts> values_;
+  struct KnownSplat {
+    Variable scalar, splat;
+    int depth;
+  };
+  std::vector<KnownSplat> splats_;  // in loops that are open
 };
 
 // --- facts about element types ---
