@@ -204,20 +204,22 @@ double FmaPeakFlops() {
   return Median(rounds);
 }
 
-Measurement MeasureAgainstCeiling(const Work& work, const std::function<void()>& kernel) {
+Measurement MeasureAgainstCeiling(const Work& work, const std::function<void()>& kernel,
+                                  const Resident& resident) {
   std::optional<StreamProbe> probe;
   if (work.reads + work.writes > 0 && work.bytes_per_stream > 0) {
     probe.emplace(work.reads, work.writes, work.bytes_per_stream);
   }
-  const auto time_kernel = [&](int passes) {
+  const auto time = [](const std::function<void()>& f, int passes) {
     const double start = Now();
-    for (int pass = 0; pass < passes; ++pass) kernel();
+    for (int pass = 0; pass < passes; ++pass) f();
     return (Now() - start) / passes;
   };
+  const auto time_kernel = [&](int passes) { return time(kernel, passes); };
   kernel();
   const int passes = PassesPerRound(std::min(time_kernel(1), time_kernel(1)));
 
-  std::vector<double> kernel_seconds, memory_seconds, flop_rates;
+  std::vector<double> kernel_seconds, memory_seconds, flop_rates, resident_seconds;
   const double start = Now();
   // Odd, so that the median is a round; at least five however slow the kernel.
   for (int round = 0; round < 2 * kRounds + 1; ++round) {
@@ -225,12 +227,21 @@ Measurement MeasureAgainstCeiling(const Work& work, const std::function<void()>&
     kernel();  // brings back into the caches what the ceilings have driven out
     kernel_seconds.push_back(time_kernel(passes));
     if (probe) memory_seconds.push_back(probe->Round());
-    if (work.flops > 0) flop_rates.push_back(FmaRoundFlops());
+    if (resident.scale > 0) {
+      constexpr int kPasses = 200;  // some hundred microseconds
+      resident.large();
+      const double large = time(resident.large, kPasses);
+      resident.small();
+      resident_seconds.push_back((large - time(resident.small, kPasses)) * resident.scale);
+    } else if (work.flops > 0) {
+      flop_rates.push_back(FmaRoundFlops());
+    }
   }
   Measurement measured;
   measured.kernel_seconds = Median(kernel_seconds);
   if (probe) measured.memory_seconds = Median(memory_seconds);
-  if (work.flops > 0) measured.arithmetic_seconds = work.flops / Median(flop_rates);
+  if (!flop_rates.empty()) measured.arithmetic_seconds = work.flops / Median(flop_rates);
+  if (!resident_seconds.empty()) measured.arithmetic_seconds = Median(resident_seconds);
   return measured;
 }
 

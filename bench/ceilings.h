@@ -100,8 +100,18 @@ struct Measurement {
   double share() const { return ceiling_seconds() / kernel_seconds; }
 };
 
+// The kernel's own instructions on data that stay in L1, at two sizes: their difference is arithmetic alone,
+// without the cost of a launch. One pass over the real data takes `scale` times that difference.
+struct Resident {
+  std::function<void()> small, large;
+  double scale = 0;
+};
+
 // Runs `kernel` (one pass over its data, on the calling thread) and the ceilings of `work` in turn
 // for several rounds; about a second for kernels below 50 ms.
-Measurement MeasureAgainstCeiling(const Work& work, const std::function<void()>& kernel);
+// With `resident` the arithmetic ceiling is what it measures, in place of the flops of `work` at the
+// multiply-add peak.
+Measurement MeasureAgainstCeiling(const Work& work, const std::function<void()>& kernel,
+                                  const Resident& resident = {});
 
 }  // namespace skein

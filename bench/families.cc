@@ -18,11 +18,13 @@ constexpr Family kFamilies[] = {
 std::span<const Family> Families() { return kFamilies; }
 
 void AddRow(const std::string& name, const Work& work,
-            const std::function<std::function<void()>()>& make_kernel) {
+            const std::function<std::function<void()>()>& make_kernel,
+            const std::function<Resident()>& make_resident) {
   benchmark::RegisterBenchmark(name.c_str(),
-                               [work, make_kernel](benchmark::State& state) {
+                               [work, make_kernel, make_resident](benchmark::State& state) {
                                  const std::function<void()> kernel = make_kernel();
-                                 const Measurement measured = MeasureAgainstCeiling(work, kernel);
+                                 const Measurement measured = MeasureAgainstCeiling(
+                                     work, kernel, make_resident ? make_resident() : Resident());
                                  for (auto _ : state) Report(work, measured, state);
                                })
       ->UseManualTime()

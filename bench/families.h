@@ -24,7 +24,8 @@ std::span<const Family> Families();
 // of its ceiling that the kernel reached in the same rounds. Its label says which ceiling binds:
 // memory or arithmetic.
 void AddRow(const std::string& name, const Work& work,
-            const std::function<std::function<void()>()>& make_kernel);
+            const std::function<std::function<void()>()>& make_kernel,
+            const std::function<Resident()>& make_resident = {});
 
 // Writes a measurement into a benchmark's one iteration, for rows that AddRow does not fit.
 void Report(const Work& work, const Measurement& measured, benchmark::State& state);

@@ -276,7 +276,17 @@ absl::StatusOr<std::vector<Demand>> Emitter::ComputedChildren(const Demand& dema
                        " is needed at coordinates other than those at which it is computed");
 }
 
-absl::Status Emitter::EmitInvariant(const Demand& demand, const std::function<bool(int)>& inner) {
+absl::Status Emitter::EmitInvariant(const Demand& demand, const std::function<bool(int)>& inner,
+                                    Value except) {
+  absl::flat_hash_map<Value, bool> from_except;
+  auto varies = [&](auto& self, Value v) -> bool {
+    if (v == except) return true;
+    if (!except.valid() || v.node < except.node || IsLeaf(v)) return false;
+    if (auto it = from_except.find(v); it != from_except.end()) return it->second;
+    bool result = false;
+    for (Value operand : graph_.node(v.node).operands) result = result || self(self, operand);
+    return from_except[v] = result;
+  };
   auto invariant = [&](DimExpr e) {
     bool result = true;
     VisitLeaves(e, [&](DimExpr leaf) {
@@ -296,8 +306,8 @@ absl::Status Emitter::EmitInvariant(const Demand& demand, const std::function<bo
   while (!work.empty()) {
     Demand d = std::move(work.back());
     work.pop_back();
-    if (!seen.insert(d).second) continue;
-    if (invariant_demand(d)) {
+    if (d.value == except || !seen.insert(d).second) continue;
+    if (invariant_demand(d) && !varies(varies, d.value)) {
       // Constants cost nothing where they are used.
       if (graph_.Constant(d.value) != nullptr && !boundary_(d.value)) continue;
       SKEIN_RETURN_IF_ERROR(Emit(d).status());

@@ -45,6 +45,7 @@ class Emitter {
   struct Lane {
     int coord = -1;
     int lanes = 1;
+    bool only_first = false;  // the loop has one element: lanes past the first are never active
   };
   void SetLane(Lane lane) { lane_ = lane; }
   Lane lane() const { return lane_; }
@@ -57,8 +58,10 @@ class Emitter {
   absl::StatusOr<ValueId> Emit(const Demand& demand);
 
   // Emits, in the current scope, those parts of the demand that do not mention any coordinate for which
-  // `inner` is true: what would be loop-invariant there.
-  absl::Status EmitInvariant(const Demand& demand, const std::function<bool(int)>& inner);
+  // `inner` is true: what would be loop-invariant there. Never what is computed from `except`, a value that
+  // changes although its coordinates may not (the total of a product with one column).
+  absl::Status EmitInvariant(const Demand& demand, const std::function<bool(int)>& inner,
+                             Value except = Value());
 
   // Declares what a value is at coordinates that match exactly: a reduction's result, a dot's total, a
   // value kept in scratch. `emit` is called at each use, in the scope of the use.

@@ -217,7 +217,7 @@ absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer
   DimExpr address = Linearize(coords, emitter.graph().type(path.output).dims);
   const Emitter::Lane lane = emitter.lane();
   if (!DependsOnCoord(address, lane.coord)) {
-    if (b.type(value).lanes > 1) return Refuse("SK142", "lanes of a result share one place");
+    if (b.type(value).lanes > 1 && !lane.only_first) return Refuse("SK142", "lanes of a result share one place");
     b.Store(buffer, address, value);
     return absl::OkStatus();
   }

@@ -53,19 +53,18 @@ class DotScheduler {
         return v;
       };
     }
+    ChooseBlocks(&gemm);
     gemm.row_prologue = [this](std::span<const DimExpr> batch, DimExpr m, DimExpr n,
                                const std::function<bool(int)>& inner) -> absl::Status {
-      emitter_.Provide({dot_, 0}, [](const Demand&) -> absl::StatusOr<ValueId> {
-        return Internal("the total is not invariant");
-      });
       for (const Output& o : outputs_) {
-        SKEIN_RETURN_IF_ERROR(emitter_.EmitInvariant({o.path.core, CoreCoords(o, batch, m, n)}, inner));
+        SKEIN_RETURN_IF_ERROR(
+            emitter_.EmitInvariant({o.path.core, CoreCoords(o, batch, m, n)}, inner, {dot_, 0}));
       }
       return absl::OkStatus();
     };
     gemm.epilogue = [this](std::span<const DimExpr> batch, DimExpr m, DimExpr n, int lane_coord, int lanes,
                            ValueId total) -> absl::Status {
-      emitter_.SetLane({lane_coord, lanes});
+      emitter_.SetLane({lane_coord, lanes, dims_.back().IsConst(1)});
       const Dims here = Coords(batch, m, n);
       emitter_.Provide({dot_, 0}, [total, here](const Demand& d) -> absl::StatusOr<ValueId> {
         if (d.coords != here) return Refuse("SK151", "a product is needed at another place than its own");

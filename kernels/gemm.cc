@@ -117,7 +117,12 @@ void ChooseTiles(const Target& target, GemmSpec* spec) {
   // broadcast of A, and spill nothing (FIELD-NOTES, "Rates").
   spec->panel = target.isa == Isa::kAvx512 ? 64 : 16;
   spec->tile_rows = 6;
-  spec->block_rows = 96;
+}
+
+void ChooseBlocks(GemmSpec* spec) {
+  // A block's totals and its part of A stay in L2 beside the panel of B. Packing B in the kernel is paid once a
+  // block, so the blocks are larger there.
+  spec->block_rows = spec->b_in_place ? 96 : 252;
 }
 
 absl::Status BuildGemm(LoopBuilder& b, const GemmSpec& spec) {

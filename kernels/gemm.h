@@ -47,8 +47,9 @@ struct GemmSpec {
                              const std::function<bool(int)>& inner)> row_prologue;
 };
 
-// Register tile, panel and block sizes for a target.
+// Register tile and panel for a target; rows of a block, once it is known whether B is packed in the kernel.
 void ChooseTiles(const Target& target, GemmSpec* spec);
+void ChooseBlocks(GemmSpec* spec);
 
 absl::Status BuildGemm(LoopBuilder& b, const GemmSpec& spec);
 
