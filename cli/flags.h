@@ -37,7 +37,8 @@ struct Flags {
 // Errors: InvalidArgument naming the flag and its value.
 absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv);
 
-// Target and options that the flags ask for. Errors: Unimplemented where the machine lacks the ISA.
+// Target and options that the flags ask for. --max-isa is an upper bound: a machine without AVX-512 takes AVX2.
+// Errors: Unimplemented where the machine has neither.
 absl::StatusOr<CompileOptions> OptionsOf(const Flags& flags);
 
 }  // namespace skein

@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/tensors.h"
 #include "frontends/onnx/import.h"
 #include "runtime/dump.h"
 
@@ -17,17 +18,6 @@ absl::StatusOr<Plan> PlanOf(const Flags& flags, const Graph& graph, bool fuse) {
   plan_options.fuse = fuse;
   plan_options.target = options.target;
   return MakePlan(graph, plan_options);
-}
-
-// Sizes for printing: those of --shape, 1 for the rest.
-SymbolValues SizesOf(const Flags& flags, const Graph& graph) {
-  SymbolValues sizes = flags.bindings[0];
-  for (const Graph::Named& in : graph.inputs()) {
-    for (DimExpr d : graph.type(in.value).dims) {
-      VisitLeaves(d, [&](DimExpr leaf) { sizes.try_emplace(std::string(leaf.symbol()), 1); });
-    }
-  }
-  return sizes;
 }
 
 int64_t At(DimExpr e, const SymbolValues& sizes) {
@@ -45,7 +35,7 @@ absl::StatusOr<int> PlanCommand(const Flags& flags) {
   SKEIN_ASSIGN_OR_RETURN(Graph graph, LoadGraph(flags));
   SKEIN_ASSIGN_OR_RETURN(Plan plan, PlanOf(flags, graph, !flags.no_fuse));
   SKEIN_ASSIGN_OR_RETURN(Plan unfused, PlanOf(flags, graph, false));
-  const SymbolValues sizes = SizesOf(flags, graph);
+  SKEIN_ASSIGN_OR_RETURN(const SymbolValues sizes, CompleteBinding(graph, flags.bindings[0]));
   if (flags.json) {
     Json json;
     json.BeginObject().Field("bytes_moved", At(plan.fused_bytes, sizes));

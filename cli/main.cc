@@ -29,7 +29,9 @@ constexpr Command kCommands[] = {
      "Example: skein run bert-base.onnx --random-weights 1 --shape batch=1,seq=128 --repeat 20\n",
      RunCommand},
     {"plan", "prints which nodes share a kernel, bytes moved, and reasons",
-     "skein plan FILE [flags]\nExample: skein plan bert-base.onnx --random-weights 1 --json\n", PlanCommand},
+     "skein plan FILE [flags]\n"
+     "Sizes are those of the first --shape; the plan is the same for all.\n"
+     "Example: skein plan bert-base.onnx --random-weights 1 --json\n", PlanCommand},
     {"why", "says why two nodes share a kernel or do not",
      "skein why FILE A B [flags]\n"
      "Example: skein why bert-base.onnx node_MatMul_91 node_linear --random-weights 1\n",

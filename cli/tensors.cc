@@ -1,5 +1,7 @@
 #include "cli/tensors.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -8,7 +10,10 @@
 #include <set>
 #include <sstream>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "frontends/onnx/tensor_file.h"
 #include "ir/numeric.h"
 #include "ir/op.h"
@@ -37,21 +42,48 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return std::move(text).str();
 }
 
-// The text behind 'key': in the header's Python dictionary.
+// The text behind 'key': in the header's Python dictionary; empty if it is not there or not closed.
 std::string HeaderField(const std::string& header, const std::string& key) {
   size_t at = header.find("'" + key + "':");
   if (at == std::string::npos) return "";
   at += key.size() + 3;
   while (at < header.size() && header[at] == ' ') ++at;
   const char close = header[at] == '(' ? ')' : header[at] == '\'' ? '\'' : ',';
-  size_t end = header.find(close, at + 1);
-  return header.substr(at, end == std::string::npos ? end : end - at + (close == ',' ? 0 : 1));
+  const size_t end = header.find(close, at + 1);
+  if (end == std::string::npos) return "";
+  return header.substr(at, close == ',' ? end - at : end - at + 1);
+}
+
+// "(2, 3)", "(2,)" or "()" -> dims; nullopt for any other text.
+std::optional<std::vector<int64_t>> ParseNpyShape(std::string_view text) {
+  if (text.size() < 2 || text.front() != '(' || text.back() != ')') return std::nullopt;
+  std::vector<int64_t> dims;
+  for (absl::string_view part : absl::StrSplit(ForStrCat(text.substr(1, text.size() - 2)), ',')) {
+    part = absl::StripAsciiWhitespace(part);
+    int64_t dim;
+    if (part.empty()) continue;
+    if (!absl::SimpleAtoi(part, &dim) || dim < 0) return std::nullopt;
+    dims.push_back(dim);
+  }
+  return dims;
+}
+
+// The number of elements, or nullopt if there are more than any file or memory holds.
+std::optional<int64_t> CountElements(std::span<const int64_t> dims) {
+  int64_t count = 1;
+  for (int64_t d : dims) {
+    if (d > kMostElements || (d > 0 && count > kMostElements / d)) return std::nullopt;
+    count *= d;
+  }
+  return count;
 }
 
 absl::StatusOr<OwnedTensor> ReadNpy(const std::string& path) {
   SKEIN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
   if (bytes.size() < 12 || bytes.compare(0, 6, "\x93NUMPY") != 0) return InvalidArgument(path, " is no .npy file");
-  const bool wide = bytes[6] >= 2;
+  const int version = static_cast<unsigned char>(bytes[6]);
+  if (version < 1 || version > 3) return InvalidArgument(path, " has .npy version ", version, "; Skein reads 1 to 3");
+  const bool wide = version >= 2;
   uint32_t length = 0;
   std::memcpy(&length, bytes.data() + 8, wide ? 4 : 2);
   const size_t start = (wide ? 12 : 10) + static_cast<size_t>(length);
@@ -63,28 +95,21 @@ absl::StatusOr<OwnedTensor> ReadNpy(const std::string& path) {
     if (descr == absl::StrCat("'", t.descr, "'")) element = t.element;
   }
   if (!element) return InvalidArgument(path, " has elements of type ", descr, ", which Skein does not read");
-  if (HeaderField(header, "fortran_order").rfind("True", 0) == 0) {
-    return InvalidArgument(path, " is in Fortran order; save it in C order");
+  const std::string order = HeaderField(header, "fortran_order"), shape = HeaderField(header, "shape");
+  if (order == "True") return InvalidArgument(path, " is in Fortran order; save it in C order");
+  if (order != "False") return InvalidArgument(path, " has no fortran_order in its header");
+  const std::optional<std::vector<int64_t>> dims = ParseNpyShape(shape);
+  if (!dims) return InvalidArgument(path, " has the shape '", shape, "' in its header, which is none");
+  const std::optional<int64_t> count = CountElements(*dims);
+  if (!count) return InvalidArgument(path, " has the shape ", shape, ", which is too large");
+  const int64_t held = static_cast<int64_t>(bytes.size() - start), needed = BytesFor(*element, *count);
+  if (held < needed) return InvalidArgument(path, " holds ", held, " bytes of data, its shape takes ", needed);
+  SKEIN_ASSIGN_OR_RETURN(OwnedTensor tensor, OwnedTensor::Make(*element, *dims));
+  std::memcpy(tensor.view().data, bytes.data() + start, static_cast<size_t>(needed));
+  if (IsBool(*element)) {  // kernels rely on 0 and 1
+    auto* flag = static_cast<uint8_t*>(tensor.view().data);
+    for (int64_t i = 0; i < *count; ++i) flag[i] = flag[i] != 0;
   }
-  std::vector<int64_t> dims;
-  int64_t count = 1, value = -1;
-  for (char c : HeaderField(header, "shape")) {
-    if (c >= '0' && c <= '9') {
-      value = (value < 0 ? 0 : value) * 10 + (c - '0');
-      if (value > kMostElements) return InvalidArgument(path, " has a dim that is too large");
-    } else if (value >= 0) {
-      dims.push_back(value);
-      if (value > 0 && count > kMostElements / value) return InvalidArgument(path, " is too large");
-      count *= value;
-      value = -1;
-    }
-  }
-  if (static_cast<int64_t>(bytes.size() - start) < BytesFor(*element, count)) {
-    return InvalidArgument(path, " holds ", bytes.size() - start, " bytes of data, its shape takes ",
-                           BytesFor(*element, count));
-  }
-  OwnedTensor tensor(*element, dims);
-  std::memcpy(tensor.view().data, bytes.data() + start, tensor.bytes());
   return tensor;
 }
 
@@ -129,15 +154,13 @@ IntegerUse FindIntegerUse(const Graph& graph, Value input) {
 
 absl::StatusOr<std::vector<int64_t>> DimsOf(const Dims& dims, const SymbolValues& binding, const std::string& name) {
   std::vector<int64_t> result;
-  int64_t count = 1;
   for (DimExpr d : dims) {
     SKEIN_ASSIGN_OR_RETURN(int64_t v, Evaluate(d, binding));
     if (v < 0) return InvalidArgument("dim ", d.ToString(), " of input '", name, "' would be ", v);
-    if (v > 0 && count > kMostElements / v) {
-      return InvalidArgument("input '", name, "' with dims ", ToString(dims), " would be too large");
-    }
-    count *= v;
     result.push_back(v);
+  }
+  if (!CountElements(result)) {
+    return InvalidArgument("input '", name, "' would have dims [", absl::StrJoin(result, ", "), "], too large");
   }
   return result;
 }
@@ -157,19 +180,28 @@ void Draw(std::mt19937_64* random, const TensorView& t, int64_t count, int64_t b
 
 void OwnedTensor::Free::operator()(void* p) const { std::free(p); }
 
-OwnedTensor::OwnedTensor(ElementType element, std::vector<int64_t> dims) {
-  int64_t count = 1;
-  for (int64_t d : dims) count *= d;
-  bytes_ = BytesFor(element, count);
-  memory_.reset(std::aligned_alloc(64, (bytes_ + 127) / 64 * 64));
-  view_ = {element, std::move(dims), memory_.get()};
+absl::StatusOr<OwnedTensor> OwnedTensor::Make(ElementType element, std::vector<int64_t> dims) {
+  const std::string type = absl::StrCat(ForStrCat(Name(element)), "[", absl::StrJoin(dims, ", "), "]");
+  const std::optional<int64_t> count = CountElements(dims);
+  if (!count) return InvalidArgument("a tensor ", type, " is too large");
+  OwnedTensor tensor;
+  tensor.bytes_ = BytesFor(element, *count);
+  // Memory that is promised and not there ends the process when it is touched, so that is asked first.
+  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  if (machine > 0 && tensor.bytes_ > machine) {
+    return InvalidArgument("a tensor ", type, " takes ", tensor.bytes_, " bytes; the machine has ", machine);
+  }
+  tensor.memory_.reset(std::aligned_alloc(64, static_cast<size_t>((tensor.bytes_ + 127) / 64 * 64)));
+  if (tensor.memory_ == nullptr) return InvalidArgument("no memory for a tensor ", type);
+  tensor.view_ = {element, std::move(dims), tensor.memory_.get()};
+  return tensor;
 }
 
 absl::StatusOr<OwnedTensor> ReadTensor(const std::string& path) {
   if (path.size() > 3 && path.compare(path.size() - 3, 3, ".pb") == 0) {
     SKEIN_ASSIGN_OR_RETURN(LiteralRef literal, ReadOnnxTensorFile(path));
-    OwnedTensor tensor(literal->element, literal->dims);
-    std::memcpy(tensor.view().data, literal->data, tensor.bytes());
+    SKEIN_ASSIGN_OR_RETURN(OwnedTensor tensor, OwnedTensor::Make(literal->element, literal->dims));
+    if (tensor.bytes() > 0) std::memcpy(tensor.view().data, literal->data, static_cast<size_t>(tensor.bytes()));
     return tensor;
   }
   return ReadNpy(path);
@@ -204,6 +236,23 @@ absl::Status WriteNpy(const std::string& path, const TensorView& tensor) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<SymbolValues> CompleteBinding(const Graph& graph, SymbolValues binding) {
+  std::set<std::string> symbols;
+  for (const Graph::Named& in : graph.inputs()) {
+    for (DimExpr d : graph.type(in.value).dims) {
+      VisitLeaves(d, [&](DimExpr leaf) { symbols.insert(std::string(leaf.symbol())); });
+    }
+  }
+  for (const auto& [name, value] : binding) {
+    if (!symbols.contains(name)) {
+      return InvalidArgument("no input of the graph has a dim '", name, "' (given by --shape); there is ",
+                             symbols.empty() ? "none" : absl::StrJoin(symbols, ", "));
+    }
+  }
+  for (const std::string& name : symbols) binding.try_emplace(name, 1);
+  return binding;
+}
+
 absl::StatusOr<std::vector<OwnedTensor>> MakeInputs(const Graph& graph, const Flags& flags, SymbolValues binding) {
   for (const auto& [name, file] : flags.inputs) {
     bool known = false;
@@ -212,13 +261,9 @@ absl::StatusOr<std::vector<OwnedTensor>> MakeInputs(const Graph& graph, const Fl
   }
   std::vector<OwnedTensor> tensors(graph.inputs().size());
   // Files first: their dims say what symbols are.
-  std::set<std::string> symbols;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Graph::Named& in = graph.inputs()[i];
     const TensorType& type = graph.type(in.value);
-    for (DimExpr d : type.dims) {
-      VisitLeaves(d, [&](DimExpr leaf) { symbols.insert(std::string(leaf.symbol())); });
-    }
     auto it = flags.inputs.find(in.name);
     if (it == flags.inputs.end()) continue;
     SKEIN_ASSIGN_OR_RETURN(tensors[i], ReadTensor(it->second));
@@ -233,21 +278,18 @@ absl::StatusOr<std::vector<OwnedTensor>> MakeInputs(const Graph& graph, const Fl
       }
     }
   }
-  for (const auto& [name, value] : binding) {
-    if (!symbols.contains(name)) {
-      return InvalidArgument("no input of the graph has a dim '", name, "' (given by --shape)");
-    }
-  }
-  for (const std::string& name : symbols) binding.try_emplace(name, 1);
+  SKEIN_ASSIGN_OR_RETURN(binding, CompleteBinding(graph, std::move(binding)));
   std::mt19937_64 random(flags.input_seed);
   for (size_t i = 0; i < tensors.size(); ++i) {
     if (tensors[i].view().data != nullptr) continue;
     const Graph::Named& in = graph.inputs()[i];
     const TensorType& type = graph.type(in.value);
     SKEIN_ASSIGN_OR_RETURN(std::vector<int64_t> dims, DimsOf(type.dims, binding, in.name));
-    tensors[i] = OwnedTensor(type.element, dims);
-    int64_t count = 1, below = 2;
-    for (int64_t d : dims) count *= d;
+    absl::StatusOr<OwnedTensor> tensor = OwnedTensor::Make(type.element, dims);
+    if (!tensor.ok()) return Annotate(tensor.status(), absl::StrCat("input '", in.name, "'"));
+    tensors[i] = *std::move(tensor);
+    const int64_t count = *CountElements(dims);
+    int64_t below = 2;
     if (IsInteger(type.element)) {
       IntegerUse use = FindIntegerUse(graph, in.value);
       if (use.index_extent) {
@@ -264,7 +306,10 @@ absl::StatusOr<std::vector<OwnedTensor>> MakeInputs(const Graph& graph, const Fl
 absl::StatusOr<std::vector<OwnedTensor>> MakeOutputs(Program& program, const std::vector<OwnedTensor>& inputs) {
   SKEIN_ASSIGN_OR_RETURN(std::vector<TensorView> types, program.OutputTypes(Views(inputs)));
   std::vector<OwnedTensor> outputs;
-  for (const TensorView& t : types) outputs.emplace_back(t.element, t.dims);
+  for (const TensorView& t : types) {
+    SKEIN_ASSIGN_OR_RETURN(OwnedTensor tensor, OwnedTensor::Make(t.element, t.dims));
+    outputs.push_back(std::move(tensor));
+  }
   return outputs;
 }
 

@@ -16,7 +16,8 @@ namespace skein {
 class OwnedTensor {
  public:
   OwnedTensor() = default;
-  OwnedTensor(ElementType element, std::vector<int64_t> dims);
+  // Errors: InvalidArgument naming type and dims for more than this machine's memory.
+  static absl::StatusOr<OwnedTensor> Make(ElementType element, std::vector<int64_t> dims);
   TensorView view() const { return view_; }
   int64_t bytes() const { return bytes_; }
 
@@ -33,6 +34,9 @@ class OwnedTensor {
 // Errors: InvalidArgument naming the file and what is wrong with it.
 absl::StatusOr<OwnedTensor> ReadTensor(const std::string& path);
 absl::Status WriteNpy(const std::string& path, const TensorView& tensor);
+
+// The binding with 1 for the symbols that it leaves out. Errors: InvalidArgument naming one that no input has.
+absl::StatusOr<SymbolValues> CompleteBinding(const Graph& graph, SymbolValues binding);
 
 // The graph's inputs: from the flags' files, else drawn: floats standard normal, integers in the range of what they
 // index, booleans and masks (integers that are only tested for zero) 0 or 1. Symbols that neither the binding nor a
