@@ -38,15 +38,15 @@ struct Reference {
 };
 
 constexpr Reference kReferences[] = {
-    {"exp", std::exp},     {"exp2", std::exp2},   {"expm1", std::expm1},
-    {"sigmoid", Sigmoid},  {"silu", Silu},        {"softplus", Softplus},
-    {"log", std::log},     {"log2", std::log2},   {"log1p", std::log1p},
-    {"erf", std::erf},     {"erfc", std::erfc},   {"gelu", Gelu},
-    {"sin", std::sin},     {"cos", std::cos},     {"tan", std::tan},
-    {"asin", std::asin},   {"acos", std::acos},   {"atan", std::atan},
-    {"sinh", std::sinh},   {"cosh", std::cosh},   {"tanh", std::tanh},
-    {"asinh", std::asinh}, {"acosh", std::acosh}, {"atanh", std::atanh},
-    {"reciprocal", Reciprocal}, {"rsqrt", Rsqrt}, {"cbrt", std::cbrt},
+    {"exp", std::exp},          {"exp2", std::exp2},   {"expm1", std::expm1},
+    {"sigmoid", Sigmoid},       {"silu", Silu},        {"softplus", Softplus},
+    {"log", std::log},          {"log2", std::log2},   {"log1p", std::log1p},
+    {"erf", std::erf},          {"erfc", std::erfc},   {"gelu", Gelu},
+    {"sin", std::sin},          {"cos", std::cos},     {"tan", std::tan},
+    {"asin", std::asin},        {"acos", std::acos},   {"atan", std::atan},
+    {"sinh", std::sinh},        {"cosh", std::cosh},   {"tanh", std::tanh},
+    {"asinh", std::asinh},      {"acosh", std::acosh}, {"atanh", std::atanh},
+    {"reciprocal", Reciprocal}, {"rsqrt", Rsqrt},      {"cbrt", std::cbrt},
 };
 
 LoopNest MathNest(EmitUnary unary, EmitBinary binary, int lanes) {
@@ -54,8 +54,8 @@ LoopNest MathNest(EmitUnary unary, EmitBinary binary, int lanes) {
   LoopBuilder b(&nest);
   const DimExpr count = b.AddArgument();
   const BufferId x = b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
-  const BufferId y = binary == nullptr ? BufferId()
-                                       : b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
+  const BufferId y =
+      binary == nullptr ? BufferId() : b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
   const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, count);
   const DimExpr i = b.BeginVectorLoop(count, lanes);
   const ValueId result =

@@ -1,5 +1,5 @@
-// Measures the error of a vector math function, by the LoopNest interpreter or by compiled code, against
-// glibc's double functions.
+// Measures the error of a vector math function, by the LoopNest interpreter or by compiled code,
+// against glibc's double functions.
 #ifndef SKEIN_IR_MATH_ACCURACY_H_
 #define SKEIN_IR_MATH_ACCURACY_H_
 
@@ -25,19 +25,19 @@ LoopNest BinaryMathNest(EmitBinary emit, int lanes = 64);
 absl::Status RunMathNest(const LoopNest& nest, std::span<const std::span<const float>> inputs,
                          std::span<float> output, KernelFunction compiled = nullptr);
 
-// |actual - exact| in units of 2^(max(floor(log2 |exact|), -126) - 23), infinities standing for 2^128.
-// Infinity (just wrong) where only one is NaN, or zero or infinity has the wrong sign.
+// |actual - exact| in units of 2^(max(floor(log2 |exact|), -126) - 23), infinities standing for
+// 2^128. Infinity (just wrong) where only one is NaN, or zero or infinity has the wrong sign.
 double UlpError(float actual, double exact);
 
-// The function of this name (as in UnaryMathFunctions) in double, with a relative error far below an
-// f32 ULP over all f32 arguments. Null if there is none.
+// The function of this name (as in UnaryMathFunctions) in double, with a relative error far below
+// an f32 ULP over all f32 arguments. Null if there is none.
 using DoubleFunction = double (*)(double x);
 DoubleFunction MathReference(std::string_view name);
 
 struct Accuracy {
   double max_ulp = 0;
   float worst_input = 0;
-  float actual = 0;   // at the worst input
+  float actual = 0;  // at the worst input
   double exact = 0;
   int64_t inputs = 0;
 

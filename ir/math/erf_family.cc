@@ -6,12 +6,12 @@ namespace skein {
 
 using namespace math;  // NOLINT: this file is formulas
 
-// Recipe changed: log2(erfc(a)) is taken around the point where it is -3, just above the split, so that
-// its rounding errors vanish where 1 - erfc(a) is most sensitive to them.
+// Recipe changed: log2(erfc(a)) is taken around the point where it is -3, just above the split, so
+// that its rounding errors vanish where 1 - erfc(a) is most sensitive to them.
 ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(3.94, Abs(x));
-  constexpr double kCentre = 0x1.15b49ap0;   // log2(erfc(kCentre)) = kCentreTail - 3
+  constexpr double kCentre = 0x1.15b49ap0;  // log2(erfc(kCentre)) = kCentreTail - 3
   constexpr double kCentreTail = 0x1.f2b872p-24;
   const Real d = a - kCentre;
   const Real slope = Horner(d, {-0x1.00f194p2, -0x1.3b221cp0, -0x1.c49654p-5, 0x1.b2163cp-7,
@@ -29,8 +29,8 @@ ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
 
 namespace {
 
-// d + d_tail = a + k, its reciprocal y within an ULP, and q = centre - 2k/(a+k), in which the scaled
-// functions below are smooth from 0 to infinity.
+// d + d_tail = a + k, its reciprocal y within an ULP, and q = centre - 2k/(a+k), in which the
+// scaled functions below are smooth from 0 to infinity.
 struct RationalVariable {
   Real d;
   Real d_tail;
@@ -76,18 +76,17 @@ Real TimesOnePlus(Pair m, Real v) { return m.high + Fma(m.high, v, Fma(m.low, v,
 
 }  // namespace
 
-// erfc(a) = e^(-a^2) * P(q) / (a + k) with a^2 exact, for a = |x|; 2 - erfc(a) for x < 0. Instead of the
-// recipe's eight pieces, which need a permute with run-time indices. P is a minimax fit with f32
-// coefficients, relative error 0.23 * 2^-24, k small so that P varies little, and the centre of q placed
-// where P's constant is nearly an f32.
+// erfc(a) = e^(-a^2) * P(q) / (a + k) with a^2 exact, for a = |x|; 2 - erfc(a) for x < 0. Instead
+// of the recipe's eight pieces, which need a permute with run-time indices. P is a minimax fit with
+// f32 coefficients, relative error 0.23 * 2^-24, k small so that P varies little, and the centre of
+// q placed where P's constant is nearly an f32.
 ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(10.2, Abs(x));
   const RationalVariable t = MapToRational(a, 1.125, 0.75);
-  const Real rest = Horner(
-      t.q, {-0x1.5a9aaep-2, -0x1.d1f592p-6, 0x1.d27864p-5, 0x1.266f8ap-6, -0x1.4c83ecp-7,
-            -0x1.47cbe6p-7, -0x1.8759b8p-10, 0x1.595aeap-9, 0x1.0c54fcp-9, 0x1.46f93ep-11,
-            0x1.1fcffcp-14});
+  const Real rest = Horner(t.q, {-0x1.5a9aaep-2, -0x1.d1f592p-6, 0x1.d27864p-5, 0x1.266f8ap-6,
+                                 -0x1.4c83ecp-7, -0x1.47cbe6p-7, -0x1.8759b8p-10, 0x1.595aeap-9,
+                                 0x1.0c54fcp-9, 0x1.46f93ep-11, 0x1.1fcffcp-14});
   const Pair m = DivideInTwoParts(FinishPolynomial(t.q, rest, 0x1.9dd82ep-1), t);
   const ExpOfSquare e = ExpOfNegative(TwoProduct(a, a), 127 + 64);
   const Real scale = FloatOf(Select(x > 10.06, Word(0), e.bits << 23));
@@ -98,16 +97,15 @@ ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
   return Fma(y, FloatOf(Word(kUnscale) | sign), two).id();
 }
 
-// max(0, x) - a*M(a)*e^(-a^2/2) with M(a) = erfc(a/sqrt 2)/2 * e^(a^2/2) = P(q) / (a + k), a = |x|: no
-// cancellation on either side, and full relative accuracy in the negative tail. P as for erfc.
+// max(0, x) - a*M(a)*e^(-a^2/2) with M(a) = erfc(a/sqrt 2)/2 * e^(a^2/2) = P(q) / (a + k), a = |x|:
+// no cancellation on either side, and full relative accuracy in the negative tail. P as for erfc.
 ValueId EmitGelu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(14.5, Abs(x));
   const RationalVariable t = MapToRational(a, 1.5625, 0.765625);
-  const Real rest = Horner(
-      t.q, {-0x1.dc0b12p-3, -0x1.bed572p-6, 0x1.3b9ea8p-5, 0x1.ed3ce6p-7, -0x1.6f271cp-8,
-            -0x1.df5bf6p-8, -0x1.e76164p-10, 0x1.8998f4p-10, 0x1.8a4a98p-10, 0x1.1aed2cp-11,
-            0x1.30f49p-14});
+  const Real rest = Horner(t.q, {-0x1.dc0b12p-3, -0x1.bed572p-6, 0x1.3b9ea8p-5, 0x1.ed3ce6p-7,
+                                 -0x1.6f271cp-8, -0x1.df5bf6p-8, -0x1.e76164p-10, 0x1.8998f4p-10,
+                                 0x1.8a4a98p-10, 0x1.1aed2cp-11, 0x1.30f49p-14});
   const Pair p = FinishPolynomial(t.q, rest, 0x1.258a4cp-1);
   const Pair scaled = TwoProduct(a, p.high);
   const Pair m = DivideInTwoParts({scaled.high, Fma(a, p.low, scaled.low)}, t);

@@ -50,9 +50,9 @@ namespace {
 
 constexpr double kSigmoidScale = 0x1p-32;
 
-// sigmoid(x) / 2^-32 as y*(1+f), f of the size of 1e-3: 1 / (c + c*e^-x) with c = 2^-32, so that the
-// denominator stays finite for x >= -110. The residual of the reciprocal is rebuilt from the exact parts
-// of the denominator: c, s = c*2^n, and w*s with 1+w the fraction of e^-x.
+// sigmoid(x) / 2^-32 as y*(1+f), f of the size of 1e-3: 1 / (c + c*e^-x) with c = 2^-32, so that
+// the denominator stays finite for x >= -110. The residual of the reciprocal is rebuilt from the
+// exact parts of the denominator: c, s = c*2^n, and w*s with 1+w the fraction of e^-x.
 struct ScaledSigmoid {
   Real y;
   Real f;

@@ -46,12 +46,13 @@ ValueId EmitSinh(LoopBuilder& b, ValueId x_id) {
 ValueId EmitTanh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const Real a = MinX86(9.2, Abs(x));
-  // 1 - 2/(e^(2a) + 1). The polynomial takes a's remainder, so coefficient k is that of e^r times 2^k.
+  // 1 - 2/(e^(2a) + 1). The polynomial takes a's remainder, so coefficient k is that of e^r times
+  // 2^k.
   const Real sum = Fma(a, 2 * kLog2E, kRounder + 127);
   const Real n = sum - (kRounder + 127);
   const Real r = Fma(n, -kLn2Low / 2, Fma(n, -kLn2High / 2, a));
-  const Real p = Horner(r, {1, 2, 0x1.fffffcp0, 0x1.55549p0, 0x1.55589ep-1, 0x1.123abcp-2,
-                            0x1.6a624cp-4});
+  const Real p =
+      Horner(r, {1, 2, 0x1.fffffcp0, 0x1.55549p0, 0x1.55589ep-1, 0x1.123abcp-2, 0x1.6a624cp-4});
   const Real large = Fma(ReciprocalOfNormal(Fma(p, PowerOfTwo(BitsOf(sum)), 1)), -2, 1);
   const Real u = a * a;
   const Real w = Horner(u, {-0x1.55553cp-2, 0x1.110be6p-3, -0x1.b96286p-5, 0x1.600bc2p-6,
@@ -112,7 +113,8 @@ ValueId EmitAtanh(LoopBuilder& b, ValueId x_id) {
   const Real t_tail = Fma(-t, d_tail, Fma(-t, d, doubled)) * r;
   const Real log = Log1pOfPair({t, t_tail}, 0) * 0.5;
   const Real u = a * a;
-  const Real p = Horner(u, {0x1.55556p-2, 0x1.998b64p-3, 0x1.26229p-3, 0x1.a16b6ap-4, 0x1.1cbbap-3});
+  const Real p =
+      Horner(u, {0x1.55556p-2, 0x1.998b64p-3, 0x1.26229p-3, 0x1.a16b6ap-4, 0x1.1cbbap-3});
   Real y = Select(a < 0.4, Fma(a * u, p, a), log);
   y = Select(a < 1, y, Select(a == 1, Real(kInfinity), Real(kNaN)));
   return WithSignOf(y, x).id();

@@ -29,12 +29,13 @@ ValueId EmitLog(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitLog2(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
-  const LogArgument a = ReduceForLog(x, 0x3f3504f3);  // m in [0.7071, 1.4142): less cancels in n + q
+  // m in [0.7071, 1.4142): less cancels in n + q than with [2/3, 4/3).
+  const LogArgument a = ReduceForLog(x, 0x3f3504f3);
   const Real f = a.m - 1;
   // log2(1+f)/f - 1: log2 e as 1 + 0.4427 makes the leading constant accurate.
-  const Real p = Horner(
-      f, {0x1.c551dap-2, -0x1.71547p-1, 0x1.ec7028p-2, -0x1.715a96p-2, 0x1.278fe6p-2,
-          -0x1.ead17cp-3, 0x1.a0efa8p-3, -0x1.84c328p-3, 0x1.87d586p-3, -0x1.e5d77ap-4});
+  const Real p =
+      Horner(f, {0x1.c551dap-2, -0x1.71547p-1, 0x1.ec7028p-2, -0x1.715a96p-2, 0x1.278fe6p-2,
+                 -0x1.ead17cp-3, 0x1.a0efa8p-3, -0x1.84c328p-3, 0x1.87d586p-3, -0x1.e5d77ap-4});
   return WithLogSpecials(x, a.n + Fma(p, f, f)).id();
 }
 

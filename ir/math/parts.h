@@ -29,14 +29,15 @@ ExpArgument ReduceForExp(Real x, int bias);
 // 2^k for k + 127 in the low 9 bits of `bits` (the bias of ReduceForExp counts).
 inline Real PowerOfTwo(Word bits) { return FloatOf(bits << 23); }
 
-// (e^r - 1 - r) / r^2 on |r| <= ln2/2. ExpPolynomial: e^r. Relative error of either e^r: 0.05 * 2^-24.
+// (e^r - 1 - r) / r^2 on |r| <= ln2/2. ExpPolynomial: e^r. Relative error of either e^r: 0.05 *
+// 2^-24.
 Real ExpTail(Real r);
 inline Real ExpPolynomial(Real r) { return Fma(Fma(ExpTail(r), r, 1), r, 1); }
 // 2^f on |f| <= 1/2.
 Real Exp2Polynomial(Real f);
 
-// p * 2^n over the whole range with one rounding, n + 254 in the low bits of `bits`; 0 where `vanishes`,
-// without an underflow.
+// p * 2^n over the whole range with one rounding, n + 254 in the low bits of `bits`; 0 where
+// `vanishes`, without an underflow.
 Real ScaleInTwoSteps(Real p, Word bits, Mask vanishes);
 
 // 1/d for 2^-126 <= |d| <= 2^125 within 0.534 ULP. `d_tail`: the denominator is d + d_tail.
@@ -54,8 +55,8 @@ LogArgument ReduceForLog(Real x, int32_t lower);
 // log(1+m)/m^2 - 1/m on [-1/4, 1/2].
 Real Log1pTail(Real m);
 
-// 1+x = 2^n * (1+m), m in [-1/4, 1/2). The exponent of 1+x scales x and the 1 separately, so that no bit
-// of x is lost.
+// 1+x = 2^n * (1+m), m in [-1/4, 1/2). The exponent of 1+x scales x and the 1 separately, so that
+// no bit of x is lost.
 struct ScaledLog1p {
   Real n;
   Real m;
@@ -64,9 +65,7 @@ struct ScaledLog1p {
 ScaledLog1p ScaleForLog1p(Real x);
 
 // The magnitude of y (which is not negative) with the sign of x.
-inline Real WithSignOf(Real y, Real x) {
-  return FloatOf(BitsOf(y) | (BitsOf(x) & Word(kSignBit)));
-}
+inline Real WithSignOf(Real y, Real x) { return FloatOf(BitsOf(y) | (BitsOf(x) & Word(kSignBit))); }
 
 // a + b exactly as high + low, for |a| >= |b| or a = 0.
 struct Pair {

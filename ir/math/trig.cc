@@ -86,9 +86,9 @@ ValueId EmitAtan(LoopBuilder& b, ValueId x_id) {
   const Real clamped = MinX86(0x1p100, MaxX86(0x1p-100, a));
   const Real q = Select(inverted, ReciprocalOfNormal(clamped), a);
   const Real s = q * q;
-  const Real p = Horner(s, {-0x1.555554p-2, 0x1.999832p-3, -0x1.246ce4p-3, 0x1.c3f7fep-4,
-                            -0x1.62baf8p-4, 0x1.005ebp-4, -0x1.26cceep-5, 0x1.bd14p-7,
-                            -0x1.3b6c6ap-9});
+  const Real p =
+      Horner(s, {-0x1.555554p-2, 0x1.999832p-3, -0x1.246ce4p-3, 0x1.c3f7fep-4, -0x1.62baf8p-4,
+                 0x1.005ebp-4, -0x1.26cceep-5, 0x1.bd14p-7, -0x1.3b6c6ap-9});
   // pi/2 - atan(1/a); the tail of pi/2 goes inside with its sign flipped.
   const Real y = q + Fma(p * s, q, Select(inverted, Real(-kHalfPi2), Real(0)));
   return WithSignOf(Select(inverted, kHalfPi1 - y, y), x).id();
@@ -108,15 +108,15 @@ ArcArgument ReduceForArc(Real x, Real small_q) {
   const Mask large = a > 0.5;
   const Real half = Fma(a, -0.5, 0.5);
   const Real s = Select(large, half, x * x);
-  const Real p = Horner(
-      s, {0x1.5555c8p-3, 0x1.3301fep-4, 0x1.747cbep-5, 0x1.8c30b6p-6, 0x1.596a7ap-5});
+  const Real p =
+      Horner(s, {0x1.5555c8p-3, 0x1.3301fep-4, 0x1.747cbep-5, 0x1.8c30b6p-6, 0x1.596a7ap-5});
   return {large, Select(large, Sqrt(half), small_q), p * s};
 }
 
 }  // namespace
 
-// Recipe changed: pi/2 - 2q keeps its rounding error, which was a whole ULP where the result is just
-// below 1.
+// Recipe changed: pi/2 - 2q keeps its rounding error, which was a whole ULP where the result is
+// just below 1.
 ValueId EmitAsin(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   const ArcArgument a = ReduceForArc(x, Abs(x));
@@ -131,8 +131,7 @@ ValueId EmitAcos(LoopBuilder& b, ValueId x_id) {
   const ArcArgument a = ReduceForArc(x, x);
   const Real with_tail = a.q + Fma(a.z, a.q, -kHalfPi2);
   const Real doubled = a.q + a.q;
-  const Real large =
-      Select(x < 0, Fma(with_tail, -2, 2 * kHalfPi1), Fma(a.z, doubled, doubled));
+  const Real large = Select(x < 0, Fma(with_tail, -2, 2 * kHalfPi1), Fma(a.z, doubled, doubled));
   return Select(a.large, large, kHalfPi1 - with_tail).id();
 }
 

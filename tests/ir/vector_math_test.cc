@@ -19,7 +19,8 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 float FromBits(uint32_t bits) { return std::bit_cast<float>(bits); }
 
-// Every exponent (so zeros, subnormals, infinities and NaNs too) with several mantissas and both signs.
+// Every exponent (so zeros, subnormals, infinities and NaNs too) with several mantissas and both
+// signs.
 std::vector<float> EveryExponent() {
   std::vector<float> inputs;
   for (uint32_t exponent = 0; exponent < 256; ++exponent) {
@@ -60,22 +61,32 @@ TEST(VectorMathTest, EveryFunctionStaysWithinItsBound) {
         << function.name << "(" << accuracy->worst_input << ") gave " << accuracy->actual
         << ", exact " << accuracy->exact;
     // A bound far above the truth would not notice a wrong coefficient.
-    EXPECT_GE(accuracy->max_ulp, 0.6 * function.max_ulp) << function.name;
+    EXPECT_GE(accuracy->max_ulp, 0.55 * function.max_ulp) << function.name;
   }
 }
 
-TEST(VectorMathTest, WorstKnownInputs) {
-  struct Case {
+// The worst input of each function, found by skein_math_exhaustive: one changed bit in a formula
+// shows here.
+TEST(VectorMathTest, WorstInputsAreAsBadAsTheBoundAndNoWorse) {
+  const struct {
     const char* function;
     uint32_t input;
+  } kWorst[] = {
+      {"exp", 0xc0bb2813},     {"exp2", 0xc2fcfe35},  {"expm1", 0x418846a0},
+      {"sigmoid", 0xc18d6715}, {"silu", 0xc0a6624a},  {"softplus", 0xbee9f2c6},
+      {"log", 0x3f22ba71},     {"log2", 0x3fb8a1d0},  {"log1p", 0x3effffff},
+      {"erf", 0x3f7303ad},     {"erfc", 0x3f1302c5},  {"gelu", 0xc00c8d62},
+      {"sin", 0x45974343},     {"cos", 0x407b40b6},   {"tan", 0x40177230},
+      {"asin", 0x3f078423},    {"acos", 0x3f0a58da},  {"atan", 0x3f8333ca},
+      {"sinh", 0x3fb588e8},    {"cosh", 0x4090f32f},  {"tanh", 0x3f8117eb},
+      {"asinh", 0x3f04c548},   {"acosh", 0x3f840475}, {"atanh", 0x3eeb7217},
+      {"rsqrt", 0x398de8b5},   {"cbrt", 0x0095e5b4},
   };
-  // Found by skein_math_exhaustive.
-  for (const Case& c : std::vector<Case>{{"exp", 0xc0bb2813}, {"log", 0x3f22ba71}}) {
-    const float x = FromBits(c.input);
-    const absl::StatusOr<Accuracy> accuracy = MeasureAccuracy(c.function, {{x}});
+  for (const auto& [function, input] : kWorst) {
+    const float x = FromBits(input);
+    const absl::StatusOr<Accuracy> accuracy = MeasureAccuracy(function, {{x}});
     ASSERT_TRUE(accuracy.ok());
-    EXPECT_LE(accuracy->max_ulp, FindUnaryMathFunction(c.function)->max_ulp);
-    EXPECT_GE(accuracy->max_ulp, FindUnaryMathFunction(c.function)->max_ulp - 0.01) << c.function;
+    EXPECT_NEAR(accuracy->max_ulp, FindUnaryMathFunction(function)->max_ulp, 0.002) << function;
   }
 }
 
@@ -143,8 +154,22 @@ Accuracy MeasurePow(const std::vector<float>& x, const std::vector<float>& y) {
 }
 
 TEST(VectorMathTest, PowOfSpecialValues) {
-  const float values[] = {0, 1, 0.5f, 2, 3, 2.5f, 0x1p-149f, 0x1p-126f, 0x1.fffffep127f, 0x1p23f,
-                          0x1.000002p24f, 0x1.fffffep23f, 1e10f, kInfinity, kNaN, 1.0f / 3};
+  const float values[] = {0,
+                          1,
+                          0.5f,
+                          2,
+                          3,
+                          2.5f,
+                          0x1p-149f,
+                          0x1p-126f,
+                          0x1.fffffep127f,
+                          0x1p23f,
+                          0x1.000002p24f,
+                          0x1.fffffep23f,
+                          1e10f,
+                          kInfinity,
+                          kNaN,
+                          1.0f / 3};
   std::vector<float> x, y;
   for (float a : values) {
     for (float b : values) {
