@@ -14,8 +14,12 @@ absl::StatusOr<Graph> SettleOrders(const Graph& graph) {
     const Dims& dims = to->type(operands[0]).dims;
     int last = static_cast<int>(dims.size()) - 1;
     while (last > 0 && dims[last].IsConst(1)) --last;
-    bool inner = false;
-    for (int64_t axis : node.attributes.Ints("axes")) inner = inner || axis == last;
+    bool inner = false, nothing = true;  // nothing: every axis has one element, which is a row of its own
+    for (int64_t axis : node.attributes.Ints("axes")) {
+      inner = inner || axis == last;
+      nothing = nothing && dims[axis].IsConst(1);
+    }
+    inner = inner || nothing;
     Attributes attributes = node.attributes;
     attributes.Set("order", std::string(inner ? "inner" : "outer"));
     SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::reduce, operands, attributes));

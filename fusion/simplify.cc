@@ -336,6 +336,20 @@ class Simplifier {
 
   // dot(c*a, d*b) = (c*d) * dot(a, b): one scale on the product instead of one on each operand.
  public:
+  // sum, product, min or max of one element = that element; axes of extent 1 are not reduced over.
+  absl::StatusOr<Value> Reduction(const Node& node, std::span<const Value> x) {
+    const Dims dims = g_.type(x[0]).dims;
+    std::vector<int64_t> axes;
+    for (int64_t axis : node.attributes.Ints("axes")) {
+      if (!dims[axis].IsConst(1)) axes.push_back(axis);
+    }
+    const Reducer& reducer = **node.attributes.Get<ReducerRef>("reducer");
+    if (axes.empty() && SimpleCombine(reducer)) return x[0];
+    Attributes attributes = node.attributes;
+    if (!axes.empty()) attributes.Set("axes", axes);
+    return g_.Add(node.op, x, attributes);
+  }
+
   absl::StatusOr<std::optional<Value>> ScaledDot(std::span<const Value> x) {
     double scale = 1;
     std::vector<Value> operands(x.begin(), x.end());
@@ -473,9 +487,11 @@ absl::StatusOr<Graph> Simplify(const Graph& graph) {
           }
           if (node.op == Op::dot) return simplifier->ScaledDot(operands);
           if (op_class == OpClass::kSource || node.results.size() != 1) return std::nullopt;
-          SKEIN_ASSIGN_OR_RETURN(Value v, to->Add(node.op, operands, node.attributes));
-          SKEIN_ASSIGN_OR_RETURN(v, simplifier->AsIndex(v));
-          return std::optional(v);
+          absl::StatusOr<Value> v = node.op == Op::reduce ? simplifier->Reduction(node, operands)
+                                                          : to->Add(node.op, operands, node.attributes);
+          if (!v.ok()) return v.status();
+          SKEIN_ASSIGN_OR_RETURN(Value result, simplifier->AsIndex(*v));
+          return std::optional(result);
         });
     if (!next.ok()) return next.status();
     const bool same = next->ToString() == current.ToString();
