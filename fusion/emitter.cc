@@ -51,6 +51,22 @@ std::vector<Demand> IndexDemands(const Graph& graph, const Demand& demand) {
   return result;
 }
 
+// f16 and bf16 are storage types: only casts and data movement touch them. Elementary functions are f32.
+absl::Status CheckEmittable(const Graph& graph, Value v) {
+  const Node& node = graph.node(v.node);
+  const OpDef& def = Def(node.op);
+  for (Value operand : node.operands) {
+    const ElementType t = graph.type(operand).element;
+    const bool narrow = t == ElementType::kF16 || t == ElementType::kBF16 || BitWidth(t) == 4;
+    constexpr int kTranscendental = 20;  // flops, DESIGN section 6
+    if ((narrow && node.op != Op::cast && node.op != Op::select) ||
+        (def.flops >= kTranscendental && t != ElementType::kF32)) {
+      return Unimplemented("no kernel computes ", def.name, " in ", skein::Name(t));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<Demand> PieceDemands(const Graph& graph, const Demand& demand,
@@ -137,6 +153,7 @@ absl::StatusOr<ValueId> Emitter::EmitComputed(const Demand& demand) {
   const Node& node = graph_.node(demand.value.node);
   const OpDef& def = Def(node.op);
   if (def.op_class == OpClass::kPointwise) {
+    SKEIN_RETURN_IF_ERROR(CheckEmittable(graph_, demand.value));
     std::vector<ValueId> operands;
     int lanes = 1;
     for (Value v : node.operands) {
