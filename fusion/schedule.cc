@@ -252,7 +252,12 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   auto boundary = [&](Value v) { return !outputs.contains(v) && spec.boundary(v); };
   GroupSpec inner{spec.outputs, boundary};
   Emitter emitter(graph, &builder, boundary);
-  if (!content.dots.empty()) {
+  const bool nothing = std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](Value v) {
+    return Product(graph.type(v).dims).IsConst(0);
+  });
+  if (nothing) {  // no element to compute, and none to read for it
+    for (Value v : spec.outputs) builder.AddBuffer(BufferKind::kOutput, graph.type(v).element, 0);
+  } else if (!content.dots.empty()) {
     SKEIN_RETURN_IF_ERROR(ScheduleDot(emitter, inner, content, target));
   } else if (!content.inner_reductions.empty()) {
     SKEIN_RETURN_IF_ERROR(ScheduleRows(emitter, inner, content, target));

@@ -43,7 +43,8 @@ class Simplifier {
 
   absl::StatusOr<Value> MakeOnce(Op op, std::span<const Value> x, const Attributes& attributes) {
     static constexpr Rule kRules[] = {
-        &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::Movement,
+        &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::EmptyParts,
+        &Simplifier::Movement,
         &Simplifier::Power,         &Simplifier::Division,       &Simplifier::ErrorFunction,
         &Simplifier::Negation,      &Simplifier::Product,        &Simplifier::Comparison,
         &Simplifier::SharedBroadcast, &Simplifier::OrderOperands,
@@ -141,6 +142,34 @@ class Simplifier {
     std::optional<DimExpr> known = g_.Known(v);
     if (known && known->IsConst()) return static_cast<double>(known->constant());
     return Splat(v);
+  }
+
+  static bool IsEmpty(const Dims& dims) {
+    return std::any_of(dims.begin(), dims.end(), [](DimExpr d) { return d.IsConst(0); });
+  }
+
+  // concat(x, empty, y) = concat(x, y); pad(empty, c) = broadcast(c). With what Reduction and ScaledDot do, values
+  // without elements are read by no other.
+  absl::StatusOr<std::optional<Value>> EmptyParts(Op op, std::span<const Value> x, const Attributes& attributes) {
+    if (op == Op::pad && IsEmpty(g_.type(x[0]).dims)) {
+      const Dims& low = attributes.DimList("low");
+      const Dims& high = attributes.DimList("high");
+      Dims dims = g_.type(x[0]).dims;
+      for (size_t d = 0; d < dims.size(); ++d) dims[d] = low[d] + dims[d] + high[d];
+      if (IsEmpty(dims)) return kNone;
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::reshape, {x[1]}, {{"dims", Dims(dims.size(), DimExpr(1))}}));
+      SKEIN_ASSIGN_OR_RETURN(v, Make(Op::broadcast, {v}, {{"dims", dims}}));
+      return std::optional(v);
+    }
+    if (op != Op::concat) return kNone;
+    const int64_t axis = attributes.Int("axis");
+    std::vector<Value> rest;
+    for (Value v : x) {
+      if (!g_.type(v).dims[axis].IsConst(0)) rest.push_back(v);
+    }
+    if (rest.empty() || rest.size() == x.size()) return kNone;
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(op, rest, attributes));
+    return std::optional(v);
   }
 
   // Movement that moves nothing disappears; reshape of reshape is one reshape, transpose of transpose one
@@ -334,9 +363,14 @@ class Simplifier {
     return g_.Add(op, operands);
   }
 
-  // dot(c*a, d*b) = (c*d) * dot(a, b): one scale on the product instead of one on each operand.
+  absl::StatusOr<Value> Filled(double c, ElementType t, const Dims& dims) {
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::reshape, {g_.AddScalar(t, c)}, {{"dims", Dims(dims.size(), DimExpr(1))}}));
+    return Make(Op::broadcast, {v}, {{"dims", dims}});
+  }
+
  public:
-  // sum, product, min or max of one element = that element; axes of extent 1 are not reduced over.
+  // sum, product, min or max of one element = that element, of no element = where it starts; axes of extent 1 are
+  // not reduced over.
   absl::StatusOr<Value> Reduction(const Node& node, std::span<const Value> x) {
     const Dims dims = g_.type(x[0]).dims;
     std::vector<int64_t> axes;
@@ -345,12 +379,20 @@ class Simplifier {
     }
     const Reducer& reducer = **node.attributes.Get<ReducerRef>("reducer");
     if (axes.empty() && SimpleCombine(reducer)) return x[0];
+    const bool nothing = std::any_of(axes.begin(), axes.end(), [&](int64_t axis) { return dims[axis].IsConst(0); });
+    if (nothing && SimpleCombine(reducer)) return Filled(reducer.initial[0], reducer.state[0], node.results[0].dims);
     Attributes attributes = node.attributes;
     if (!axes.empty()) attributes.Set("axes", axes);
     return g_.Add(node.op, x, attributes);
   }
 
-  absl::StatusOr<std::optional<Value>> ScaledDot(std::span<const Value> x) {
+  // dot(c*a, d*b) = (c*d) * dot(a, b): one scale on the product instead of one on each operand. A product over
+  // nothing is 0.
+  absl::StatusOr<std::optional<Value>> ScaledDot(const Node& node, std::span<const Value> x) {
+    if (IsFloatValue(x[0]) && g_.type(x[0]).dims.back().IsConst(0)) {
+      SKEIN_ASSIGN_OR_RETURN(Value zero, Filled(0, node.results[0].element, node.results[0].dims));
+      return std::optional(zero);
+    }
     double scale = 1;
     std::vector<Value> operands(x.begin(), x.end());
     for (Value& v : operands) {
@@ -485,7 +527,7 @@ absl::StatusOr<Graph> Simplify(const Graph& graph) {
                                                              node.attributes));
             return std::optional(v);
           }
-          if (node.op == Op::dot) return simplifier->ScaledDot(operands);
+          if (node.op == Op::dot) return simplifier->ScaledDot(node, operands);
           if (op_class == OpClass::kSource || node.results.size() != 1) return std::nullopt;
           absl::StatusOr<Value> v = node.op == Op::reduce ? simplifier->Reduction(node, operands)
                                                           : to->Add(node.op, operands, node.attributes);
