@@ -11,6 +11,9 @@ namespace {
 
 constexpr int64_t kHugePage = 2 << 20;
 
+// More than a machine has: a wrong size rather than a tensor. Sanitizers end the process beyond it.
+constexpr int64_t kMostBytes = int64_t{1} << 40;
+
 }  // namespace
 
 ArenaPlan PlanArena(std::span<const Lifetime> lifetimes) {
@@ -49,6 +52,7 @@ absl::Status AlignedBytes::Reserve(int64_t bytes) {
   if (bytes <= size_) return absl::OkStatus();
   data_.reset();
   size_ = 0;
+  if (bytes >= kMostBytes) return absl::ResourceExhaustedError(absl::StrCat("cannot allocate ", bytes, " bytes"));
   const int64_t alignment = bytes >= kHugePage ? kHugePage : 64;
   const int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
   data_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded)));
