@@ -374,7 +374,7 @@ void Pad(NodeImport& n) {
     n.Fail("attribute 'mode' is '", mode, "'");
   }
   if (!n.ok()) return;
-  for (int i = 0; i < rank; ++i) {  // negative pads cut
+  for (int i = 0; i < rank && n.ok(); ++i) {  // negative pads cut
     DimExpr before = pads[i], after = pads[rank + i];
     bool cut_before = ProveLess(before, 0), cut_after = ProveLess(after, 0);
     if (cut_before || cut_after) {

@@ -126,7 +126,7 @@ void BatchNormalization(NodeImport& n) {
   for (int i = 0; i < 4; ++i) channel[i] = PerChannel(n, n.In(i + 1), n.rank(x));
   auto [scale, bias, mean, variance] = channel;
   Value sum = n.Emit(Op::add, {variance, n.SplatLike(variance, n.Float("epsilon", 1e-5f))});
-  Value factor = n.Emit(Op::div, {scale, n.Unary(Op::sqrt, sum)});
+  Value factor = n.Binary(Op::div, scale, n.Unary(Op::sqrt, sum));
   Value centre = n.Emit(Op::sub, {x, n.BroadcastTo(mean, n.dims(x))});
   n.Out(0, ScaleAndShift(n, centre, factor, bias));
 }

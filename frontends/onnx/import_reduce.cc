@@ -41,7 +41,7 @@ using Axes = std::vector<int64_t>;
 Value Sum(NodeImport& n, Value x, const Axes& axes) { return n.ReduceSum(x, axes); }
 Value Mean(NodeImport& n, Value x, const Axes& axes) { return n.ReduceMean(x, axes); }
 Value Product(NodeImport& n, Value x, const Axes& axes) {
-  return n.Reduce(x, axes, ProductReducer(n.element(x)));
+  return n.Reduce(x, axes, ProductReducer);
 }
 // Reducers take numbers: a bool is reduced as a byte.
 Value Max(NodeImport& n, Value x, const Axes& axes) {
@@ -52,7 +52,7 @@ Value Max(NodeImport& n, Value x, const Axes& axes) {
 Value Min(NodeImport& n, Value x, const Axes& axes) {
   ElementType t = n.element(x);
   if (IsBool(t)) x = n.Cast(x, ElementType::kU8);
-  return n.Cast(n.Reduce(x, axes, MinReducer(n.element(x))), t);
+  return n.Cast(n.Reduce(x, axes, MinReducer), t);
 }
 Value SumOfMagnitudes(NodeImport& n, Value x, const Axes& axes) {
   return n.ReduceSum(n.Unary(Op::abs, x), axes);

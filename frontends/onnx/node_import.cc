@@ -337,17 +337,19 @@ Value NodeImport::GatherAxis(Value x, int axis, Value indices) {
 
 // --- reductions ---
 
-Value NodeImport::Reduce(Value x, const std::vector<int64_t>& axes, ReducerRef reducer) {
+Value NodeImport::Reduce(Value x, const std::vector<int64_t>& axes,
+                         ReducerRef (*reducer)(ElementType)) {
   if (!ok() || axes.empty()) return x;
-  return Emit(Op::reduce, {x}, {{"axes", axes}, {"reducer", std::move(reducer)}});
+  if (IsBool(element(x))) return Fail("cannot reduce ", type(x).ToString());
+  return Emit(Op::reduce, {x}, {{"axes", axes}, {"reducer", reducer(element(x))}});
 }
 
 Value NodeImport::ReduceSum(Value x, const std::vector<int64_t>& axes) {
-  return Reduce(x, axes, SumReducer(element(x)));
+  return Reduce(x, axes, SumReducer);
 }
 
 Value NodeImport::ReduceMax(Value x, const std::vector<int64_t>& axes) {
-  return Reduce(x, axes, MaxReducer(element(x)));
+  return Reduce(x, axes, MaxReducer);
 }
 
 Value NodeImport::ReduceMean(Value x, const std::vector<int64_t>& axes) {

@@ -101,8 +101,9 @@ class NodeImport {
   // x with `axis` replaced by the dims of `indices`, which are in [0, extent).
   Value GatherAxis(Value x, int axis, Value indices);
   Value Select(Value condition, Value a, Value b) { return Emit(Op::select, {condition, a, b}); }
-  // One-operand reductions; the axes stay with extent 1.
-  Value Reduce(Value x, const std::vector<int64_t>& axes, ReducerRef reducer);
+  // One-operand reductions of numbers; the axes stay with extent 1. `reducer` is SumReducer or another
+  // of its kind.
+  Value Reduce(Value x, const std::vector<int64_t>& axes, ReducerRef (*reducer)(ElementType));
   Value ReduceSum(Value x, const std::vector<int64_t>& axes);
   Value ReduceMax(Value x, const std::vector<int64_t>& axes);
   // Sum divided by the number of elements. Spelled as exporters do.
