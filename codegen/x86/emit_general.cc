@@ -15,9 +15,15 @@ bool Emitter::EmitGeneralOperation(const Operation& op) {
       op.action == Action::kLea ? lea(d, ptr[at]) : mov(d, ptr[at]);
       return true;
     }
-    case Action::kGeneral: General(op); return true;
-    case Action::kFloorDiv: FloorDivide(op, false); return true;
-    case Action::kMod: FloorDivide(op, true); return true;
+    case Action::kGeneral:
+      General(op);
+      return true;
+    case Action::kFloorDiv:
+      FloorDivide(op, false);
+      return true;
+    case Action::kMod:
+      FloorDivide(op, true);
+      return true;
     case Action::kGeneralLess:
     case Action::kGeneralEqual: {
       CompareGeneral(op.operands[0], op.operands[1]);
@@ -46,10 +52,18 @@ bool Emitter::EmitGeneralOperation(const Operation& op) {
       CompareGeneral(op.operands[0], op.operands[1]);
       const bool below = op.element == ElementType::kU64;
       switch (op.opcode) {
-        case Opcode::kLess: below ? setb(al) : setl(al); break;
-        case Opcode::kLessEqual: below ? setbe(al) : setle(al); break;
-        case Opcode::kEqual: sete(al); break;
-        default: setne(al); break;
+        case Opcode::kLess:
+          below ? setb(al) : setl(al);
+          break;
+        case Opcode::kLessEqual:
+          below ? setbe(al) : setle(al);
+          break;
+        case Opcode::kEqual:
+          sete(al);
+          break;
+        default:
+          setne(al);
+          break;
       }
       movzx(eax, al);
       kmovw(Opmask(registers_->Define(op.result)), eax);
@@ -72,8 +86,11 @@ bool Emitter::EmitGeneralOperation(const Operation& op) {
       cmovge(d, rax);
       return true;
     }
-    case Action::kClampGeneral: ClampGeneral(op); return true;
-    default: return false;
+    case Action::kClampGeneral:
+      ClampGeneral(op);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -90,19 +107,30 @@ void Emitter::CompareGeneral(Variable a, Variable b) {
 void Emitter::General(const Operation& op) {
   const Variable a = op.operands[0], b = op.operands[1];
   switch (op.opcode) {
-    case Opcode::kMul: return Multiply(op);
-    case Opcode::kIntDiv: case Opcode::kIntRem: return Divide(op);
-    case Opcode::kMin: case Opcode::kMax: return GeneralMinMax(op);
-    case Opcode::kShl: case Opcode::kShr: case Opcode::kSar: return GeneralShift(op);
-    case Opcode::kNeg: return neg(Reg64(registers_->Overwrite(op.result, a)));
-    case Opcode::kNot: return not_(Reg64(registers_->Overwrite(op.result, a)));
+    case Opcode::kMul:
+      return Multiply(op);
+    case Opcode::kIntDiv:
+    case Opcode::kIntRem:
+      return Divide(op);
+    case Opcode::kMin:
+    case Opcode::kMax:
+      return GeneralMinMax(op);
+    case Opcode::kShl:
+    case Opcode::kShr:
+    case Opcode::kSar:
+      return GeneralShift(op);
+    case Opcode::kNeg:
+      return neg(Reg64(registers_->Overwrite(op.result, a)));
+    case Opcode::kNot:
+      return not_(Reg64(registers_->Overwrite(op.result, a)));
     case Opcode::kAbs: {
       const Reg64 d(registers_->Overwrite(op.result, a));
       mov(rax, d);
       neg(rax);
       return cmovns(d, rax);
     }
-    default: break;
+    default:
+      break;
   }
   const bool immediate = IsImmediate(b);
   if (op.opcode == Opcode::kAdd && !registers_->Dies(a) && !program_->IsConstant(a)) {
@@ -118,11 +146,21 @@ void Emitter::General(const Operation& op) {
   const Reg64 d(registers_->Overwrite(op.result, a));
   const int32_t value = immediate ? ImmediateOf(b) : 0;
   switch (op.opcode) {
-    case Opcode::kAdd: immediate ? add(d, value) : add(d, right); break;
-    case Opcode::kSub: immediate ? sub(d, value) : sub(d, right); break;
-    case Opcode::kAnd: immediate ? and_(d, value) : and_(d, right); break;
-    case Opcode::kOr: immediate ? or_(d, value) : or_(d, right); break;
-    default: immediate ? xor_(d, value) : xor_(d, right); break;
+    case Opcode::kAdd:
+      immediate ? add(d, value) : add(d, right);
+      break;
+    case Opcode::kSub:
+      immediate ? sub(d, value) : sub(d, right);
+      break;
+    case Opcode::kAnd:
+      immediate ? and_(d, value) : and_(d, right);
+      break;
+    case Opcode::kOr:
+      immediate ? or_(d, value) : or_(d, right);
+      break;
+    default:
+      immediate ? xor_(d, value) : xor_(d, right);
+      break;
   }
 }
 

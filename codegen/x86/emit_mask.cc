@@ -27,17 +27,27 @@ bool Emitter::EmitMaskOperation(const Operation& op) {
       and_(d, 1);
       return true;
     }
-    case Action::kLaneMask: LaneMask(op); return true;
+    case Action::kLaneMask:
+      LaneMask(op);
+      return true;
     case Action::kMaskLogic: {
       const Opmask a = UseMask(op.operands[0]);
       const Opmask b = op.operand_count > 1 ? UseMask(op.operands[1]) : a;
       registers_->ReleaseDying();
       const Opmask d(registers_->Define(op.result));
       switch (op.opcode) {
-        case Opcode::kAnd: kandw(d, a, b); break;
-        case Opcode::kOr: korw(d, a, b); break;
-        case Opcode::kXor: kxorw(d, a, b); break;
-        default: knotw(d, a); break;
+        case Opcode::kAnd:
+          kandw(d, a, b);
+          break;
+        case Opcode::kOr:
+          korw(d, a, b);
+          break;
+        case Opcode::kXor:
+          kxorw(d, a, b);
+          break;
+        default:
+          knotw(d, a);
+          break;
       }
       return true;
     }
@@ -72,13 +82,16 @@ bool Emitter::EmitMaskOperation(const Operation& op) {
       kmovw(Opmask(registers_->Define(op.result)), eax);
       return true;
     }
-    case Action::kMaskReduce: MaskReduce(op); return true;
+    case Action::kMaskReduce:
+      MaskReduce(op);
+      return true;
     case Action::kMaskFromVector: {
       const Xmm v = UseVector(op.operands[0], VectorBits(op));
       vptestmd(Opmask(registers_->Define(op.result)), v, v);
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -5,19 +5,34 @@ namespace skein::x86 {
 
 bool Emitter::EmitMemoryOperation(const Operation& op) {
   switch (op.action) {
-    case Action::kLoad: Load(op); return true;
-    case Action::kStore: Store(op); return true;
-    case Action::kLoadNibbles: LoadNibbles(op); return true;
-    case Action::kLoadLane: LoadLane(op); return true;
-    case Action::kStoreLane: StoreLane(op); return true;
-    case Action::kGather: Gather(op); return true;
-    case Action::kScatter: Scatter(op); return true;
+    case Action::kLoad:
+      Load(op);
+      return true;
+    case Action::kStore:
+      Store(op);
+      return true;
+    case Action::kLoadNibbles:
+      LoadNibbles(op);
+      return true;
+    case Action::kLoadLane:
+      LoadLane(op);
+      return true;
+    case Action::kStoreLane:
+      StoreLane(op);
+      return true;
+    case Action::kGather:
+      Gather(op);
+      return true;
+    case Action::kScatter:
+      Scatter(op);
+      return true;
     case Action::kPrefetch: {
       const Xbyak::RegExp at = UseAddress(op.address);
       op.immediate == 0 ? prefetcht0(ptr[at]) : prefetcht1(ptr[at]);
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -46,24 +61,39 @@ void Emitter::Load(const Operation& op) {
   if (op.lanes == 1 && !op.masked) return LoadScalar(op, to, at);
   const Xmm d = op.masked ? to | mask | T_z : to;
   switch (BitWidth(op.element)) {
-    case 64: return vmovupd(d, ptr[at]);
-    case 32: return vmovups(d, ptr[at]);
+    case 64:
+      return vmovupd(d, ptr[at]);
+    case 32:
+      return vmovups(d, ptr[at]);
     case 16:
       return op.element == ElementType::kI16 ? vpmovsxwd(d, ptr[at]) : vpmovzxwd(d, ptr[at]);
-    default: return op.element == ElementType::kI8 ? vpmovsxbd(d, ptr[at]) : vpmovzxbd(d, ptr[at]);
+    default:
+      return op.element == ElementType::kI8 ? vpmovsxbd(d, ptr[at]) : vpmovzxbd(d, ptr[at]);
   }
 }
 
 void Emitter::LoadScalar(const Operation& op, const Xmm& to, const Xbyak::RegExp& at) {
   switch (op.element) {
-    case ElementType::kF64: case ElementType::kI64: case ElementType::kU64:
+    case ElementType::kF64:
+    case ElementType::kI64:
+    case ElementType::kU64:
       return vmovsd(to, ptr[at]);
-    case ElementType::kF32: case ElementType::kI32: case ElementType::kU32:
+    case ElementType::kF32:
+    case ElementType::kI32:
+    case ElementType::kU32:
       return vmovss(to, ptr[at]);
-    case ElementType::kI8: movsx(eax, byte[at]); break;
-    case ElementType::kU8: movzx(eax, byte[at]); break;
-    case ElementType::kI16: movsx(eax, word[at]); break;
-    default: movzx(eax, word[at]); break;
+    case ElementType::kI8:
+      movsx(eax, byte[at]);
+      break;
+    case ElementType::kU8:
+      movzx(eax, byte[at]);
+      break;
+    case ElementType::kI16:
+      movsx(eax, word[at]);
+      break;
+    default:
+      movzx(eax, word[at]);
+      break;
   }
   vmovd(to, eax);
 }
@@ -83,9 +113,12 @@ void Emitter::Store(const Operation& op) {
   const int bits = VectorBits(op);
   const Xmm value = UseVector(op.operands[0], bits);
   switch (BitWidth(op.element)) {
-    case 16: return vpmovdw(to, value);
-    case 8: return vpmovdb(to, value);
-    default: break;
+    case 16:
+      return vpmovdw(to, value);
+    case 8:
+      return vpmovdb(to, value);
+    default:
+      break;
   }
   if (op.streaming && !op.masked && bits == 512) return StreamingStore(value, at);
   BitWidth(op.element) == 64 ? vmovupd(to, value) : vmovups(to, value);
@@ -101,10 +134,14 @@ void Emitter::StoreScalar(const Operation& op, const Xbyak::RegExp& at) {
   if (info(v).register_class == RegisterClass::kGeneral) return mov(qword[at], UseGeneral(v));
   const Xmm value = UseVector(v, 128);
   switch (BitWidth(op.element)) {
-    case 64: return vmovsd(ptr[at], value);
-    case 32: return vmovss(ptr[at], value);
-    case 16: return vpextrw(ptr[at], value, 0);
-    default: return vpextrb(ptr[at], value, 0);
+    case 64:
+      return vmovsd(ptr[at], value);
+    case 32:
+      return vmovss(ptr[at], value);
+    case 16:
+      return vpextrw(ptr[at], value, 0);
+    default:
+      return vpextrb(ptr[at], value, 0);
   }
 }
 
@@ -155,11 +192,18 @@ void Emitter::LoadLane(const Operation& op) {
 // To eax, by way of edx.
 void Emitter::LoadLaneElement(const Operation& op, const Xbyak::RegExp& at) {
   switch (op.element) {
-    case ElementType::kI8: return movsx(eax, byte[at]);
-    case ElementType::kI16: return movsx(eax, word[at]);
-    case ElementType::kBool: case ElementType::kU8: return movzx(eax, byte[at]);
-    case ElementType::kI4: case ElementType::kU4: break;
-    default: return movzx(eax, word[at]);
+    case ElementType::kI8:
+      return movsx(eax, byte[at]);
+    case ElementType::kI16:
+      return movsx(eax, word[at]);
+    case ElementType::kBool:
+    case ElementType::kU8:
+      return movzx(eax, byte[at]);
+    case ElementType::kI4:
+    case ElementType::kU4:
+      break;
+    default:
+      return movzx(eax, word[at]);
   }
   const Reg64 base(registers_->RegisterOf(op.address.base));
   lea(rax, ptr[Reg64(registers_->RegisterOf(op.address.index)) + op.address.displacement]);

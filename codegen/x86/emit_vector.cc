@@ -9,20 +9,28 @@ bool Wide(ElementType e) { return BitWidth(e) == 64; }
 // vcmpps and vpcmpd agree on these.
 uint8_t Predicate(Opcode op) {
   switch (op) {
-    case Opcode::kLess: return 1;
-    case Opcode::kLessEqual: return 2;
-    case Opcode::kEqual: return 0;
-    default: return 4;
+    case Opcode::kLess:
+      return 1;
+    case Opcode::kLessEqual:
+      return 2;
+    case Opcode::kEqual:
+      return 0;
+    default:
+      return 4;
   }
 }
 
 uint8_t RoundingMode(Opcode op) {
   constexpr uint8_t kNoInexact = 8;
   switch (op) {
-    case Opcode::kFloor: return kNoInexact | 1;
-    case Opcode::kCeil: return kNoInexact | 2;
-    case Opcode::kTrunc: return kNoInexact | 3;
-    default: return kNoInexact;
+    case Opcode::kFloor:
+      return kNoInexact | 1;
+    case Opcode::kCeil:
+      return kNoInexact | 2;
+    case Opcode::kTrunc:
+      return kNoInexact | 3;
+    default:
+      return kNoInexact;
   }
 }
 
@@ -30,8 +38,12 @@ uint8_t RoundingMode(Opcode op) {
 
 bool Emitter::EmitVectorOperation(const Operation& op) {
   switch (op.action) {
-    case Action::kVector: Elementwise(op); return true;
-    case Action::kShiftImmediate: ShiftImmediate(op); return true;
+    case Action::kVector:
+      Elementwise(op);
+      return true;
+    case Action::kShiftImmediate:
+      ShiftImmediate(op);
+      return true;
     case Action::kSignExtend: {
       const Xmm a = UseVector(op.operands[0], op.lanes * 32);
       registers_->ReleaseDying();
@@ -41,8 +53,12 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
       vpsrad(d, d, unused);
       return true;
     }
-    case Action::kCompare: Compare(op); return true;
-    case Action::kBlend: Blend(op); return true;
+    case Action::kCompare:
+      Compare(op);
+      return true;
+    case Action::kBlend:
+      Blend(op);
+      return true;
     case Action::kMaskedValue: {
       const Opmask mask = UseMask(op.operands[0]);
       const Xmm a = UseVector(op.operands[1], VectorBits(op));
@@ -51,7 +67,9 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
       Wide(op.element) ? vmovdqa64(d | mask | T_z, a) : vmovdqa32(d | mask | T_z, a);
       return true;
     }
-    case Action::kConversion: Convert(op); return true;
+    case Action::kConversion:
+      Convert(op);
+      return true;
     case Action::kSplatVector: {
       const Xmm a = UseVector(op.operands[0], 128);
       registers_->ReleaseDying();
@@ -62,11 +80,20 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
     case Action::kLanesDown:
     case Action::kJoinHalves:
     case Action::kPermute:
-    case Action::kPermute2: Permute(op); return true;
-    case Action::kDot4: Dot4(op); return true;
-    case Action::kInsertGeneral: InsertGeneral(op); return true;
-    case Action::kClampVector: ClampVector(op); return true;
-    default: return false;
+    case Action::kPermute2:
+      Permute(op);
+      return true;
+    case Action::kDot4:
+      Dot4(op);
+      return true;
+    case Action::kInsertGeneral:
+      InsertGeneral(op);
+      return true;
+    case Action::kClampVector:
+      ClampVector(op);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -92,27 +119,43 @@ void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const
   const bool wide = Wide(element), f = IsFloat(element), u = IsUnsigned(element);
   switch (opcode) {
     case Opcode::kAdd:
-      return f ? (wide ? vaddpd(d, a, b) : vaddps(d, a, b)) : wide ? vpaddq(d, a, b) : vpaddd(d, a, b);
+      return f      ? (wide ? vaddpd(d, a, b) : vaddps(d, a, b))
+             : wide ? vpaddq(d, a, b)
+                    : vpaddd(d, a, b);
     case Opcode::kSub:
-      return f ? (wide ? vsubpd(d, a, b) : vsubps(d, a, b)) : wide ? vpsubq(d, a, b) : vpsubd(d, a, b);
+      return f      ? (wide ? vsubpd(d, a, b) : vsubps(d, a, b))
+             : wide ? vpsubq(d, a, b)
+                    : vpsubd(d, a, b);
     case Opcode::kMul:
-      return f ? (wide ? vmulpd(d, a, b) : vmulps(d, a, b))
-               : wide ? vpmullq(d, a, b) : vpmulld(d, a, b);
-    case Opcode::kDiv: return wide ? vdivpd(d, a, b) : vdivps(d, a, b);
-    case Opcode::kMinX86: return wide ? vminpd(d, a, b) : vminps(d, a, b);
-    case Opcode::kMaxX86: return wide ? vmaxpd(d, a, b) : vmaxps(d, a, b);
+      return f      ? (wide ? vmulpd(d, a, b) : vmulps(d, a, b))
+             : wide ? vpmullq(d, a, b)
+                    : vpmulld(d, a, b);
+    case Opcode::kDiv:
+      return wide ? vdivpd(d, a, b) : vdivps(d, a, b);
+    case Opcode::kMinX86:
+      return wide ? vminpd(d, a, b) : vminps(d, a, b);
+    case Opcode::kMaxX86:
+      return wide ? vmaxpd(d, a, b) : vmaxps(d, a, b);
     case Opcode::kMin:
-      return u ? (wide ? vpminuq(d, a, b) : vpminud(d, a, b))
-               : wide ? vpminsq(d, a, b) : vpminsd(d, a, b);
+      return u      ? (wide ? vpminuq(d, a, b) : vpminud(d, a, b))
+             : wide ? vpminsq(d, a, b)
+                    : vpminsd(d, a, b);
     case Opcode::kMax:
-      return u ? (wide ? vpmaxuq(d, a, b) : vpmaxud(d, a, b))
-               : wide ? vpmaxsq(d, a, b) : vpmaxsd(d, a, b);
-    case Opcode::kAnd: return wide ? vpandq(d, a, b) : vpandd(d, a, b);
-    case Opcode::kOr: return wide ? vporq(d, a, b) : vpord(d, a, b);
-    case Opcode::kXor: return wide ? vpxorq(d, a, b) : vpxord(d, a, b);
-    case Opcode::kShl: return wide ? vpsllvq(d, a, b) : vpsllvd(d, a, b);
-    case Opcode::kShr: return wide ? vpsrlvq(d, a, b) : vpsrlvd(d, a, b);
-    default: return wide ? vpsravq(d, a, b) : vpsravd(d, a, b);
+      return u      ? (wide ? vpmaxuq(d, a, b) : vpmaxud(d, a, b))
+             : wide ? vpmaxsq(d, a, b)
+                    : vpmaxsd(d, a, b);
+    case Opcode::kAnd:
+      return wide ? vpandq(d, a, b) : vpandd(d, a, b);
+    case Opcode::kOr:
+      return wide ? vporq(d, a, b) : vpord(d, a, b);
+    case Opcode::kXor:
+      return wide ? vpxorq(d, a, b) : vpxord(d, a, b);
+    case Opcode::kShl:
+      return wide ? vpsllvq(d, a, b) : vpsllvd(d, a, b);
+    case Opcode::kShr:
+      return wide ? vpsrlvq(d, a, b) : vpsrlvd(d, a, b);
+    default:
+      return wide ? vpsravq(d, a, b) : vpsravd(d, a, b);
   }
 }
 
@@ -174,9 +217,12 @@ void Emitter::ShiftImmediate(const Operation& op) {
   const uint8_t amount = static_cast<uint8_t>(op.immediate);
   const bool wide = Wide(op.element);
   switch (op.opcode) {
-    case Opcode::kShl: return wide ? vpsllq(d, a, amount) : vpslld(d, a, amount);
-    case Opcode::kShr: return wide ? vpsrlq(d, a, amount) : vpsrld(d, a, amount);
-    default: return wide ? vpsraq(d, a, amount) : vpsrad(d, a, amount);
+    case Opcode::kShl:
+      return wide ? vpsllq(d, a, amount) : vpslld(d, a, amount);
+    case Opcode::kShr:
+      return wide ? vpsrlq(d, a, amount) : vpsrld(d, a, amount);
+    default:
+      return wide ? vpsraq(d, a, amount) : vpsrad(d, a, amount);
   }
 }
 
@@ -216,33 +262,54 @@ void Emitter::Convert(const Operation& op) {
   const int r = registers_->Define(op.result);
   const Xmm d16 = Vector(r, lanes * 16), d32 = Vector(r, lanes * 32), d64 = Vector(r, lanes * 64);
   switch (static_cast<Conversion>(op.immediate)) {
-    case Conversion::kI32ToF32: return vcvtdq2ps(d32, s32);
-    case Conversion::kU32ToF32: return vcvtudq2ps(d32, s32);
-    case Conversion::kF32ToI32: return vcvttps2dq(d32, s32);
-    case Conversion::kF32ToU32: return vcvttps2udq(d32, s32);
-    case Conversion::kI32ToF64: return vcvtdq2pd(d64, s32);
-    case Conversion::kU32ToF64: return vcvtudq2pd(d64, s32);
-    case Conversion::kF64ToI32: return vcvttpd2dq(d32, s64);
-    case Conversion::kF64ToU32: return vcvttpd2udq(d32, s64);
-    case Conversion::kI64ToF32: return vcvtqq2ps(d32, s64);
-    case Conversion::kU64ToF32: return vcvtuqq2ps(d32, s64);
-    case Conversion::kI64ToF64: return vcvtqq2pd(d64, s64);
-    case Conversion::kU64ToF64: return vcvtuqq2pd(d64, s64);
+    case Conversion::kI32ToF32:
+      return vcvtdq2ps(d32, s32);
+    case Conversion::kU32ToF32:
+      return vcvtudq2ps(d32, s32);
+    case Conversion::kF32ToI32:
+      return vcvttps2dq(d32, s32);
+    case Conversion::kF32ToU32:
+      return vcvttps2udq(d32, s32);
+    case Conversion::kI32ToF64:
+      return vcvtdq2pd(d64, s32);
+    case Conversion::kU32ToF64:
+      return vcvtudq2pd(d64, s32);
+    case Conversion::kF64ToI32:
+      return vcvttpd2dq(d32, s64);
+    case Conversion::kF64ToU32:
+      return vcvttpd2udq(d32, s64);
+    case Conversion::kI64ToF32:
+      return vcvtqq2ps(d32, s64);
+    case Conversion::kU64ToF32:
+      return vcvtuqq2ps(d32, s64);
+    case Conversion::kI64ToF64:
+      return vcvtqq2pd(d64, s64);
+    case Conversion::kU64ToF64:
+      return vcvtuqq2pd(d64, s64);
     case Conversion::kI64ToF64TowardsZero:
       return vcvtqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
     case Conversion::kU64ToF64TowardsZero:
       return vcvtuqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
-    case Conversion::kF32ToI64: return vcvttps2qq(d64, s32);
-    case Conversion::kF32ToU64: return vcvttps2uqq(d64, s32);
-    case Conversion::kF64ToI64: return vcvttpd2qq(d64, s64);
-    case Conversion::kF64ToU64: return vcvttpd2uqq(d64, s64);
-    case Conversion::kF32ToF64: return vcvtps2pd(d64, s32);
-    case Conversion::kF64ToF32: return vcvtpd2ps(d32, s64);
+    case Conversion::kF32ToI64:
+      return vcvttps2qq(d64, s32);
+    case Conversion::kF32ToU64:
+      return vcvttps2uqq(d64, s32);
+    case Conversion::kF64ToI64:
+      return vcvttpd2qq(d64, s64);
+    case Conversion::kF64ToU64:
+      return vcvttpd2uqq(d64, s64);
+    case Conversion::kF32ToF64:
+      return vcvtps2pd(d64, s32);
+    case Conversion::kF64ToF32:
+      return vcvtpd2ps(d32, s64);
     case Conversion::kF64ToF32TowardsZero:
       return vcvtpd2ps(Xbyak::Ymm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
-    case Conversion::kI32ToI64: return vpmovsxdq(d64, s32);
-    case Conversion::kU32ToU64: return vpmovzxdq(d64, s32);
-    case Conversion::kI64ToI32: return vpmovqd(d32, s64);
+    case Conversion::kI32ToI64:
+      return vpmovsxdq(d64, s32);
+    case Conversion::kU32ToU64:
+      return vpmovzxdq(d64, s32);
+    case Conversion::kI64ToI32:
+      return vpmovqd(d32, s64);
     case Conversion::kF16ToF32:
       vpmovdw(d16, s32);
       return vcvtph2ps(d32, d16);

@@ -6,8 +6,8 @@ namespace skein::x86 {
 namespace {
 
 // rax, rdx and rsp are not allocated; k0 is no write mask.
-constexpr std::array<uint32_t, kClassCount> kAllocatable = {
-    0xffff & ~(1u << 0 | 1u << 2 | 1u << 4), 0xffffffff, 0xfe};
+constexpr std::array<uint32_t, kClassCount> kAllocatable = {0xffff & ~(1u << 0 | 1u << 2 | 1u << 4),
+                                                            0xffffffff, 0xfe};
 
 // Where instructions assume the data section until they are relocated, relative to the code.
 constexpr int64_t kAssumedData = int64_t{1} << 28;
@@ -41,10 +41,14 @@ bool Emitter::EmitKernel(const Program& program) {
 
 void Emitter::EmitOperation(const Operation& op) {
   switch (op.action) {
-    case Action::kEntry: return Entry();
-    case Action::kLoopBegin: return LoopBegin(op);
-    case Action::kLoopEnd: return LoopEnd(op);
-    default: break;
+    case Action::kEntry:
+      return Entry();
+    case Action::kLoopBegin:
+      return LoopBegin(op);
+    case Action::kLoopEnd:
+      return LoopEnd(op);
+    default:
+      break;
   }
   const bool done = EmitGeneralOperation(op) || EmitMaskOperation(op) || EmitVectorOperation(op) ||
                     EmitMemoryOperation(op);
@@ -138,17 +142,23 @@ Xbyak::RegExp Emitter::Slot(int offset) { return rsp + (kFrameHeader + offset); 
 
 void Emitter::Spill(RegisterClass c, int from, int offset) {
   switch (c) {
-    case RegisterClass::kGeneral: return mov(ptr[Slot(offset)], Reg64(from));
-    case RegisterClass::kVector: return vmovaps(ptr[Slot(offset)], Xbyak::Zmm(from));
-    case RegisterClass::kMask: return kmovw(ptr[Slot(offset)], Opmask(from));
+    case RegisterClass::kGeneral:
+      return mov(ptr[Slot(offset)], Reg64(from));
+    case RegisterClass::kVector:
+      return vmovaps(ptr[Slot(offset)], Xbyak::Zmm(from));
+    case RegisterClass::kMask:
+      return kmovw(ptr[Slot(offset)], Opmask(from));
   }
 }
 
 void Emitter::Reload(RegisterClass c, int to, int offset) {
   switch (c) {
-    case RegisterClass::kGeneral: return mov(Reg64(to), ptr[Slot(offset)]);
-    case RegisterClass::kVector: return vmovaps(Xbyak::Zmm(to), ptr[Slot(offset)]);
-    case RegisterClass::kMask: return kmovw(Opmask(to), ptr[Slot(offset)]);
+    case RegisterClass::kGeneral:
+      return mov(Reg64(to), ptr[Slot(offset)]);
+    case RegisterClass::kVector:
+      return vmovaps(Xbyak::Zmm(to), ptr[Slot(offset)]);
+    case RegisterClass::kMask:
+      return kmovw(Opmask(to), ptr[Slot(offset)]);
   }
 }
 
@@ -156,14 +166,16 @@ void Emitter::Materialize(int to, const VariableInfo& constant) {
   switch (constant.register_class) {
     case RegisterClass::kGeneral:
       // Not xor: the flags may be live.
-      if (constant.bits >> 32 == 0) return mov(Xbyak::Reg32(to), static_cast<uint32_t>(constant.bits));
+      if (constant.bits >> 32 == 0)
+        return mov(Xbyak::Reg32(to), static_cast<uint32_t>(constant.bits));
       return mov(Reg64(to), constant.bits);
     case RegisterClass::kMask:
       if (constant.bits == 0) return kxorw(Opmask(to), Opmask(to), Opmask(to));
       if (constant.bits == 0xffff) return kxnorw(Opmask(to), Opmask(to), Opmask(to));
       mov(eax, static_cast<uint32_t>(constant.bits));
       return kmovw(Opmask(to), eax);
-    case RegisterClass::kVector: break;
+    case RegisterClass::kVector:
+      break;
   }
   const Xbyak::Zmm zmm(to);
   switch (constant.constant) {
@@ -171,16 +183,21 @@ void Emitter::Materialize(int to, const VariableInfo& constant) {
       if (constant.bits == 0) return vpxord(zmm, zmm, zmm);
       if (constant.bits == 0xffffffff) return vpternlogd(zmm, zmm, zmm, 0xff);
       return vbroadcastss(zmm, Data(constant, false));
-    case ConstantKind::kBroadcast64: return vbroadcastsd(zmm, Data(constant, false));
-    default: return vmovups(zmm, Data(constant, false));
+    case ConstantKind::kBroadcast64:
+      return vbroadcastsd(zmm, Data(constant, false));
+    default:
+      return vmovups(zmm, Data(constant, false));
   }
 }
 
 void Emitter::Move(RegisterClass c, int to, int from) {
   switch (c) {
-    case RegisterClass::kGeneral: return mov(Reg64(to), Reg64(from));
-    case RegisterClass::kVector: return vmovaps(Xbyak::Zmm(to), Xbyak::Zmm(from));
-    case RegisterClass::kMask: return kmovw(Opmask(to), Opmask(from));
+    case RegisterClass::kGeneral:
+      return mov(Reg64(to), Reg64(from));
+    case RegisterClass::kVector:
+      return vmovaps(Xbyak::Zmm(to), Xbyak::Zmm(from));
+    case RegisterClass::kMask:
+      return kmovw(Opmask(to), Opmask(from));
   }
 }
 

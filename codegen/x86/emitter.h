@@ -1,4 +1,5 @@
-// Program -> AVX-512 machine code, one operation after another. The only header that includes Xbyak.
+// Program -> AVX-512 machine code, one operation after another. The only header that includes
+// Xbyak.
 #ifndef SKEIN_CODEGEN_X86_EMITTER_H_
 #define SKEIN_CODEGEN_X86_EMITTER_H_
 
@@ -115,8 +116,8 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   // Whether `v` is a constant that fits a sign-extended 32-bit immediate.
   bool IsImmediate(Variable v) const;
   int32_t ImmediateOf(Variable v) const { return static_cast<int32_t>(info(v).bits); }
-  // Where to read a vector operand of lanes of `element`: decided now, encoded by At right before the
-  // instruction that reads it.
+  // Where to read a vector operand of lanes of `element`: decided now, encoded by At right before
+  // the instruction that reads it.
   Source Read(Variable v, ElementType element);
   const Xbyak::Operand& At(const Source& source, int bits);
   Xbyak::RegExp UseAddress(const Address& address);

@@ -23,7 +23,8 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
                                         x86::ConstantPool& constants) {
   size_t bytes = 0;
   for (const x86::Program& program : programs) {
-    bytes += kBytesPerKernel + program.operations.size() * kBytesPerOperation + BracketBytes(program);
+    bytes +=
+        kBytesPerKernel + program.operations.size() * kBytesPerOperation + BracketBytes(program);
   }
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[bytes]);
   ObjectCode object;
@@ -32,7 +33,8 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
     for (size_t i = 0; i < programs.size(); ++i) {
       const uint32_t begin = static_cast<uint32_t>((emitter.size() + 31) / 32 * 32);
       if (!emitter.EmitKernel(programs[i])) {
-        return Unimplemented("x86: ", nests[i].name, " carries more values than there are registers");
+        return Unimplemented("x86: ", nests[i].name,
+                             " carries more values than there are registers");
       }
       object.entries.push_back(
           {nests[i].name, begin, static_cast<uint32_t>(emitter.size()) - begin});

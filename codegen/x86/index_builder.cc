@@ -8,7 +8,6 @@
 namespace skein::x86 {
 namespace {
 
-
 bool IsScale(int64_t value) { return value == 1 || value == 2 || value == 4 || value == 8; }
 
 // A term as coefficient * rest.
@@ -39,9 +38,13 @@ IndexBuilder::IndexBuilder(const LoopNest& nest, ProgramBuilder* builder)
 
 int IndexBuilder::DepthOf(DimExpr e) const {
   switch (e.kind()) {
-    case DimKind::kConst: case DimKind::kSymbol: return 0;
-    case DimKind::kCoord: return loops_[e.index()].depth;
-    case DimKind::kValue: return values_[e.index()].depth;
+    case DimKind::kConst:
+    case DimKind::kSymbol:
+      return 0;
+    case DimKind::kCoord:
+      return loops_[e.index()].depth;
+    case DimKind::kValue:
+      return values_[e.index()].depth;
     default: {
       int depth = 0;
       for (DimExpr operand : e.operands()) depth = std::max(depth, DepthOf(operand));
@@ -66,10 +69,14 @@ Variable IndexBuilder::Find(DimExpr e, int buffer, int depth) const {
 
 Variable IndexBuilder::Evaluate(DimExpr e) {
   switch (e.kind()) {
-    case DimKind::kConst: return builder_->Immediate(e.constant());
-    case DimKind::kCoord: return loops_[e.index()].variable;
-    case DimKind::kValue: return values_[e.index()].variable;
-    default: break;
+    case DimKind::kConst:
+      return builder_->Immediate(e.constant());
+    case DimKind::kCoord:
+      return loops_[e.index()].variable;
+    case DimKind::kValue:
+      return values_[e.index()].variable;
+    default:
+      break;
   }
   const int depth = DepthOf(e);
   Variable v = Find(e, -1, depth);
@@ -83,13 +90,20 @@ Variable IndexBuilder::Evaluate(DimExpr e) {
 Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
   switch (e.kind()) {
     case DimKind::kSymbol:
-      return Load(arguments_, 8 * std::strtoll(std::string(e.symbol().substr(1)).c_str(), nullptr, 10));
-    case DimKind::kAdd: return Sum(e, depth);
-    case DimKind::kMul: return Product(e, depth);
-    case DimKind::kFloorDiv: return Binary(Action::kFloorDiv, e, depth);
-    case DimKind::kMod: return Binary(Action::kMod, e, depth);
-    case DimKind::kLess: return Binary(Action::kGeneralLess, e, depth);
-    case DimKind::kEqual: return Binary(Action::kGeneralEqual, e, depth);
+      return Load(arguments_,
+                  8 * std::strtoll(std::string(e.symbol().substr(1)).c_str(), nullptr, 10));
+    case DimKind::kAdd:
+      return Sum(e, depth);
+    case DimKind::kMul:
+      return Product(e, depth);
+    case DimKind::kFloorDiv:
+      return Binary(Action::kFloorDiv, e, depth);
+    case DimKind::kMod:
+      return Binary(Action::kMod, e, depth);
+    case DimKind::kLess:
+      return Binary(Action::kGeneralLess, e, depth);
+    case DimKind::kEqual:
+      return Binary(Action::kGeneralEqual, e, depth);
     case DimKind::kMin:
       return General(Opcode::kMin, Evaluate(e.operands()[0]), Evaluate(e.operands()[1]), depth);
     case DimKind::kMax:

@@ -12,20 +12,36 @@ int Temporaries(const Operation& operation, RegisterClass register_class) {
   switch (register_class) {
     case RegisterClass::kVector:
       switch (operation.action) {
-        case Action::kDot4: case Action::kGather: return 3;
-        case Action::kScatter: case Action::kClampVector: return 2;
-        case Action::kLoadNibbles: case Action::kStoreLane: return 1;
-        case Action::kStore: case Action::kLoad: return IsBool(operation.element) ? 1 : 0;
-        default: return 0;
+        case Action::kDot4:
+        case Action::kGather:
+          return 3;
+        case Action::kScatter:
+        case Action::kClampVector:
+          return 2;
+        case Action::kLoadNibbles:
+        case Action::kStoreLane:
+          return 1;
+        case Action::kStore:
+        case Action::kLoad:
+          return IsBool(operation.element) ? 1 : 0;
+        default:
+          return 0;
       }
     case RegisterClass::kMask:
       switch (operation.action) {
-        case Action::kGather: case Action::kScatter: return 2;
-        case Action::kInsertGeneral: case Action::kLoadLane: case Action::kClampVector:
-        case Action::kVector: return 1;
-        default: return 0;
+        case Action::kGather:
+        case Action::kScatter:
+          return 2;
+        case Action::kInsertGeneral:
+        case Action::kLoadLane:
+        case Action::kClampVector:
+        case Action::kVector:
+          return 1;
+        default:
+          return 0;
       }
-    case RegisterClass::kGeneral: return 0;
+    case RegisterClass::kGeneral:
+      return 0;
   }
   return 0;
 }

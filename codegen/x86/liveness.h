@@ -12,14 +12,16 @@
 namespace skein::x86 {
 
 struct Liveness {
-  // Positions at which variable v is read: uses[first_use[v] .. first_use[v + 1]), ascending. What is
-  // defined outside a loop and read inside counts as read at the loop's end too, for the next trip.
+  // Positions at which variable v is read: uses[first_use[v] .. first_use[v + 1]), ascending. What
+  // is defined outside a loop and read inside counts as read at the loop's end too, for the next
+  // trip.
   std::vector<int32_t> first_use;
   std::vector<int32_t> uses;
 
   struct LoopFacts {
     std::vector<Variable> used;  // inside, defined outside (constants too); each once
-    std::array<int, kClassCount> pressure{};       // most registers wanted at once, constants not counted
+    std::array<int, kClassCount>
+        pressure{};  // most registers wanted at once, constants not counted
     std::array<int, kClassCount> live_at_begin{};  // the loop's arguments included
   };
   std::vector<LoopFacts> loops;

@@ -24,7 +24,7 @@ enum class ConstantKind : uint8_t {
   kImmediate,    // general and mask registers: bits
   kBroadcast32,  // the 32 bits at data_offset in every lane
   kBroadcast64,
-  kVector,       // the 64 bytes at data_offset
+  kVector,  // the 64 bytes at data_offset
 };
 
 struct VariableInfo {
@@ -35,76 +35,100 @@ struct VariableInfo {
 };
 
 // Operands in the order in which `operands` holds them. "General" values are 64-bit integers. A
-// vector of 8- and 16-bit integers (f16 and bf16 too) holds one element per 32-bit lane, extended by
-// its sign or with zeros as its type says; masks hold lane i in bit i and anything above `lanes`.
+// vector of 8- and 16-bit integers (f16 and bf16 too) holds one element per 32-bit lane, extended
+// by its sign or with zeros as its type says; masks hold lane i in bit i and anything above
+// `lanes`.
 enum class Action : uint8_t {
-  kEntry,          // defines the four parameters of a kernel
-  kLoopBegin, kLoopEnd,
+  kEntry,  // defines the four parameters of a kernel
+  kLoopBegin,
+  kLoopEnd,
   // --- general registers; the second operand may be a constant ---
-  kLoadGeneral,    // [address]
-  kLea,            // the address itself
-  kGeneral,        // opcode: add sub mul int_div int_rem min max and or xor shl shr sar neg not abs
-  kFloorDiv, kMod, // towards -inf; x/0 = 0
-  kGeneralLess, kGeneralEqual,   // 0 or 1
-  kGeneralSelect,  // (c, a, b)
-  kGeneralCompare, // opcode -> mask of one bit
-  kGeneralBlend,   // (mask, a, b) by bit 0
-  kWrap,           // (index, extent): index < extent ? index : 0
-  kCarry,          // (outer, index, extent): index < extent ? outer : outer + immediate
-  kClampGeneral,   // (index, extent, args); immediate: status bit
+  kLoadGeneral,  // [address]
+  kLea,          // the address itself
+  kGeneral,      // opcode: add sub mul int_div int_rem min max and or xor shl shr sar neg not abs
+  kFloorDiv,
+  kMod,  // towards -inf; x/0 = 0
+  kGeneralLess,
+  kGeneralEqual,    // 0 or 1
+  kGeneralSelect,   // (c, a, b)
+  kGeneralCompare,  // opcode -> mask of one bit
+  kGeneralBlend,    // (mask, a, b) by bit 0
+  kWrap,            // (index, extent): index < extent ? index : 0
+  kCarry,           // (outer, index, extent): index < extent ? outer : outer + immediate
+  kClampGeneral,    // (index, extent, args); immediate: status bit
   // --- between classes ---
-  kGeneralFromVector, kVectorFromGeneral,  // 64 bits, lane 0
+  kGeneralFromVector,
+  kVectorFromGeneral,  // 64 bits, lane 0
   kSplatGeneral,
-  kGeneralFromMask,   // bit 0
-  kMaskFromGeneral,   // != 0, bit 0
-  kLaneMask,          // (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
-  kMaskedValue,       // (mask, vector): lanes where the mask is set, else 0
-  kMaskFromVector,    // lanes != 0, as integers
+  kGeneralFromMask,  // bit 0
+  kMaskFromGeneral,  // != 0, bit 0
+  kLaneMask,  // (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
+  kMaskedValue,     // (mask, vector): lanes where the mask is set, else 0
+  kMaskFromVector,  // lanes != 0, as integers
   // --- masks ---
-  kMaskLogic,         // opcode: and or xor not
-  kMaskBlend,         // (c, a, b)
-  kMaskShift,         // right by immediate
-  kMaskJoin,          // (low 8 lanes, high 8 lanes)
-  kMaskSplat,         // bit 0 to all
-  kMaskReduce,        // opcode and or, of `lanes` bits, to bit 0
+  kMaskLogic,   // opcode: and or xor not
+  kMaskBlend,   // (c, a, b)
+  kMaskShift,   // right by immediate
+  kMaskJoin,    // (low 8 lanes, high 8 lanes)
+  kMaskSplat,   // bit 0 to all
+  kMaskReduce,  // opcode and or, of `lanes` bits, to bit 0
   // --- vectors ---
-  kVector,            // opcode, elementwise
-  kShiftImmediate,    // opcode, by immediate
-  kSignExtend,        // the low `immediate` bits of every 32-bit lane
-  kCompare,           // opcode -> mask
-  kBlend,             // (mask, a, b)
-  kConversion,        // immediate: Conversion
-  kSplatVector,       // lane 0 to all
-  kLanesDown,         // lane i = lane i + immediate
-  kJoinHalves,        // (low 256 bits, high 256 bits)
-  kPermute,           // (indices, a): one table
-  kPermute2,          // (indices, a, b): two tables
-  kDot4,              // (acc, a, b)
-  kInsertGeneral,     // (vector, general): lane `immediate` replaced
-  kClampVector,       // (index, limits = extent - 1, args, zeros); immediate: status bit
+  kVector,          // opcode, elementwise
+  kShiftImmediate,  // opcode, by immediate
+  kSignExtend,      // the low `immediate` bits of every 32-bit lane
+  kCompare,         // opcode -> mask
+  kBlend,           // (mask, a, b)
+  kConversion,      // immediate: Conversion
+  kSplatVector,     // lane 0 to all
+  kLanesDown,       // lane i = lane i + immediate
+  kJoinHalves,      // (low 256 bits, high 256 bits)
+  kPermute,         // (indices, a): one table
+  kPermute2,        // (indices, a, b): two tables
+  kDot4,            // (acc, a, b)
+  kInsertGeneral,   // (vector, general): lane `immediate` replaced
+  kClampVector,     // (index, limits = extent - 1, args, zeros); immediate: status bit
   // --- memory; a mask is the last operand if masked ---
-  kLoad,              // -> vector or mask
-  kStore,             // (value [, mask])
-  kLoadNibbles,       // 16 elements of 4 bits from a byte boundary
-  kLoadLane,          // (vector [, mask]): lane `immediate` replaced by the element at the address
-  kStoreLane,         // (vector [, mask]): lane `immediate` alone
-  kGather,            // (indices low [, high] [, mask]): 32-bit lanes need both index vectors
-  kScatter,           // (value, indices low [, high] [, mask])
-  kPrefetch,          // immediate: level
+  kLoad,         // -> vector or mask
+  kStore,        // (value [, mask])
+  kLoadNibbles,  // 16 elements of 4 bits from a byte boundary
+  kLoadLane,     // (vector [, mask]): lane `immediate` replaced by the element at the address
+  kStoreLane,    // (vector [, mask]): lane `immediate` alone
+  kGather,       // (indices low [, high] [, mask]): 32-bit lanes need both index vectors
+  kScatter,      // (value, indices low [, high] [, mask])
+  kPrefetch,     // immediate: level
 };
 
 enum class Conversion : uint8_t {
-  kI32ToF32, kU32ToF32, kF32ToI32, kF32ToU32,
-  kI32ToF64, kU32ToF64, kF64ToI32, kF64ToU32,
-  kI64ToF32, kU64ToF32, kI64ToF64, kU64ToF64, kI64ToF64TowardsZero, kU64ToF64TowardsZero,
-  kF32ToI64, kF32ToU64, kF64ToI64, kF64ToU64,
-  kF32ToF64, kF64ToF32, kF64ToF32TowardsZero,
-  kI32ToI64, kU32ToU64, kI64ToI32,
-  kF16ToF32, kF32ToF16,   // f16 in 32-bit lanes
+  kI32ToF32,
+  kU32ToF32,
+  kF32ToI32,
+  kF32ToU32,
+  kI32ToF64,
+  kU32ToF64,
+  kF64ToI32,
+  kF64ToU32,
+  kI64ToF32,
+  kU64ToF32,
+  kI64ToF64,
+  kU64ToF64,
+  kI64ToF64TowardsZero,
+  kU64ToF64TowardsZero,
+  kF32ToI64,
+  kF32ToU64,
+  kF64ToI64,
+  kF64ToU64,
+  kF32ToF64,
+  kF64ToF32,
+  kF64ToF32TowardsZero,
+  kI32ToI64,
+  kU32ToU64,
+  kI64ToI32,
+  kF16ToF32,
+  kF32ToF16,  // f16 in 32-bit lanes
 };
 
-// base + index * scale + displacement, in bytes. `base` is always there. Lane accesses to 4-bit elements
-// count index + displacement in elements, from the byte at `base`.
+// base + index * scale + displacement, in bytes. `base` is always there. Lane accesses to 4-bit
+// elements count index + displacement in elements, from the byte at `base`.
 struct Address {
   Variable base, index;
   int scale = 1;
@@ -131,8 +155,8 @@ struct Operation {
 
 struct Loop {
   int parent = -1;
-  // A counted loop's first argument is its index: from its init, by `step`, while < limit. A loop of at
-  // most one trip has no index: it runs if limit > 0.
+  // A counted loop's first argument is its index: from its init, by `step`, while < limit. A loop
+  // of at most one trip has no index: it runs if limit > 0.
   bool at_most_once = false;
   bool at_least_once = false;
   Variable limit;

@@ -10,9 +10,15 @@ namespace {
 // Operations that matter even if nobody reads a result.
 bool HasEffect(const Operation& operation) {
   switch (operation.action) {
-    case Action::kEntry: case Action::kLoopBegin: case Action::kLoopEnd:
-    case Action::kClampGeneral: case Action::kClampVector:
-    case Action::kStore: case Action::kStoreLane: case Action::kScatter: case Action::kPrefetch:
+    case Action::kEntry:
+    case Action::kLoopBegin:
+    case Action::kLoopEnd:
+    case Action::kClampGeneral:
+    case Action::kClampVector:
+    case Action::kStore:
+    case Action::kStoreLane:
+    case Action::kScatter:
+    case Action::kPrefetch:
       return true;
     default:
       return false;
@@ -47,7 +53,8 @@ Variable ProgramBuilder::Constant(VariableInfo info) {
 }
 
 Variable ProgramBuilder::Immediate(int64_t value) {
-  return Constant({RegisterClass::kGeneral, ConstantKind::kImmediate, static_cast<uint64_t>(value)});
+  return Constant(
+      {RegisterClass::kGeneral, ConstantKind::kImmediate, static_cast<uint64_t>(value)});
 }
 
 Variable ProgramBuilder::MaskConstant(uint16_t bits) {
@@ -89,8 +96,9 @@ Variable ProgramBuilder::Emit(Operation operation, RegisterClass register_class,
 
 bool ProgramBuilder::BroadcastAtLoad(Variable v) {
   for (Open& open : open_) {
-    const auto load = std::find_if(open.line.rbegin(), open.line.rend(),
-                                   [&](const Operation& operation) { return operation.result == v; });
+    const auto load =
+        std::find_if(open.line.rbegin(), open.line.rend(),
+                     [&](const Operation& operation) { return operation.result == v; });
     if (load == open.line.rend()) continue;
     if (load->action != Action::kLoad || load->lanes != 1 || load->masked) return false;
     if (BitWidth(load->element) < 32) return false;
@@ -110,7 +118,8 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   return number;
 }
 
-void ProgramBuilder::CloseLoop(std::span<const Variable> yields, std::span<const Variable> results) {
+void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
+                               std::span<const Variable> results) {
   Open closed = std::move(open_.back());
   open_.pop_back();
   Loop& loop = program_.loops[closed.loop];

@@ -1,6 +1,6 @@
-// Writes a Program. While loops are open, operations go to the innermost one or, hoisted, to any loop
-// around it: each open loop keeps a line of its own, which joins its parent's when it closes, so what
-// is hoisted now stands in front of the loops that are open now.
+// Writes a Program. While loops are open, operations go to the innermost one or, hoisted, to any
+// loop around it: each open loop keeps a line of its own, which joins its parent's when it closes,
+// so what is hoisted now stands in front of the loops that are open now.
 #ifndef SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
 #define SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
 

@@ -224,8 +224,8 @@ void Registers::BeginLoop(int number) {
     const RegisterClass c = ClassOf(argument);
     VariableState& s = state_[init.index];
     touched_.push_back(init);
-    const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1, loop.inits.end(),
-                                 init) != loop.inits.end();
+    const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1,
+                                 loop.inits.end(), init) != loop.inits.end();
     int r = s.in_register;
     if (r >= 0 && !again && !program_.IsConstant(init) && Dies(init)) {
       s.in_register = -1;
@@ -280,14 +280,16 @@ void Registers::YieldToFrame(const Loop& loop) {
     const Variable argument = loop.arguments[i], yield = loop.yields[i];
     if (yield == argument) continue;
     const auto at = std::find(loop.arguments.begin(), loop.arguments.end(), yield);
-    if (at != loop.arguments.end() && registers[at - loop.arguments.begin()] < 0) overflowed_ = true;
+    if (at != loop.arguments.end() && registers[at - loop.arguments.begin()] < 0)
+      overflowed_ = true;
     if (registers[i] >= 0) continue;
     CopyToFrame(yield, ClassOf(argument), state_[argument.index].offset);
   }
 }
 
 // Sends variables that a loop does not read to the frame, as far as its body and its constants want
-// registers; this costs one store and one load, and inside the loop it would cost them at every trip.
+// registers; this costs one store and one load, and inside the loop it would cost them at every
+// trip.
 void Registers::MakeRoom(int number, RegisterClass c) {
   const Liveness::LoopFacts& facts = liveness_.loops[number];
   const int count = std::popcount(allocatable_[Index(c)]);

@@ -3,8 +3,8 @@
 // REGISTERS.md.
 //
 // For every operation the emitter calls Begin, then Use (operands), Scratch (temporaries),
-// ReleaseDying, Define or Overwrite (the result), then End. Registers used, scratch or defined since
-// Begin are never taken away before End.
+// ReleaseDying, Define or Overwrite (the result), then End. Registers used, scratch or defined
+// since Begin are never taken away before End.
 #ifndef SKEIN_CODEGEN_X86_REGISTERS_H_
 #define SKEIN_CODEGEN_X86_REGISTERS_H_
 
@@ -21,7 +21,8 @@ inline constexpr int kRegistersOfClass[kClassCount] = {16, 32, 8};
 
 class Registers {
  public:
-  // The machine code that moving variables about takes. `offset` is in bytes from the frame's start.
+  // The machine code that moving variables about takes. `offset` is in bytes from the frame's
+  // start.
   class Mover {
    public:
     virtual ~Mover() = default;
@@ -49,18 +50,19 @@ class Registers {
   // Operands that are not read any more give up their registers to the result.
   void ReleaseDying();
   int Define(Variable v);
-  // A register for `result` that starts with the value of `operand`: the operand's own if this is its
-  // last use, else a copy.
+  // A register for `result` that starts with the value of `operand`: the operand's own if this is
+  // its last use, else a copy.
   int Overwrite(Variable result, Variable operand);
   bool Dies(Variable v) const { return liveness_.LastUse(v) <= position_; }
   void End();
   // `v` is defined by the caller's hand in register `r`.
   void Bind(Variable v, int r);
 
-  // The stations of a loop. BeginLoop puts the initial values into the arguments' registers and makes
-  // room. What is in registers then is so again at the exit, taken or not. EnterBody loads what the
-  // body will want; EndBody makes everything as EnterBody left it, with the yields in the arguments'
-  // registers; LeaveLoop goes back to the state of BeginLoop, results in the arguments' registers.
+  // The stations of a loop. BeginLoop puts the initial values into the arguments' registers and
+  // makes room. What is in registers then is so again at the exit, taken or not. EnterBody loads
+  // what the body will want; EndBody makes everything as EnterBody left it, with the yields in the
+  // arguments' registers; LeaveLoop goes back to the state of BeginLoop, results in the arguments'
+  // registers.
   void BeginLoop(int loop);
   void EnterBody(int loop);
   void EndBody(int loop);
@@ -74,10 +76,10 @@ class Registers {
   struct VariableState {
     int8_t in_register = -1;
     int8_t hint = -1;
-    bool spilled = false;     // its value is in the frame at `offset`
-    bool pinned = false;      // an argument that lives there: keeps its slot for the next trip
+    bool spilled = false;  // its value is in the frame at `offset`
+    bool pinned = false;   // an argument that lives there: keeps its slot for the next trip
     int32_t offset = -1;
-    int32_t next_use = 0;     // index into the liveness's uses
+    int32_t next_use = 0;  // index into the liveness's uses
   };
   using Holders = std::array<std::array<Variable, 32>, kClassCount>;
   struct OpenLoop {
@@ -115,13 +117,13 @@ class Registers {
   const std::array<uint32_t, kClassCount> allocatable_;
   Mover* mover_;
   std::vector<VariableState> state_;
-  Holders holders_;                                // invalid: free
+  Holders holders_;  // invalid: free
   std::array<uint32_t, kClassCount> free_;
   std::array<uint32_t, kClassCount> locked_{};
   std::vector<Variable> touched_;
   std::vector<OpenLoop> open_;
-  std::vector<Variable> spills_;                   // in order; undone when a loop is left
-  std::vector<int> mark_;                          // scratch set of variables
+  std::vector<Variable> spills_;  // in order; undone when a loop is left
+  std::vector<int> mark_;         // scratch set of variables
   int mark_stamp_ = 0;
   std::array<std::vector<int>, kClassCount> free_slots_;
   int position_ = 0;

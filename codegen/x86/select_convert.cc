@@ -1,4 +1,5 @@
-// Selection of kConvert. Numbers go through f32, f64, or 32- and 64-bit integers; one rounding each.
+// Selection of kConvert. Numbers go through f32, f64, or 32- and 64-bit integers; one rounding
+// each.
 #include <cstring>
 #include <limits>
 
@@ -42,8 +43,12 @@ Parts Selector::Convert(const Inst& inst) {
   // Everything below is in vector registers, one-lane i64 too.
   const Parts source = InGeneral(from) ? Parts(ToVector(v, from)) : v;
   switch (to.element) {
-    case ElementType::kF32: result = ToFloat32(from, source); break;
-    case ElementType::kF64: result = ToFloat64(from, source); break;
+    case ElementType::kF32:
+      result = ToFloat32(from, source);
+      break;
+    case ElementType::kF64:
+      result = ToFloat64(from, source);
+      break;
     case ElementType::kF16:
     case ElementType::kBF16: {
       Parts single;
@@ -63,7 +68,9 @@ Parts Selector::Convert(const Inst& inst) {
                    : ConvertPart(Conversion::kF32ToF16, to.element, lanes, single[0]);
       break;
     }
-    default: result = ToInteger(from, to, source); break;
+    default:
+      result = ToInteger(from, to, source);
+      break;
   }
   return InGeneral(to) ? FromVector(result[0], to) : result;
 }
@@ -117,18 +124,27 @@ Parts Selector::ConvertFromBool(VectorType to, const Parts& v) {
 Parts Selector::ToFloat32(VectorType from, const Parts& v) {
   constexpr ElementType kTo = ElementType::kF32;
   switch (from.element) {
-    case ElementType::kF32: return v;
-    case ElementType::kF64: return Narrow(Conversion::kF64ToF32, kTo, from.lanes, v);
-    case ElementType::kF16: return ConvertPart(Conversion::kF16ToF32, kTo, from.lanes, v[0]);
+    case ElementType::kF32:
+      return v;
+    case ElementType::kF64:
+      return Narrow(Conversion::kF64ToF32, kTo, from.lanes, v);
+    case ElementType::kF16:
+      return ConvertPart(Conversion::kF16ToF32, kTo, from.lanes, v[0]);
     case ElementType::kBF16:
-      return Emit({.action = Action::kShiftImmediate, .opcode = Opcode::kShl,
-                   .element = ElementType::kU32, .lanes = static_cast<int8_t>(from.lanes),
+      return Emit({.action = Action::kShiftImmediate,
+                   .opcode = Opcode::kShl,
+                   .element = ElementType::kU32,
+                   .lanes = static_cast<int8_t>(from.lanes),
                    .immediate = 16},
                   {v[0]}, kVector);
-    case ElementType::kI64: return Narrow(Conversion::kI64ToF32, kTo, from.lanes, v);
-    case ElementType::kU64: return Narrow(Conversion::kU64ToF32, kTo, from.lanes, v);
-    case ElementType::kU32: return ConvertPart(Conversion::kU32ToF32, kTo, from.lanes, v[0]);
-    default: return ConvertPart(Conversion::kI32ToF32, kTo, from.lanes, v[0]);
+    case ElementType::kI64:
+      return Narrow(Conversion::kI64ToF32, kTo, from.lanes, v);
+    case ElementType::kU64:
+      return Narrow(Conversion::kU64ToF32, kTo, from.lanes, v);
+    case ElementType::kU32:
+      return ConvertPart(Conversion::kU32ToF32, kTo, from.lanes, v[0]);
+    default:
+      return ConvertPart(Conversion::kI32ToF32, kTo, from.lanes, v[0]);
   }
 }
 
@@ -136,7 +152,8 @@ Parts Selector::ToFloat64(VectorType from, const Parts& v) {
   constexpr ElementType kTo = ElementType::kF64;
   Conversion conversion = Conversion::kI32ToF64;
   switch (from.element) {
-    case ElementType::kF64: return v;
+    case ElementType::kF64:
+      return v;
     case ElementType::kI64:
     case ElementType::kU64: {
       const bool is_signed = from.element == ElementType::kI64;
@@ -147,10 +164,15 @@ Parts Selector::ToFloat64(VectorType from, const Parts& v) {
       }
       return result;
     }
-    case ElementType::kF32: case ElementType::kF16: case ElementType::kBF16:
+    case ElementType::kF32:
+    case ElementType::kF16:
+    case ElementType::kBF16:
       return Widen(Conversion::kF32ToF64, kTo, from.lanes, ToFloat32(from, v)[0]);
-    case ElementType::kU32: conversion = Conversion::kU32ToF64; break;
-    default: break;
+    case ElementType::kU32:
+      conversion = Conversion::kU32ToF64;
+      break;
+    default:
+      break;
   }
   return Widen(conversion, kTo, from.lanes, v[0]);
 }
@@ -184,13 +206,15 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
     const bool is_signed = IsSigned(to.element) || IsNarrow(to.element);
     if (!IsWide(to.element)) {
       if (f64) {
-        return Narrow(is_signed ? Conversion::kF64ToI32 : Conversion::kF64ToU32, to.element, to.lanes, x);
+        return Narrow(is_signed ? Conversion::kF64ToI32 : Conversion::kF64ToU32, to.element,
+                      to.lanes, x);
       }
       return ConvertPart(is_signed ? Conversion::kF32ToI32 : Conversion::kF32ToU32, to.element,
                          to.lanes, x[0]);
     }
     if (!f64) {
-      return Widen(is_signed ? Conversion::kF32ToI64 : Conversion::kF32ToU64, to.element, to.lanes, x[0]);
+      return Widen(is_signed ? Conversion::kF32ToI64 : Conversion::kF32ToU64, to.element, to.lanes,
+                   x[0]);
     }
     Parts result;
     for (int p = 0; p < x.count; ++p) {
@@ -211,20 +235,20 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
     if (!IsSigned(to.element)) return result;
   } else {
     // The conversion gives the least integer for everything out of range.
-    const Variable too_large =
-        Compare(Opcode::kLessEqual, type, constant(-Least(to.element)), v);
+    const Variable too_large = Compare(Opcode::kLessEqual, type, constant(-Least(to.element)), v);
     const uint64_t most = (uint64_t{1} << (BitWidth(to.element) - 1)) - 1;
     const VectorType wide_or_not{to.element, to.lanes};
-    const Parts limit = IsWide(to.element) ? Parts(builder_.Broadcast64(most))
-                                           : Parts(builder_.Broadcast32(static_cast<uint32_t>(most)));
+    const Parts limit = IsWide(to.element)
+                            ? Parts(builder_.Broadcast64(most))
+                            : Parts(builder_.Broadcast32(static_cast<uint32_t>(most)));
     Parts limits;
     for (int p = 0; p < PartCount(wide_or_not); ++p) limits.Add(limit[0]);
-    result = Blend({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes}, too_large,
-                   limits, convert(v));
+    result = Blend({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes},
+                   too_large, limits, convert(v));
   }
   const Variable ordered = Compare(Opcode::kEqual, type, v, v);
-  return MaskedValue({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes}, ordered,
-                     result);
+  return MaskedValue({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes},
+                     ordered, result);
 }
 
 // f32 next to the f64 value that rounds on to f16 and bf16 as the value itself does: truncated, and
@@ -236,10 +260,11 @@ Parts Selector::Float64ToFloat32Odd(const Parts& v, int lanes) {
     const Variable cut =
         ConvertPart(Conversion::kF64ToF32TowardsZero, ElementType::kF32, part_lanes, v[p]);
     const Variable back = ConvertPart(Conversion::kF32ToF64, ElementType::kF64, part_lanes, cut);
-    const Variable inexact =
-        Emit({.action = Action::kCompare, .opcode = Opcode::kNotEqual, .element = ElementType::kF64,
-              .lanes = static_cast<int8_t>(part_lanes)},
-             {back, v[p]}, kMask);
+    const Variable inexact = Emit({.action = Action::kCompare,
+                                   .opcode = Opcode::kNotEqual,
+                                   .element = ElementType::kF64,
+                                   .lanes = static_cast<int8_t>(part_lanes)},
+                                  {back, v[p]}, kMask);
     const VectorType bits{ElementType::kU32, part_lanes};
     const Parts odd = ElementwiseInVectors(Opcode::kOr, bits, cut, builder_.Broadcast32(1), {});
     halves.Add(Blend(bits, inexact, odd, cut)[0]);
@@ -254,16 +279,17 @@ Parts Selector::Int64ToFloat64Odd(VectorType from, const Parts& v) {
   Parts result;
   for (int p = 0; p < v.count; ++p) {
     const VectorType type{from.element, PartLanes(from, p)};
-    const Variable cut = ConvertPart(is_signed ? Conversion::kI64ToF64TowardsZero
-                                               : Conversion::kU64ToF64TowardsZero,
-                                     ElementType::kF64, type.lanes, v[p]);
+    const Variable cut =
+        ConvertPart(is_signed ? Conversion::kI64ToF64TowardsZero : Conversion::kU64ToF64TowardsZero,
+                    ElementType::kF64, type.lanes, v[p]);
     const Variable back = ConvertPart(is_signed ? Conversion::kF64ToI64 : Conversion::kF64ToU64,
                                       from.element, type.lanes, cut);
     // One-lane values are in vector registers here.
-    const Variable inexact =
-        Emit({.action = Action::kCompare, .opcode = Opcode::kNotEqual, .element = from.element,
-              .lanes = static_cast<int8_t>(type.lanes)},
-             {back, v[p]}, kMask);
+    const Variable inexact = Emit({.action = Action::kCompare,
+                                   .opcode = Opcode::kNotEqual,
+                                   .element = from.element,
+                                   .lanes = static_cast<int8_t>(type.lanes)},
+                                  {back, v[p]}, kMask);
     const VectorType bits{ElementType::kF64, type.lanes};
     const Parts odd = ElementwiseInVectors(Opcode::kOr, bits, cut, builder_.Broadcast64(1), {});
     result.Add(Blend(bits, inexact, odd, cut)[0]);
@@ -274,8 +300,11 @@ Parts Selector::Int64ToFloat64Odd(VectorType from, const Parts& v) {
 Variable Selector::Float32ToBFloat16(Variable v, int lanes) {
   const VectorType type{ElementType::kU32, lanes};
   auto shift_right = [&](Variable x) {
-    return Emit({.action = Action::kShiftImmediate, .opcode = Opcode::kShr,
-                 .element = ElementType::kU32, .lanes = static_cast<int8_t>(lanes), .immediate = 16},
+    return Emit({.action = Action::kShiftImmediate,
+                 .opcode = Opcode::kShr,
+                 .element = ElementType::kU32,
+                 .lanes = static_cast<int8_t>(lanes),
+                 .immediate = 16},
                 {x}, kVector);
   };
   auto binary = [&](Opcode op, Variable a, uint32_t b) {
@@ -283,8 +312,8 @@ Variable Selector::Float32ToBFloat16(Variable v, int lanes) {
   };
   const Variable upper = shift_right(v);
   const Variable is_odd = binary(Opcode::kAnd, upper, 1);
-  const Variable biased = ElementwiseInVectors(
-      Opcode::kAdd, type, binary(Opcode::kAdd, v, 0x7fff), is_odd, {})[0];
+  const Variable biased =
+      ElementwiseInVectors(Opcode::kAdd, type, binary(Opcode::kAdd, v, 0x7fff), is_odd, {})[0];
   const Variable quiet = binary(Opcode::kOr, upper, 0x40);
   const Variable ordered = Compare(Opcode::kEqual, {ElementType::kF32, lanes}, v, v);
   return Blend(type, ordered, shift_right(biased), quiet)[0];

@@ -10,10 +10,16 @@ using enum RegisterClass;
 
 bool IsCommutative(Opcode op) {
   switch (op) {
-    case Opcode::kAdd: case Opcode::kMul: case Opcode::kMin: case Opcode::kMax:
-    case Opcode::kAnd: case Opcode::kOr: case Opcode::kXor:
+    case Opcode::kAdd:
+    case Opcode::kMul:
+    case Opcode::kMin:
+    case Opcode::kMax:
+    case Opcode::kAnd:
+    case Opcode::kOr:
+    case Opcode::kXor:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -25,11 +31,19 @@ bool IsCompare(Opcode op) {
 // Results that may leave the range of a narrow integer type.
 bool MayOverflow(Opcode op) {
   switch (op) {
-    case Opcode::kAdd: case Opcode::kSub: case Opcode::kMul: case Opcode::kNeg: case Opcode::kAbs:
-    case Opcode::kNot: case Opcode::kShl: case Opcode::kShr: case Opcode::kSar:
+    case Opcode::kAdd:
+    case Opcode::kSub:
+    case Opcode::kMul:
+    case Opcode::kNeg:
+    case Opcode::kAbs:
+    case Opcode::kNot:
+    case Opcode::kShl:
+    case Opcode::kShr:
+    case Opcode::kSar:
     case Opcode::kIntDiv:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -71,7 +85,7 @@ absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
 }
 
 Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b,
-                                      const Parts& c) {
+                            const Parts& c) {
   if (InGeneral(type)) return GeneralElementwise(op, type.element, a, b);
   if (op == Opcode::kIntDiv || op == Opcode::kIntRem) {
     return IsWide(type.element) ? WideIntDivide(op, type, a, b) : IntDivide(op, type, a, b);
@@ -82,8 +96,7 @@ Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Pa
   return MayOverflow(op) ? Normalize(type, result) : result;
 }
 
-Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b,
-                                               const Parts& c) {
+Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b, const Parts& c) {
   const uint64_t sign = uint64_t{1} << (BitWidth(type.element) - 1);
   if (IsFloat(type.element) && op == Opcode::kNeg) {
     op = Opcode::kXor;
@@ -117,8 +130,7 @@ Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts 
   return result;
 }
 
-Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a,
-                                             const Parts& b) {
+Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {
   if (op == Opcode::kAbs && IsUnsigned(element)) return a;
   Operation operation{.action = Action::kGeneral, .opcode = op, .element = element};
   operation.AddOperand(a[0]);
@@ -135,20 +147,18 @@ Parts Selector::Shift(Opcode op, VectorType type, Parts a, const Parts& amount) 
   if (IsNarrow(type.element)) {
     const bool sign = op == Opcode::kSar;
     if (op != Opcode::kShl && sign != IsSigned(type.element)) {
-      const ElementType other =
-          bits == 4   ? (sign ? ElementType::kI4 : ElementType::kU4)
-          : bits == 8 ? (sign ? ElementType::kI8 : ElementType::kU8)
-                      : (sign ? ElementType::kI16 : ElementType::kU16);
+      const ElementType other = bits == 4   ? (sign ? ElementType::kI4 : ElementType::kU4)
+                                : bits == 8 ? (sign ? ElementType::kI8 : ElementType::kU8)
+                                            : (sign ? ElementType::kI16 : ElementType::kU16);
       a = Normalize({other, type.lanes}, a);
     }
   }
   const VariableInfo& info = builder_.info(amount[0]);
   const bool constant =
       info.constant == ConstantKind::kBroadcast32 || info.constant == ConstantKind::kBroadcast64;
-  const uint64_t constant_bits =
-      IsWide(type.element) && info.constant == ConstantKind::kBroadcast32
-          ? info.bits << 32 | info.bits
-          : info.bits;
+  const uint64_t constant_bits = IsWide(type.element) && info.constant == ConstantKind::kBroadcast32
+                                     ? info.bits << 32 | info.bits
+                                     : info.bits;
   Parts result;
   for (int p = 0; p < a.count; ++p) {
     Operation operation{.action = constant ? Action::kShiftImmediate : Action::kVector,
@@ -204,22 +214,29 @@ Parts Selector::WideIntDivide(Opcode op, VectorType type, const Parts& a, const 
 
 Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b) {
   auto logic = [&](Opcode opcode, Variable x, Variable y) {
-    Operation operation{.action = Action::kMaskLogic,
-                        .opcode = opcode,
-                        .lanes = static_cast<int8_t>(lanes)};
+    Operation operation{
+        .action = Action::kMaskLogic, .opcode = opcode, .lanes = static_cast<int8_t>(lanes)};
     operation.AddOperand(x);
     if (y.valid()) operation.AddOperand(y);
     return Emit(operation, kMask);
   };
   switch (op) {
-    case Opcode::kEqual: return logic(Opcode::kNot, logic(Opcode::kXor, a[0], b[0]), {});
-    case Opcode::kNotEqual: return logic(Opcode::kXor, a[0], b[0]);
-    case Opcode::kLess: return logic(Opcode::kAnd, logic(Opcode::kNot, a[0], {}), b[0]);
-    case Opcode::kLessEqual: return logic(Opcode::kOr, logic(Opcode::kNot, a[0], {}), b[0]);
-    case Opcode::kMin: return logic(Opcode::kAnd, a[0], b[0]);
-    case Opcode::kMax: return logic(Opcode::kOr, a[0], b[0]);
-    case Opcode::kNot: return logic(Opcode::kNot, a[0], {});
-    default: return logic(op, a[0], b[0]);
+    case Opcode::kEqual:
+      return logic(Opcode::kNot, logic(Opcode::kXor, a[0], b[0]), {});
+    case Opcode::kNotEqual:
+      return logic(Opcode::kXor, a[0], b[0]);
+    case Opcode::kLess:
+      return logic(Opcode::kAnd, logic(Opcode::kNot, a[0], {}), b[0]);
+    case Opcode::kLessEqual:
+      return logic(Opcode::kOr, logic(Opcode::kNot, a[0], {}), b[0]);
+    case Opcode::kMin:
+      return logic(Opcode::kAnd, a[0], b[0]);
+    case Opcode::kMax:
+      return logic(Opcode::kOr, a[0], b[0]);
+    case Opcode::kNot:
+      return logic(Opcode::kNot, a[0], {});
+    default:
+      return logic(op, a[0], b[0]);
   }
 }
 

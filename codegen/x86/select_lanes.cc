@@ -104,7 +104,8 @@ Parts Selector::Shuffle(const Inst& inst) {
     }
   }
   if (mask) {
-    return Emit({.action = Action::kMaskFromVector, .element = ElementType::kI32,
+    return Emit({.action = Action::kMaskFromVector,
+                 .element = ElementType::kI32,
                  .lanes = static_cast<int8_t>(inst.type.lanes)},
                 {result[0]}, kMask);
   }
@@ -152,7 +153,9 @@ Variable Selector::ShufflePart(ElementType element, std::span<const Variable> ta
 Parts Selector::Reduce(Opcode op, VectorType source, Parts v) {
   if (IsBool(source.element)) {
     return Emit({.action = Action::kMaskReduce,
-                 .opcode = op == Opcode::kMin ? Opcode::kAnd : op == Opcode::kMax ? Opcode::kOr : op,
+                 .opcode = op == Opcode::kMin   ? Opcode::kAnd
+                           : op == Opcode::kMax ? Opcode::kOr
+                                                : op,
                  .lanes = static_cast<int8_t>(source.lanes)},
                 {v[0]}, kMask);
   }

@@ -34,8 +34,11 @@ Parts Selector::SelectMemory(const Inst& inst) {
     return {};
   }
   switch (inst.op) {
-    case Opcode::kLoad: return Load(inst);
-    case Opcode::kStore: Store(inst); return {};
+    case Opcode::kLoad:
+      return Load(inst);
+    case Opcode::kStore:
+      Store(inst);
+      return {};
     case Opcode::kGather: {
       const Parts& index = Get(inst.operands[0]);
       if (NeedsLaneLoop(inst.type)) return LoadLanes(inst, index);
@@ -63,7 +66,8 @@ Variable Selector::ExactMask(Variable mask, int lanes, int natural_lanes) {
   if (lanes == natural_lanes) return mask;
   const Variable exact = builder_.MaskConstant(static_cast<uint16_t>((1u << lanes) - 1));
   if (!mask.valid()) return exact;
-  return Emit({.action = Action::kMaskLogic, .opcode = Opcode::kAnd, .lanes = 16}, {mask, exact}, kMask);
+  return Emit({.action = Action::kMaskLogic, .opcode = Opcode::kAnd, .lanes = 16}, {mask, exact},
+              kMask);
 }
 
 Parts Selector::Load(const Inst& inst) {
@@ -120,8 +124,8 @@ void Selector::Store(const Inst& inst) {
     return Scatter(inst, value, StrideVector(inst, value_type.lanes),
                    index_.Locate(inst.buffer, inst.address));
   }
-  StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address), value,
-          inst.streaming);
+  StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address),
+          value, inst.streaming);
 }
 
 void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
@@ -282,7 +286,8 @@ Parts Selector::LoadLanes(const Inst& inst, const Parts& index) {
     value = Emit(load, kVector);
   }
   if (!IsBool(type.element)) return value;
-  return Emit({.action = Action::kMaskFromVector, .element = ElementType::kI32,
+  return Emit({.action = Action::kMaskFromVector,
+               .element = ElementType::kI32,
                .lanes = static_cast<int8_t>(type.lanes)},
               {value}, kMask);
 }

@@ -69,7 +69,8 @@ Parts Selector::FromVector(Variable v, VectorType type) {
 
 Variable Selector::LanesDown(Variable v, ElementType element, int distance) {
   if (distance == 0) return v;
-  return Emit({.action = Action::kLanesDown, .element = element, .immediate = distance}, {v}, kVector);
+  return Emit({.action = Action::kLanesDown, .element = element, .immediate = distance}, {v},
+              kVector);
 }
 
 Parts Selector::NewParts(VectorType type) {
@@ -216,27 +217,47 @@ absl::Status Selector::SelectBlock(BlockId block) {
 absl::Status Selector::SelectInst(const Inst& inst) {
   Parts result;
   switch (inst.op) {
-    case Opcode::kConst: result = Constant(inst.type.element, inst.imm, inst.type.lanes); break;
-    case Opcode::kIndex: result = index_.Evaluate(inst.expr); break;
-    case Opcode::kIota: result = Iota(inst.type); break;
-    case Opcode::kLaneMask: result = LaneMask(inst.expr, inst.type.lanes); break;
-    case Opcode::kSplat: result = Splat(inst.type, Get(inst.operands[0])); break;
+    case Opcode::kConst:
+      result = Constant(inst.type.element, inst.imm, inst.type.lanes);
+      break;
+    case Opcode::kIndex:
+      result = index_.Evaluate(inst.expr);
+      break;
+    case Opcode::kIota:
+      result = Iota(inst.type);
+      break;
+    case Opcode::kLaneMask:
+      result = LaneMask(inst.expr, inst.type.lanes);
+      break;
+    case Opcode::kSplat:
+      result = Splat(inst.type, Get(inst.operands[0]));
+      break;
     case Opcode::kExtract:
       result = Extract(type(inst.operands[0]), Get(inst.operands[0]), inst.lane);
       break;
-    case Opcode::kShuffle: result = Shuffle(inst); break;
+    case Opcode::kShuffle:
+      result = Shuffle(inst);
+      break;
     case Opcode::kBitcast:
       result = Bitcast(type(inst.operands[0]), inst.type, Get(inst.operands[0]));
       break;
     case Opcode::kReduce:
       result = Reduce(inst.reduce_op, type(inst.operands[0]), Get(inst.operands[0]));
       break;
-    case Opcode::kConvert: result = Convert(inst); break;
-    case Opcode::kLoad: case Opcode::kGather: case Opcode::kStore: case Opcode::kScatter:
-    case Opcode::kPrefetch: case Opcode::kClampIndex:
+    case Opcode::kConvert:
+      result = Convert(inst);
+      break;
+    case Opcode::kLoad:
+    case Opcode::kGather:
+    case Opcode::kStore:
+    case Opcode::kScatter:
+    case Opcode::kPrefetch:
+    case Opcode::kClampIndex:
       result = SelectMemory(inst);
       break;
-    default: SKEIN_RETURN_IF_ERROR(SelectElementwise(inst, result)); break;
+    default:
+      SKEIN_RETURN_IF_ERROR(SelectElementwise(inst, result));
+      break;
   }
   if (!inst.results.empty()) Bind(inst.results[0], result);
   return absl::OkStatus();

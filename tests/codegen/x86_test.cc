@@ -1,4 +1,5 @@
-// The Xbyak back end against the interpreter, bit for bit, on memory that ends at a page that faults.
+// The Xbyak back end against the interpreter, bit for bit, on memory that ends at a page that
+// faults.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,7 +54,8 @@ void ExpectAgrees(const std::vector<KernelCase>& cases) {
   }
 }
 
-std::vector<KernelCase> Cases(const LoopNest& nest, const std::vector<std::vector<int64_t>>& sizes) {
+std::vector<KernelCase> Cases(const LoopNest& nest,
+                              const std::vector<std::vector<int64_t>>& sizes) {
   std::vector<KernelCase> cases;
   for (const std::vector<int64_t>& arguments : sizes) {
     cases.push_back(MakeCase(nest, arguments, static_cast<uint32_t>(cases.size() + 1)));
@@ -134,17 +136,36 @@ TEST_F(X86, ScattersLetTheLastLaneWin) {
 }
 
 TEST_F(X86, ConversionsBetweenAllTypes) {
-  // Besides random values, ones right beside the middle between two neighbours of a narrow type, where
-  // rounding twice goes wrong, and the ends of integer types.
-  const std::vector<double> doubles = {
-      1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11 - 0x1p-40, 65519.999999999, 65520.0, 1 + 0x1p-8 + 0x1p-40,
-      0x1p-25 + 0x1p-60, 0x1p-24, -1 - 0x1p-8 - 0x1p-50, 3.5e38, 0x1p-134 + 0x1p-160, -0.75, 127.5,
-      -128.5, 255.99, 2147483647.5, -2147483648.5, 4294967295.5, 0x1p63, -0x1p63, 0x1p64, NAN};
+  // Besides random values, ones right beside the middle between two neighbours of a narrow type,
+  // where rounding twice goes wrong, and the ends of integer types.
+  const std::vector<double> doubles = {1 + 0x1p-11 + 0x1p-40,
+                                       1 + 0x1p-11 - 0x1p-40,
+                                       65519.999999999,
+                                       65520.0,
+                                       1 + 0x1p-8 + 0x1p-40,
+                                       0x1p-25 + 0x1p-60,
+                                       0x1p-24,
+                                       -1 - 0x1p-8 - 0x1p-50,
+                                       3.5e38,
+                                       0x1p-134 + 0x1p-160,
+                                       -0.75,
+                                       127.5,
+                                       -128.5,
+                                       255.99,
+                                       2147483647.5,
+                                       -2147483648.5,
+                                       4294967295.5,
+                                       0x1p63,
+                                       -0x1p63,
+                                       0x1p64,
+                                       NAN};
   const std::vector<float> floats(doubles.begin(), doubles.end());
   const std::vector<int64_t> integers = {(int64_t{1} << 62) + (int64_t{1} << 54) + 1,
                                          (int64_t{1} << 62) + (int64_t{1} << 54),
                                          -(int64_t{1} << 62) - (int64_t{1} << 54) - 1,
-                                         std::numeric_limits<int64_t>::min(), 16842753, 16842752};
+                                         std::numeric_limits<int64_t>::min(),
+                                         16842753,
+                                         16842752};
   for (int i = 0; i <= static_cast<int>(kF64); ++i) {
     const ElementType from = static_cast<ElementType>(i);
     SCOPED_TRACE(std::string(Name(from)));
@@ -181,7 +202,8 @@ void UseHardIntegers(ElementType element, KernelCase& run) {
 }
 
 TEST_F(X86, ArithmeticOfAllTypes) {
-  for (ElementType element : {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
+  for (ElementType element :
+       {kBool, kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64, kF32, kF64}) {
     SCOPED_TRACE(std::string(Name(element)));
     const LoopNest nest = ArithmeticNest(element);
     std::vector<KernelCase> cases;
@@ -267,7 +289,8 @@ TEST_F(X86, SeveralNestsShareOneObject) {
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   for (int i = 0; i < 2; ++i) {
     const LoopNest& nest = *nests[i].nest;
-    const KernelCase run = MakeCase(nest, i == 0 ? std::vector<int64_t>{5, 70} : std::vector<int64_t>{33});
+    const KernelCase run =
+        MakeCase(nest, i == 0 ? std::vector<int64_t>{5, 70} : std::vector<int64_t>{33});
     EXPECT_EQ(Difference(nest, *Interpret(run, nest), *Execute(run, (*loaded)->entry(i))), "");
   }
 }
@@ -275,8 +298,8 @@ TEST_F(X86, SeveralNestsShareOneObject) {
 TEST_F(X86, OtherTargetsAreRefused) {
   const LoopNest nest = PointwiseNest();
   const NamedNest named{&nest, "kernel"};
-  EXPECT_TRUE(absl::IsUnimplemented(
-      GenerateXbyak({&named, 1}, Target{.isa = Isa::kAvx2}).status()));
+  EXPECT_TRUE(
+      absl::IsUnimplemented(GenerateXbyak({&named, 1}, Target{.isa = Isa::kAvx2}).status()));
 }
 
 // 24 accumulators, 4 of B and one of A fit the 32 registers: nothing goes through the stack.
