@@ -341,10 +341,15 @@ void Emitter::Permute(const Operation& op) {
   wide ? vpermq(d, a, b) : vpermd(d, a, b);
 }
 
-// Even and odd bytes apart, so that sums of two products (at most 2*255*128) fit 32 bits exactly.
+// Without VNNI: even and odd bytes apart, so that sums of two products (at most 2*255*128) fit 32
+// bits exactly.
 void Emitter::Dot4(const Operation& op) {
   const int bits = op.lanes * 32;
   const Xmm a = UseVector(op.operands[1], bits), b = UseVector(op.operands[2], bits);
+  if (target_.vnni) {
+    const Xmm d = Vector(registers_->Overwrite(op.result, op.operands[0]), bits);
+    return vpdpbusd(d, a, b, Xbyak::EvexEncoding);
+  }
   auto scratch = [&] { return Vector(registers_->Scratch(RegisterClass::kVector), bits); };
   const Xmm x = scratch(), y = scratch(), z = scratch();
   vpsllw(x, a, 8);

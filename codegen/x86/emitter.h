@@ -10,6 +10,7 @@
 #include "codegen/x86/liveness.h"
 #include "codegen/x86/program.h"
 #include "codegen/x86/registers.h"
+#include "ir/target.h"
 #include "xbyak/xbyak.h"
 
 namespace skein::x86 {
@@ -17,7 +18,8 @@ namespace skein::x86 {
 // Emits kernels one after another into a buffer of its caller. Throws Xbyak::Error, only.
 class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
  public:
-  Emitter(uint8_t* buffer, size_t bytes) : CodeGenerator(bytes, buffer) {}
+  Emitter(uint8_t* buffer, size_t bytes, const Target& target)
+      : CodeGenerator(bytes, buffer), target_(target) {}
 
   // Appends a kernel. False if it holds more values across a loop than there are registers.
   bool EmitKernel(const Program& program);
@@ -124,6 +126,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   Xbyak::Address Data(const VariableInfo& constant, bool broadcast);
   Xbyak::RegExp Slot(int offset);
 
+  const Target target_;
   const Program* program_ = nullptr;
   Registers* registers_ = nullptr;
   int position_ = 0;

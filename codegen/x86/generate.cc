@@ -20,7 +20,7 @@ size_t BracketBytes(const x86::Program& program) { return program.loops.size() *
 
 absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
                                         const std::vector<x86::Program>& programs,
-                                        x86::ConstantPool& constants) {
+                                        x86::ConstantPool& constants, const Target& target) {
   size_t bytes = 0;
   for (const x86::Program& program : programs) {
     bytes +=
@@ -29,7 +29,7 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[bytes]);
   ObjectCode object;
   try {
-    x86::Emitter emitter(buffer.get(), bytes);
+    x86::Emitter emitter(buffer.get(), bytes, target);
     for (size_t i = 0; i < programs.size(); ++i) {
       const uint32_t begin = static_cast<uint32_t>((emitter.size() + 31) / 32 * 32);
       if (!emitter.EmitKernel(programs[i])) {
@@ -62,7 +62,7 @@ absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const
     if (!program.ok()) return Annotate(program.status(), named.name);
     programs.push_back(*std::move(program));
   }
-  return EmitPrograms(nests, programs, constants);
+  return EmitPrograms(nests, programs, constants, target);
 }
 
 }  // namespace skein

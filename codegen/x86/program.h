@@ -61,7 +61,6 @@ enum class Action : uint8_t {
   kVectorFromGeneral,  // 64 bits, lane 0
   kSplatGeneral,
   kGeneralFromMask,  // bit 0
-  kMaskFromGeneral,  // != 0, bit 0
   kLaneMask,  // (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
   kMaskedValue,     // (mask, vector): lanes where the mask is set, else 0
   kMaskFromVector,  // lanes != 0, as integers

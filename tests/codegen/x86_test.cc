@@ -32,16 +32,16 @@ class X86 : public testing::Test {
   }
 };
 
-absl::StatusOr<ObjectCode> Generate(const LoopNest& nest) {
+absl::StatusOr<ObjectCode> Generate(const LoopNest& nest, const Target& target = Target{}) {
   const NamedNest named{&nest, "kernel"};
-  return GenerateXbyak({&named, 1}, Target{.isa = Isa::kAvx512});
+  return GenerateXbyak({&named, 1}, target);
 }
 
 // Expects code that does what the interpreter does. All cases are of one nest.
-void ExpectAgrees(const std::vector<KernelCase>& cases) {
+void ExpectAgrees(const std::vector<KernelCase>& cases, const Target& target = Target{}) {
   const LoopNest& nest = *cases[0].nest;
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest) << "\n" << nest.ToString();
-  const absl::StatusOr<ObjectCode> object = Generate(nest);
+  const absl::StatusOr<ObjectCode> object = Generate(nest, target);
   ASSERT_TRUE(object.ok()) << object.status();
   const auto loaded = LoadedCode::Load(*object);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
@@ -235,11 +235,11 @@ TEST_F(X86, Strides) {
 
 TEST_F(X86, Dot4DoesNotSaturate) {
   const LoopNest nest = Dot4Nest();
-  KernelCase run = MakeCase(nest, {50});
-  ExpectAgrees({run});
-  std::fill(run.buffers[0].begin(), run.buffers[0].end(), 0xff);
-  std::fill(run.buffers[1].begin(), run.buffers[1].end(), 0x7f);
-  ExpectAgrees({run});
+  std::vector<KernelCase> cases(2, MakeCase(nest, {50}));
+  std::fill(cases[1].buffers[0].begin(), cases[1].buffers[0].end(), 0xff);
+  std::fill(cases[1].buffers[1].begin(), cases[1].buffers[1].end(), 0x7f);
+  ExpectAgrees(cases);
+  if (HostTarget()->vnni) ExpectAgrees(cases, *HostTarget());
 }
 
 TEST_F(X86, IndexArithmetic) {
