@@ -126,11 +126,12 @@ class Planner {
     for (int i = 0; i < graph_.size(); ++i) {
       const NodeId id(i);
       const Node& node = graph_.node(id);
-      if (!needed_[i] || graph_.Known({id, 0}) || node.op == Op::input || node.op == Op::constant) continue;
-      if (IsSplatConstant({id, 0})) continue;
+      if (!needed_[i] || node.op == Op::input || node.op == Op::constant) continue;
       const bool output = IsOutput(id);
       bool computed;
-      if (node.attributes.Has("materialize")) {
+      if (graph_.Known({id, 0}) || IsSplatConstant({id, 0})) {
+        computed = output;  // read nowhere, since it is inlined
+      } else if (node.attributes.Has("materialize")) {
         computed = true;
       } else if (IsMovement(id)) {
         // A movement node computes nothing, unless nothing else would write an output. Op by op, it copies; only a

@@ -280,6 +280,11 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   group.arguments = NumberArguments(&group.nest);
   group.hash = group.nest.Hash();
   CountWork(graph, spec, content, emitter, &group);
+  for (Value v : spec.outputs) {  // a known value that is an output is computed by no node
+    if (!std::binary_search(group.nodes.begin(), group.nodes.end(), v.node)) {
+      group.nodes.insert(std::upper_bound(group.nodes.begin(), group.nodes.end(), v.node), v.node);
+    }
+  }
   return group;
 }
 

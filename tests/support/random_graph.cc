@@ -38,6 +38,11 @@ class Generator {
     }
     g_.AddOutput("y", pool_.back());
     for (int more = Below(3); more > 0; --more) g_.AddOutput(absl::StrCat("z", more), Pick(pool_));
+    if (Below(4) == 0) {  // what sizes and constants determine
+      const DimExpr rows = DimExpr::Symbol("a"), i = DimExpr::Coord(0, rows), j = DimExpr::Coord(1, 3);
+      g_.AddOutput("known", g_.AddIndex(kI64, {rows, 3}, 2 * i + Less(j, i)));
+      g_.AddOutput("splat", Splat(0.25, {rows, 2}));
+    }
     return std::move(g_);
   }
 
