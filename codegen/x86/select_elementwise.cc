@@ -56,7 +56,9 @@ absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
   if (inst.op == Opcode::kSelect) {
     const Variable mask = a[0];
     const Parts& no = Get(inst.operands[2]);
-    if (IsBool(inst.type.element)) {
+    if (IsAll(mask, inst.type.lanes) || IsNone(mask, inst.type.lanes)) {
+      result = IsAll(mask, inst.type.lanes) ? b : no;
+    } else if (IsBool(inst.type.element)) {
       result = Emit({.action = Action::kMaskBlend}, {mask, b[0], no[0]}, kMask);
     } else {
       result = Blend(inst.type, mask, b, no);
@@ -212,31 +214,43 @@ Parts Selector::WideIntDivide(Opcode op, VectorType type, const Parts& a, const 
   return result;
 }
 
+// Constant masks come from tails of constant extents and from selects on coordinates.
+Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
+  auto is_constant = [&](Variable v) { return builder_.info(v).constant != ConstantKind::kNone; };
+  auto bits = [&](Variable v) { return static_cast<uint16_t>(builder_.info(v).bits); };
+  if (op == Opcode::kNot) {
+    if (is_constant(a)) return builder_.MaskConstant(static_cast<uint16_t>(~bits(a)));
+    return Emit({.action = Action::kMaskLogic, .opcode = op}, {a}, kMask);
+  }
+  if (is_constant(a)) std::swap(a, b);
+  if (is_constant(a)) {
+    const uint32_t x = bits(a), y = bits(b);
+    const uint32_t both = op == Opcode::kAnd ? x & y : op == Opcode::kOr ? x | y : x ^ y;
+    return builder_.MaskConstant(static_cast<uint16_t>(both));
+  }
+  if (op == Opcode::kAnd && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? a : b;
+  if (op == Opcode::kOr && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? b : a;
+  return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b}, kMask);
+}
+
 Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b) {
-  auto logic = [&](Opcode opcode, Variable x, Variable y) {
-    Operation operation{
-        .action = Action::kMaskLogic, .opcode = opcode, .lanes = static_cast<int8_t>(lanes)};
-    operation.AddOperand(x);
-    if (y.valid()) operation.AddOperand(y);
-    return Emit(operation, kMask);
-  };
   switch (op) {
     case Opcode::kEqual:
-      return logic(Opcode::kNot, logic(Opcode::kXor, a[0], b[0]), {});
+      return MaskLogic(Opcode::kNot, lanes, MaskLogic(Opcode::kXor, lanes, a[0], b[0]));
     case Opcode::kNotEqual:
-      return logic(Opcode::kXor, a[0], b[0]);
+      return MaskLogic(Opcode::kXor, lanes, a[0], b[0]);
     case Opcode::kLess:
-      return logic(Opcode::kAnd, logic(Opcode::kNot, a[0], {}), b[0]);
+      return MaskLogic(Opcode::kAnd, lanes, MaskLogic(Opcode::kNot, lanes, a[0]), b[0]);
     case Opcode::kLessEqual:
-      return logic(Opcode::kOr, logic(Opcode::kNot, a[0], {}), b[0]);
+      return MaskLogic(Opcode::kOr, lanes, MaskLogic(Opcode::kNot, lanes, a[0]), b[0]);
     case Opcode::kMin:
-      return logic(Opcode::kAnd, a[0], b[0]);
+      return MaskLogic(Opcode::kAnd, lanes, a[0], b[0]);
     case Opcode::kMax:
-      return logic(Opcode::kOr, a[0], b[0]);
+      return MaskLogic(Opcode::kOr, lanes, a[0], b[0]);
     case Opcode::kNot:
-      return logic(Opcode::kNot, a[0], {});
+      return MaskLogic(Opcode::kNot, lanes, a[0]);
     default:
-      return logic(op, a[0], b[0]);
+      return MaskLogic(op, lanes, a[0], b[0]);
   }
 }
 

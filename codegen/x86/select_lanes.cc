@@ -45,6 +45,10 @@ Variable Selector::SplatOnce(VectorType type, Variable v) {
 
 // The tail of a vector loop asks for n, n - 16, n - 32 and n - 48 lanes of a small n.
 Variable Selector::LaneMask(DimExpr n, int lanes) {
+  if (n.IsConst()) {
+    const int64_t count = std::clamp<int64_t>(n.constant(), 0, lanes);
+    return builder_.MaskConstant(static_cast<uint16_t>((1u << count) - 1));
+  }
   Operation mask{.action = Action::kLaneMask, .lanes = static_cast<int8_t>(lanes)};
   DimExpr whole = n;
   if (n.kind() == DimKind::kAdd) {

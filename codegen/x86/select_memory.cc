@@ -33,6 +33,9 @@ Parts Selector::SelectMemory(const Inst& inst) {
                      .immediate = static_cast<int64_t>(inst.imm)});
     return {};
   }
+  if (inst.masked && IsNone(Get(inst.operands.back())[0], type(inst.operands.back()).lanes)) {
+    return inst.results.empty() ? Parts() : Constant(inst.type.element, 0, inst.type.lanes);
+  }
   switch (inst.op) {
     case Opcode::kLoad:
       return Load(inst);
@@ -58,7 +61,9 @@ Parts Selector::SelectMemory(const Inst& inst) {
 }
 
 Variable Selector::Mask(const Inst& inst) const {
-  return inst.masked ? Get(inst.operands.back())[0] : Variable();
+  if (!inst.masked) return {};
+  const ValueId mask = inst.operands.back();
+  return IsAll(Get(mask)[0], type(mask).lanes) ? Variable() : Get(mask)[0];
 }
 
 // `mask` without bits past `lanes`, where the access does not ignore them.
@@ -66,8 +71,7 @@ Variable Selector::ExactMask(Variable mask, int lanes, int natural_lanes) {
   if (lanes == natural_lanes) return mask;
   const Variable exact = builder_.MaskConstant(static_cast<uint16_t>((1u << lanes) - 1));
   if (!mask.valid()) return exact;
-  return Emit({.action = Action::kMaskLogic, .opcode = Opcode::kAnd, .lanes = 16}, {mask, exact},
-              kMask);
+  return MaskLogic(Opcode::kAnd, 16, mask, exact);
 }
 
 Parts Selector::Load(const Inst& inst) {

@@ -49,7 +49,21 @@ Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {
 
 Variable Selector::MaskPart(Variable mask, int part) {
   if (part == 0) return mask;
+  const VariableInfo& info = builder_.info(mask);
+  if (info.constant != ConstantKind::kNone) {
+    return builder_.MaskConstant(static_cast<uint16_t>(info.bits >> kWideLanes));
+  }
   return Emit({.action = Action::kMaskShift, .immediate = kWideLanes}, {mask}, kMask);
+}
+
+bool Selector::IsAll(Variable mask, int lanes) const {
+  const VariableInfo& info = builder_.info(mask);
+  return info.constant != ConstantKind::kNone && (~info.bits & ((1u << lanes) - 1)) == 0;
+}
+
+bool Selector::IsNone(Variable mask, int lanes) const {
+  const VariableInfo& info = builder_.info(mask);
+  return info.constant != ConstantKind::kNone && (info.bits & ((1u << lanes) - 1)) == 0;
 }
 
 Variable Selector::JoinMasks(const Parts& masks) {

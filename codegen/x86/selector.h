@@ -53,6 +53,9 @@ class Selector {
   Parts Constant(ElementType element, uint64_t bits, int lanes);
   Variable MaskPart(Variable mask, int part);
   Variable JoinMasks(const Parts& masks);
+  // Whether `mask` is a constant that is set, or not set, in all of `lanes`.
+  bool IsAll(Variable mask, int lanes) const;
+  bool IsNone(Variable mask, int lanes) const;
   Variable ToVector(const Parts& parts, VectorType type);  // of a one-lane value, one register
   Parts FromVector(Variable v, VectorType type);           // the other way round
   Variable LanesDown(Variable v, ElementType element, int distance);
@@ -66,6 +69,7 @@ class Selector {
   Parts Shift(Opcode op, VectorType type, Parts a, const Parts& amount);
   Parts IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
+  Variable MaskLogic(Opcode op, int lanes, Variable a, Variable b = {});
   Parts MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b);
   Variable Compare(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts Blend(VectorType type, Variable mask, const Parts& a, const Parts& b);
@@ -112,7 +116,7 @@ class Selector {
   Parts LoadAt(ElementType element, int lanes, Variable mask, Address address);
   void StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
                bool streaming);
-  Variable Mask(const Inst& inst) const;  // its mask operand, or none
+  Variable Mask(const Inst& inst) const;  // its mask operand; none if all lanes take part
   Variable ExactMask(Variable mask, int lanes, int natural_lanes);
   Address WithoutIndex(Address address);
   Variable IndexOfLane(const Parts& index, int lane);
