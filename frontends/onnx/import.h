@@ -19,8 +19,8 @@ struct ImportOptions {
   // with deviation 1/sqrt(fan-in), embeddings normal, scales and variances positive, indices in the
   // range of what they index. Without it a missing file is an error.
   std::optional<uint64_t> random_weights_seed;
-  // Inputs that have this value instead of being inputs of the Graph: a shape or a list of axes that
-  // is an input in the file can be known this way. By name.
+  // Inputs that have this value instead of being inputs of the Graph: a shape or a list of axes
+  // that is an input in the file can be known this way. By name.
   std::map<std::string, LiteralRef> fixed_inputs;
   // What drawn weights may take in all, so that a small file cannot ask for all memory.
   int64_t max_random_weight_bytes = int64_t{8} << 30;

@@ -126,9 +126,7 @@ void ImportSwish(NodeImport& n) { n.Out(0, Silu(n, n.In(0), n.Float("alpha", 1))
 
 void ImportQuickGelu(NodeImport& n) { n.Out(0, Silu(n, n.In(0), n.Float("alpha", 1.702f))); }
 
-void ImportBiasGelu(NodeImport& n) {
-  n.Out(0, GeluErf(n, n.Binary(Op::add, n.In(0), n.In(1))));
-}
+void ImportBiasGelu(NodeImport& n) { n.Out(0, GeluErf(n, n.Binary(Op::add, n.In(0), n.In(1)))); }
 
 void ImportFastGelu(NodeImport& n) {
   Value x = n.Has(1) ? n.Binary(Op::add, n.In(0), n.In(1)) : n.In(0);

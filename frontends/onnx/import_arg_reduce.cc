@@ -23,8 +23,8 @@ class ScalarBuilder {
   Graph* graph_;
 };
 
-// 1 where element `a` at `i` is to be kept rather than `b` at `j`: the better one; of equal ones the
-// first (or last); NaN is better than any number, as numpy has it.
+// 1 where element `a` at `i` is to be kept rather than `b` at `j`: the better one; of equal ones
+// the first (or last); NaN is better than any number, as numpy has it.
 Value Keeps(ScalarBuilder b, bool is_float, Wanted wanted, bool last, Value a, Value i, Value c,
             Value j) {
   Value better = wanted == Wanted::kMax ? b.Emit(Op::less, {c, a}) : b.Emit(Op::less, {a, c});

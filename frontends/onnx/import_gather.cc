@@ -7,8 +7,8 @@
 namespace skein {
 namespace {
 
-// Whether all elements are >= 0. An element that is outside an axis of constant extent, counted from
-// either end, is a failure.
+// Whether all elements are >= 0. An element that is outside an axis of constant extent, counted
+// from either end, is a failure.
 bool AllFromStart(NodeImport& n, const Literal& indices, DimExpr extent) {
   bool from_start = true;
   int64_t limit = extent.AsConst().value_or(INT64_MAX);
@@ -64,13 +64,14 @@ void GatherElements(NodeImport& n) {
   }
   Dims from = n.dims(x), result = n.dims(indices);
   for (int i = 0; i < n.rank(x); ++i) {
-    if (i != axis) n.AssumeLessEqual(result[i], from[i], "the indices reach no further than the data");
+    if (i != axis)
+      n.AssumeLessEqual(result[i], from[i], "the indices reach no further than the data");
   }
   indices = FromStart(n, indices, from[axis]);
   Dims coords = CoordsOf(result), map = coords;
   map[axis] = DimExpr::Value(0);
-  n.Out(0, n.Emit(Op::gather, {x, indices},
-                  {{"dims", result}, {"map", map}, {"index_map", coords}}));
+  n.Out(0,
+        n.Emit(Op::gather, {x, indices}, {{"dims", result}, {"map", map}, {"index_map", coords}}));
 }
 
 // Component j of every index tuple, counted from the start. Where that is how it already is, the
@@ -120,8 +121,8 @@ void GatherNd(NodeImport& n) {
     map.push_back(DimExpr::Value(static_cast<int>(j)));
   }
   map.insert(map.end(), coords.begin() + places.size() - 1, coords.end());
-  n.Out(0, n.Emit(Op::gather, operands,
-                  {{"dims", result}, {"map", map}, {"index_map", index_map}}));
+  n.Out(0,
+        n.Emit(Op::gather, operands, {{"dims", result}, {"map", map}, {"index_map", index_map}}));
 }
 
 // The number of classes; some exporters write it as a float.

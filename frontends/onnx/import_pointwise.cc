@@ -168,40 +168,16 @@ void Dropout(NodeImport& n) {
   if (n.output_count() > 1) n.Out(1, n.Splat(ElementType::kBool, 1, n.dims(n.In(0))));
 }
 
-// asinh x = sign(x) log1p(|x| + x^2 / (1 + sqrt(1 + x^2))), without cancellation near 0.
-void Asinh(NodeImport& n) {
-  Value x = n.In(0), magnitude = n.Unary(Op::abs, x), one = n.SplatLike(x, 1);
-  Value square = n.Emit(Op::mul, {x, x});
-  Value root = n.Unary(Op::sqrt, n.Emit(Op::add, {square, one}));
-  Value tail = n.Emit(Op::div, {square, n.Emit(Op::add, {root, one})});
-  Value log = n.Unary(Op::log1p, n.Emit(Op::add, {magnitude, tail}));
-  n.Out(0, n.Emit(Op::mul, {n.Unary(Op::sign, x), log}));
-}
-
-// acosh x = log1p(t + sqrt(2 t + t^2)) with t = x - 1.
-void Acosh(NodeImport& n) {
-  Value t = n.Emit(Op::sub, {n.In(0), n.SplatLike(n.In(0), 1)});
-  Value square = n.Emit(Op::add, {n.Emit(Op::add, {t, t}), n.Emit(Op::mul, {t, t})});
-  n.Out(0, n.Unary(Op::log1p, n.Emit(Op::add, {t, n.Unary(Op::sqrt, square)})));
-}
-
-// atanh x = (log1p(x) - log1p(-x)) / 2.
-void Atanh(NodeImport& n) {
-  Value x = n.In(0);
-  Value logs = n.Emit(Op::sub, {n.Unary(Op::log1p, x), n.Unary(Op::log1p, n.Unary(Op::neg, x))});
-  n.Out(0, n.Emit(Op::mul, {logs, n.SplatLike(x, 0.5)}));
-}
-
 constexpr OnnxOp kOps[] = {
     {"Abs", 1, 1, Unary<Op::abs>},
     {"Acos", 1, 1, Unary<Op::acos>},
-    {"Acosh", 1, 1, Acosh},
+    {"Acosh", 1, 1, Unary<Op::acosh>},
     {"Add", 2, 2, Binary<Op::add>},
     {"And", 2, 2, Binary<Op::bit_and>},
     {"Asin", 1, 1, Unary<Op::asin>},
-    {"Asinh", 1, 1, Asinh},
+    {"Asinh", 1, 1, Unary<Op::asinh>},
     {"Atan", 1, 1, Unary<Op::atan>},
-    {"Atanh", 1, 1, Atanh},
+    {"Atanh", 1, 1, Unary<Op::atanh>},
     {"BitwiseAnd", 2, 2, Binary<Op::bit_and>},
     {"BitwiseNot", 1, 1, Unary<Op::bit_not>},
     {"BitwiseOr", 2, 2, Binary<Op::bit_or>},

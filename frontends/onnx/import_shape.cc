@@ -12,17 +12,13 @@ namespace {
 void Shape(NodeImport& n) {
   Dims dims = n.dims(n.In(0));
   int64_t rank = static_cast<int64_t>(dims.size());
-  auto place = [rank](int64_t at) {
-    return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
-  };
+  auto place = [rank](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
   int64_t start = place(n.Int("start", 0)), end = place(n.Int("end", rank));
   end = std::max(start, end);
   n.Out(0, n.List(Dims(dims.begin() + start, dims.begin() + end)));
 }
 
-void Size(NodeImport& n) {
-  n.Out(0, n.Index(ElementType::kI64, {}, Product(n.dims(n.In(0)))));
-}
+void Size(NodeImport& n) { n.Out(0, n.Index(ElementType::kI64, {}, Product(n.dims(n.In(0))))); }
 
 LiteralRef LiteralOfAttribute(NodeImport& n, const onnx::TensorProto& tensor) {
   absl::StatusOr<LiteralRef> literal = LiteralOf(tensor, nullptr, nullptr);
@@ -125,8 +121,9 @@ void Range(NodeImport& n) {
   if (distance.IsConst()) {
     distance = Max(distance, 0);
   } else {
-    n.AssumeLessEqual(0, distance, absl::StrCat("the range ", start.ToString(), " to ",
-                                                limit.ToString(), " is not reversed"));
+    n.AssumeLessEqual(
+        0, distance,
+        absl::StrCat("the range ", start.ToString(), " to ", limit.ToString(), " is not reversed"));
   }
   Dims dims = {CeilDiv(distance, up ? delta : -delta)};
   n.Out(0, n.Index(t, dims, start + CoordsOf(dims)[0] * delta));
@@ -145,12 +142,9 @@ void EyeLike(NodeImport& n) {
 }
 
 constexpr OnnxOp kOps[] = {
-    {"Constant", 0, 0, Constant},
-    {"ConstantOfShape", 1, 1, ConstantOfShape},
-    {"EyeLike", 1, 1, EyeLike},
-    {"Range", 3, 3, Range},
-    {"Shape", 1, 1, Shape},
-    {"Size", 1, 1, Size},
+    {"Constant", 0, 0, Constant}, {"ConstantOfShape", 1, 1, ConstantOfShape},
+    {"EyeLike", 1, 1, EyeLike},   {"Range", 3, 3, Range},
+    {"Shape", 1, 1, Shape},       {"Size", 1, 1, Size},
 };
 
 }  // namespace

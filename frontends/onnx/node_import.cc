@@ -161,8 +161,7 @@ Value NodeImport::Emit(Op op, std::span<const Value> operands, Attributes attrib
 }
 
 Value NodeImport::Emit(Op op, std::initializer_list<Value> operands, Attributes attributes) {
-  return Emit(op, std::span<const Value>(operands.begin(), operands.size()),
-              std::move(attributes));
+  return Emit(op, std::span<const Value>(operands.begin(), operands.size()), std::move(attributes));
 }
 
 Value NodeImport::Constant(LiteralRef literal) {
@@ -319,8 +318,7 @@ Value NodeImport::SliceAxis(Value x, int axis, DimExpr start, DimExpr extent, in
 
 Value NodeImport::Concat(std::span<const Value> values, int axis) {
   if (!ok()) return Value();
-  return values.size() == 1 ? values[0]
-                            : Emit(Op::concat, values, {{"axis", int64_t{axis}}});
+  return values.size() == 1 ? values[0] : Emit(Op::concat, values, {{"axis", int64_t{axis}}});
 }
 
 Value NodeImport::GatherAxis(Value x, int axis, Value indices) {

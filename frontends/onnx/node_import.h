@@ -1,4 +1,5 @@
-// What the import of one ONNX node works with: its inputs and attributes, and ways to add primitives.
+// What the import of one ONNX node works with: its inputs and attributes, and ways to add
+// primitives.
 //
 // The first failure sticks: after it `ok()` is false, adding gives invalid Values and changes
 // nothing, so an operator reads as straight-line code and its error is returned by the driver.
@@ -101,8 +102,8 @@ class NodeImport {
   // x with `axis` replaced by the dims of `indices`, which are in [0, extent).
   Value GatherAxis(Value x, int axis, Value indices);
   Value Select(Value condition, Value a, Value b) { return Emit(Op::select, {condition, a, b}); }
-  // One-operand reductions of numbers; the axes stay with extent 1. `reducer` is SumReducer or another
-  // of its kind.
+  // One-operand reductions of numbers; the axes stay with extent 1. `reducer` is SumReducer or
+  // another of its kind.
   Value Reduce(Value x, const std::vector<int64_t>& axes, ReducerRef (*reducer)(ElementType));
   Value ReduceSum(Value x, const std::vector<int64_t>& axes);
   Value ReduceMax(Value x, const std::vector<int64_t>& axes);

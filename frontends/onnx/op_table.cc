@@ -5,8 +5,8 @@
 namespace skein {
 
 std::vector<std::span<const OnnxOp>> OnnxOpGroups() {
-  return {PointwiseOps(), ActivationOps(), MovementOps(), GatherOps(), ReduceOps(),
-          ArgReduceOps(), MatMulOps(),     NormOps(),     ShapeOps(),  QuantizeOps()};
+  return {PointwiseOps(), ActivationOps(), MovementOps(), SliceOps(), GatherOps(),  ReduceOps(),
+          ArgReduceOps(), MatMulOps(),     NormOps(),     ShapeOps(), QuantizeOps()};
 }
 
 const OnnxOp* FindOnnxOp(std::string_view domain, std::string_view name) {

@@ -13,7 +13,7 @@ namespace skein {
 inline constexpr int kAnyCount = INT32_MAX;
 
 struct OnnxOp {
-  std::string_view name;  // "domain.Name" where the domain is not ai.onnx
+  std::string_view name;       // "domain.Name" where the domain is not ai.onnx
   int min_inputs, max_inputs;  // the first min_inputs are there when `import` is called
   // Sets every output that the node has through NodeImport::Out, or fails.
   void (*import)(NodeImport& n);
@@ -22,6 +22,7 @@ struct OnnxOp {
 std::span<const OnnxOp> PointwiseOps();   // import_pointwise.cc
 std::span<const OnnxOp> ActivationOps();  // import_activation.cc
 std::span<const OnnxOp> MovementOps();    // import_movement.cc
+std::span<const OnnxOp> SliceOps();       // import_slice.cc
 std::span<const OnnxOp> GatherOps();      // import_gather.cc
 std::span<const OnnxOp> ReduceOps();      // import_reduce.cc
 std::span<const OnnxOp> ArgReduceOps();   // import_arg_reduce.cc

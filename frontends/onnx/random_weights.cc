@@ -218,20 +218,25 @@ void FillBlock(const Job& job, int64_t begin, int64_t end) {
                            [scale](uint64_t bits) { return Normal(bits) * scale; });
       }
       return Fill<float>(job.data, begin, end, job.seed, number);
-    case ElementType::kF64: return Fill<double>(job.data, begin, end, job.seed, number);
+    case ElementType::kF64:
+      return Fill<double>(job.data, begin, end, job.seed, number);
     case ElementType::kF16:
       return Fill<uint16_t>(job.data, begin, end, job.seed,
                             [&](uint64_t bits) { return ToF16(number(bits)); });
     case ElementType::kBF16:
       return Fill<uint16_t>(job.data, begin, end, job.seed,
                             [&](uint64_t bits) { return ToBf16(number(bits)); });
-    case ElementType::kBool: return Fill<uint8_t>(job.data, begin, end, job.seed, integer);
+    case ElementType::kBool:
+      return Fill<uint8_t>(job.data, begin, end, job.seed, integer);
     case ElementType::kI64:
-    case ElementType::kU64: return Fill<uint64_t>(job.data, begin, end, job.seed, integer);
+    case ElementType::kU64:
+      return Fill<uint64_t>(job.data, begin, end, job.seed, integer);
     case ElementType::kI32:
-    case ElementType::kU32: return Fill<uint32_t>(job.data, begin, end, job.seed, integer);
+    case ElementType::kU32:
+      return Fill<uint32_t>(job.data, begin, end, job.seed, integer);
     case ElementType::kI16:
-    case ElementType::kU16: return Fill<uint16_t>(job.data, begin, end, job.seed, integer);
+    case ElementType::kU16:
+      return Fill<uint16_t>(job.data, begin, end, job.seed, integer);
     // Small integers are quantized weights: the whole range.
     case ElementType::kI8:
     case ElementType::kU8:
@@ -302,15 +307,13 @@ absl::StatusOr<std::map<std::string, LiteralRef>> DrawWeights(
   std::map<std::string, LiteralRef> result;
   if (tensors.empty()) return result;
   int64_t mapped = std::max(total, kAlign);
-  void* memory =
-      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return absl::ResourceExhaustedError(absl::StrCat("no memory for ", total, " bytes of weights"));
   }
   madvise(memory, mapped, MADV_HUGEPAGE);  // a hint: fewer page faults
-  std::shared_ptr<const void> owner(memory, [mapped](const void* p) {
-    munmap(const_cast<void*>(p), mapped);
-  });
+  std::shared_ptr<const void> owner(
+      memory, [mapped](const void* p) { munmap(const_cast<void*>(p), mapped); });
   Uses uses = UsesOf(graph);
   std::vector<Job> jobs;
   uint8_t* at = static_cast<uint8_t*>(memory);

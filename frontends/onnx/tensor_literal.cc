@@ -32,21 +32,32 @@ absl::StatusOr<std::vector<uint8_t>> FromField(const Field& field, int64_t count
 // The data of the typed fields; onnx.proto says which field holds which type.
 absl::StatusOr<std::vector<uint8_t>> TypedData(const onnx::TensorProto& t, const TensorHeader& h) {
   switch (h.element) {
-    case ElementType::kF32: return FromField<float>(t.float_data(), h.count, "float_data");
-    case ElementType::kF64: return FromField<double>(t.double_data(), h.count, "double_data");
-    case ElementType::kI64: return FromField<int64_t>(t.int64_data(), h.count, "int64_data");
-    case ElementType::kU64: return FromField<uint64_t>(t.uint64_data(), h.count, "uint64_data");
-    case ElementType::kU32: return FromField<uint32_t>(t.uint64_data(), h.count, "uint64_data");
-    case ElementType::kI32: return FromField<int32_t>(t.int32_data(), h.count, "int32_data");
-    case ElementType::kI16: return FromField<int16_t>(t.int32_data(), h.count, "int32_data");
+    case ElementType::kF32:
+      return FromField<float>(t.float_data(), h.count, "float_data");
+    case ElementType::kF64:
+      return FromField<double>(t.double_data(), h.count, "double_data");
+    case ElementType::kI64:
+      return FromField<int64_t>(t.int64_data(), h.count, "int64_data");
+    case ElementType::kU64:
+      return FromField<uint64_t>(t.uint64_data(), h.count, "uint64_data");
+    case ElementType::kU32:
+      return FromField<uint32_t>(t.uint64_data(), h.count, "uint64_data");
+    case ElementType::kI32:
+      return FromField<int32_t>(t.int32_data(), h.count, "int32_data");
+    case ElementType::kI16:
+      return FromField<int16_t>(t.int32_data(), h.count, "int32_data");
     case ElementType::kU16:
     case ElementType::kF16:
-    case ElementType::kBF16: return FromField<uint16_t>(t.int32_data(), h.count, "int32_data");
-    case ElementType::kI8: return FromField<int8_t>(t.int32_data(), h.count, "int32_data");
+    case ElementType::kBF16:
+      return FromField<uint16_t>(t.int32_data(), h.count, "int32_data");
+    case ElementType::kI8:
+      return FromField<int8_t>(t.int32_data(), h.count, "int32_data");
     case ElementType::kU8:
-    case ElementType::kBool: return FromField<uint8_t>(t.int32_data(), h.count, "int32_data");
+    case ElementType::kBool:
+      return FromField<uint8_t>(t.int32_data(), h.count, "int32_data");
     case ElementType::kI4:  // two a byte, one byte an int32
-    case ElementType::kU4: return FromField<uint8_t>(t.int32_data(), h.bytes, "int32_data");
+    case ElementType::kU4:
+      return FromField<uint8_t>(t.int32_data(), h.bytes, "int32_data");
   }
   return Internal("element type without a field");
 }
@@ -67,25 +78,43 @@ absl::StatusOr<int64_t> EntryValue(const std::string& key, const std::string& te
 
 absl::StatusOr<ElementType> ElementTypeOf(int onnx_type) {
   switch (onnx_type) {
-    case onnx::TensorProto::FLOAT: return ElementType::kF32;
-    case onnx::TensorProto::UINT8: return ElementType::kU8;
-    case onnx::TensorProto::INT8: return ElementType::kI8;
-    case onnx::TensorProto::UINT16: return ElementType::kU16;
-    case onnx::TensorProto::INT16: return ElementType::kI16;
-    case onnx::TensorProto::INT32: return ElementType::kI32;
-    case onnx::TensorProto::INT64: return ElementType::kI64;
-    case onnx::TensorProto::BOOL: return ElementType::kBool;
-    case onnx::TensorProto::FLOAT16: return ElementType::kF16;
-    case onnx::TensorProto::DOUBLE: return ElementType::kF64;
-    case onnx::TensorProto::UINT32: return ElementType::kU32;
-    case onnx::TensorProto::UINT64: return ElementType::kU64;
-    case onnx::TensorProto::BFLOAT16: return ElementType::kBF16;
-    case kUint4: return ElementType::kU4;
-    case kInt4: return ElementType::kI4;
-    case onnx::TensorProto::STRING: return Unimplemented("element type string");
+    case onnx::TensorProto::FLOAT:
+      return ElementType::kF32;
+    case onnx::TensorProto::UINT8:
+      return ElementType::kU8;
+    case onnx::TensorProto::INT8:
+      return ElementType::kI8;
+    case onnx::TensorProto::UINT16:
+      return ElementType::kU16;
+    case onnx::TensorProto::INT16:
+      return ElementType::kI16;
+    case onnx::TensorProto::INT32:
+      return ElementType::kI32;
+    case onnx::TensorProto::INT64:
+      return ElementType::kI64;
+    case onnx::TensorProto::BOOL:
+      return ElementType::kBool;
+    case onnx::TensorProto::FLOAT16:
+      return ElementType::kF16;
+    case onnx::TensorProto::DOUBLE:
+      return ElementType::kF64;
+    case onnx::TensorProto::UINT32:
+      return ElementType::kU32;
+    case onnx::TensorProto::UINT64:
+      return ElementType::kU64;
+    case onnx::TensorProto::BFLOAT16:
+      return ElementType::kBF16;
+    case kUint4:
+      return ElementType::kU4;
+    case kInt4:
+      return ElementType::kI4;
+    case onnx::TensorProto::STRING:
+      return Unimplemented("element type string");
     case onnx::TensorProto::COMPLEX64:
-    case onnx::TensorProto::COMPLEX128: return Unimplemented("element type complex");
-    default: break;
+    case onnx::TensorProto::COMPLEX128:
+      return Unimplemented("element type complex");
+    default:
+      break;
   }
   if (onnx_type >= 17 && onnx_type <= 24) return Unimplemented("element type number ", onnx_type);
   return InvalidArgument("element type number ", onnx_type, " does not exist");

@@ -2,7 +2,6 @@
 // hangs or takes memory without bound.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -54,280 +53,350 @@ const Case kCases[] = {
     // --- the file as a whole ---
     {"NoGraph", {"no graph"}, [](ModelBuilder& m) { m.model().clear_graph(); }},
     {"NoOutputs", {"no outputs"}, [](ModelBuilder& m) { m.Input("x", kFloat, {"2"}); }},
-    {"OpsetZero", {"opset version 0"},
-     [](ModelBuilder& m) { OneNode(m, "Relu", {"x"}); }, 0},
-    {"OpsetOfUnknownDomain", {"the_Gelu", "no opset", "com.microsoft"},
+    {"OpsetZero", {"opset version 0"}, [](ModelBuilder& m) { OneNode(m, "Relu", {"x"}); }, 0},
+    {"OpsetOfUnknownDomain",
+     {"the_Gelu", "no opset", "com.microsoft"},
      [](ModelBuilder& m) {
        OneNode(m, "Gelu", {"x"});
        m.graph().mutable_node(0)->set_domain("com.microsoft");
      }},
     // --- names and order ---
-    {"MissingInput", {"the_Relu", "Relu", "'nowhere'"},
+    {"MissingInput",
+     {"the_Relu", "Relu", "'nowhere'"},
      [](ModelBuilder& m) { OneNode(m, "Relu", {"nowhere"}); }},
-    {"SelfReference", {"the_Add", "'y'", "cycle"},
-     [](ModelBuilder& m) { OneNode(m, "Add", {"x", "y"}); }},
-    {"CycleOfTwo", {"the_Relu", "'b'", "the_Neg", "cycle"},
+    {"SelfReference",
+     {"the_Add", "'y'", "cycle"},
+     [](ModelBuilder& m) {
+       OneNode(m, "Add", {"x", "y"});
+     }},
+    {"CycleOfTwo",
+     {"the_Relu", "'b'", "the_Neg", "cycle"},
      [](ModelBuilder& m) {
        m.Output("y");
        m.Node("Relu", {"b"}, {"y"});
        m.Node("Neg", {"y"}, {"b"});
      }},
-    {"OutOfOrder", {"the_Relu", "'h'", "not in order"},
+    {"OutOfOrder",
+     {"the_Relu", "'h'", "not in order"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"h"});
        m.Node("Neg", {"x"}, {"h"});
      }},
-    {"OutputNobodyMakes", {"output 'z'", "'z'"},
+    {"OutputNobodyMakes",
+     {"output 'z'", "'z'"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.Output("z");
      }},
-    {"SameNameTwice", {"the_Neg", "'y'", "defined twice"},
+    {"SameNameTwice",
+     {"the_Neg", "'y'", "defined twice"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.Node("Neg", {"x"}, {"y"});
      }},
-    {"OutputShadowsInput", {"the_Relu", "'x'", "defined twice"},
+    {"OutputShadowsInput",
+     {"the_Relu", "'x'", "defined twice"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("x");
        m.Node("Relu", {"x"}, {"x"});
      }},
-    {"TwoInputsOfOneName", {"input 'x'", "defined twice"},
+    {"TwoInputsOfOneName",
+     {"input 'x'", "defined twice"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.Input("x", kFloat, {"2"});
      }},
-    {"TwoInitializersOfOneName", {"initializer 'w'", "defined twice"},
+    {"TwoInitializersOfOneName",
+     {"initializer 'w'", "defined twice"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Floats("w", {1}, {1});
        m.Floats("w", {1}, {2});
      }},
-    {"TwoOutputsOfOneName", {"output 'y'", "listed twice"},
+    {"TwoOutputsOfOneName",
+     {"output 'y'", "listed twice"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.Output("y");
      }},
-    {"RequiredInputEmpty", {"the_Add", "input 1 is missing"},
-     [](ModelBuilder& m) { OneNode(m, "Add", {"x", ""}); }},
-    {"TooFewInputs", {"the_MatMul", "input 1 is missing"},
+    {"RequiredInputEmpty",
+     {"the_Add", "input 1 is missing"},
+     [](ModelBuilder& m) {
+       OneNode(m, "Add", {"x", ""});
+     }},
+    {"TooFewInputs",
+     {"the_MatMul", "input 1 is missing"},
      [](ModelBuilder& m) { OneNode(m, "MatMul", {"x"}); }},
-    {"TooManyInputs", {"the_Relu", "2 inputs"},
-     [](ModelBuilder& m) { OneNode(m, "Relu", {"x", "x"}); }},
+    {"TooManyInputs",
+     {"the_Relu", "2 inputs"},
+     [](ModelBuilder& m) {
+       OneNode(m, "Relu", {"x", "x"});
+     }},
     // --- operators and types ---
-    {"UnknownOperator", {"the_Frobnicate", "'Frobnicate'", "ai.onnx"},
+    {"UnknownOperator",
+     {"the_Frobnicate", "'Frobnicate'", "ai.onnx"},
      [](ModelBuilder& m) { OneNode(m, "Frobnicate", {"x"}); }},
-    {"UnknownDomain", {"the_Relu", "'Relu'", "'org.nowhere'"},
+    {"UnknownDomain",
+     {"the_Relu", "'Relu'", "'org.nowhere'"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.graph().mutable_node(0)->set_domain("org.nowhere");
      }},
-    {"UnknownElementType", {"input 'x'", "77"},
+    {"UnknownElementType",
+     {"input 'x'", "77"},
      [](ModelBuilder& m) { m.Input("x", 77, {"2"}).Output("x"); }},
-    {"StringInput", {"input 'x'", "string"},
+    {"StringInput",
+     {"input 'x'", "string"},
      [](ModelBuilder& m) { m.Input("x", onnx::TensorProto::STRING, {"2"}).Output("x"); }},
-    {"InputIsNoTensor", {"input 'x'", "not a tensor"},
-     [](ModelBuilder& m) {
-       m.Output("x").graph().add_input()->set_name("x");
-     }},
-    {"InputWithoutShape", {"input 'x'", "no shape"},
+    {"InputIsNoTensor",
+     {"input 'x'", "not a tensor"},
+     [](ModelBuilder& m) { m.Output("x").graph().add_input()->set_name("x"); }},
+    {"InputWithoutShape",
+     {"input 'x'", "no shape"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        m.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape();
      }},
-    {"OutputDeclaredAsAnotherType", {"output 'y'", "i64", "f32[2, 3]"},
+    {"OutputDeclaredAsAnotherType",
+     {"output 'y'", "i64", "f32[2, 3]"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2", "3"}).Output("y", kInt64);
        m.Node("Relu", {"x"}, {"y"});
      }},
-    {"OperandTypesDiffer", {"the_Add", "f32", "i64"},
+    {"OperandTypesDiffer",
+     {"the_Add", "f32", "i64"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "n"});
        m.Ints("n", {1, 2, 3});
      }},
-    {"LogicOnFloats", {"the_And", "f32"}, [](ModelBuilder& m) { OneNode(m, "And", {"x", "x"}); }},
-    {"WhereOnFloats", {"the_Where", "f32"},
-     [](ModelBuilder& m) { OneNode(m, "Where", {"x", "x", "x"}); }},
-    {"SqrtOfIntegers", {"the_Sqrt", "i64"},
+    {"LogicOnFloats",
+     {"the_And", "f32"},
+     [](ModelBuilder& m) {
+       OneNode(m, "And", {"x", "x"});
+     }},
+    {"WhereOnFloats",
+     {"the_Where", "f32"},
+     [](ModelBuilder& m) {
+       OneNode(m, "Where", {"x", "x", "x"});
+     }},
+    {"SqrtOfIntegers",
+     {"the_Sqrt", "i64"},
      [](ModelBuilder& m) {
        m.Output("y").Ints("n", {1, 2, 3});
        m.Node("Sqrt", {"n"}, {"y"});
      }},
     // --- attributes ---
-    {"AttributeOfWrongType", {"the_Softmax", "'axis'", "STRING", "INT"},
+    {"AttributeOfWrongType",
+     {"the_Softmax", "'axis'", "STRING", "INT"},
      [](ModelBuilder& m) {
        OneNode(m, "Softmax", {"x"});
        ModelBuilder::SetString(m.graph().mutable_node(0), "axis", "one");
      }},
-    {"AxisOutOfRange", {"the_Softmax", "axis 5"},
+    {"AxisOutOfRange",
+     {"the_Softmax", "axis 5"},
      [](ModelBuilder& m) {
        OneNode(m, "Softmax", {"x"});
        ModelBuilder::SetInt(m.graph().mutable_node(0), "axis", 5);
      }},
-    {"AxisFarOutOfRange", {"the_Gather", "axis -9223372036854775808"},
+    {"AxisFarOutOfRange",
+     {"the_Gather", "axis -9223372036854775808"},
      [](ModelBuilder& m) {
        OneNode(m, "Gather", {"x", "n"});
        m.Ints("n", {0});
        ModelBuilder::SetInt(m.graph().mutable_node(0), "axis", INT64_MIN);
      }},
-    {"AxisNamedTwice", {"the_ReduceSum", "twice"},
+    {"AxisNamedTwice",
+     {"the_ReduceSum", "twice"},
      [](ModelBuilder& m) {
        OneNode(m, "ReduceSum", {"x", "axes"});
        m.Ints("axes", {0, -2});
      }},
-    {"PermutationTwice", {"the_Transpose", "(1, 1)"},
+    {"PermutationTwice",
+     {"the_Transpose", "(1, 1)"},
      [](ModelBuilder& m) {
        OneNode(m, "Transpose", {"x"});
        ModelBuilder::SetInts(m.graph().mutable_node(0), "perm", {1, 1});
      }},
-    {"PermutationTooLong", {"the_Transpose"},
+    {"PermutationTooLong",
+     {"the_Transpose"},
      [](ModelBuilder& m) {
        OneNode(m, "Transpose", {"x"});
        ModelBuilder::SetInts(m.graph().mutable_node(0), "perm", {0, 1, 2, 3});
      }},
     {"CastToNothing", {"the_Cast", "'to'"}, [](ModelBuilder& m) { OneNode(m, "Cast", {"x"}); }},
-    {"CastToUnknownType", {"the_Cast", "'to'"},
+    {"CastToUnknownType",
+     {"the_Cast", "'to'"},
      [](ModelBuilder& m) {
        OneNode(m, "Cast", {"x"});
        ModelBuilder::SetInt(m.graph().mutable_node(0), "to", 1LL << 40);
      }},
     // --- shapes ---
-    {"NegativeDim", {"input 'x'", "-4"},
+    {"NegativeDim",
+     {"input 'x'", "-4"},
      [](ModelBuilder& m) { m.Input("x", kFloat, {"-4"}).Output("x"); }},
-    {"HugeInput", {"input 'x'", "larger than any memory"},
+    {"HugeInput",
+     {"input 'x'", "larger than any memory"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"4611686018427387904", "4611686018427387904"}).Output("x");
      }},
-    {"HugeInitializer", {"initializer 'w'", "larger than any memory"},
+    {"HugeInitializer",
+     {"initializer 'w'", "larger than any memory"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Tensor("w", kFloat, {int64_t{1} << 40, int64_t{1} << 40});
      }},
-    {"NegativeInitializerDim", {"initializer 'w'", "-1"},
+    {"NegativeInitializerDim",
+     {"initializer 'w'", "-1"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Tensor("w", kFloat, {-1});
      }},
-    {"InitializerTooShort", {"initializer 'w'", "1 values", "3"},
+    {"InitializerTooShort",
+     {"initializer 'w'", "1 values", "3"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Floats("w", {3}, {1});
      }},
-    {"RawDataOfWrongLength", {"initializer 'w'", "5 bytes", "12"},
+    {"RawDataOfWrongLength",
+     {"initializer 'w'", "5 bytes", "12"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Tensor("w", kFloat, {3}).set_raw_data("12345");
      }},
-    {"ExpandToTheSky", {"the_Expand", "larger than any memory"},
+    {"ExpandToTheSky",
+     {"the_Expand", "larger than any memory"},
      [](ModelBuilder& m) {
        OneNode(m, "Expand", {"x", "n"});
        m.Ints("n", {int64_t{1} << 40, int64_t{1} << 40, 2, 3});
      }},
-    {"ConstantOfHugeShape", {"the_ConstantOfShape", "larger than any memory"},
+    {"ConstantOfHugeShape",
+     {"the_ConstantOfShape", "larger than any memory"},
      [](ModelBuilder& m) {
        OneNode(m, "ConstantOfShape", {"n"});
        m.Ints("n", {INT64_MAX, INT64_MAX});
      }},
-    {"TileByMuch", {"the_Tile", "larger than any memory"},
+    {"TileByMuch",
+     {"the_Tile", "larger than any memory"},
      [](ModelBuilder& m) {
        OneNode(m, "Tile", {"x", "n"});
        m.Ints("n", {INT64_MAX, 2});
      }},
-    {"TooManyDims", {"the_Reshape", "dims"},
+    {"TooManyDims",
+     {"the_Reshape", "dims"},
      [](ModelBuilder& m) {
        OneNode(m, "Reshape", {"x", "n"});
        std::vector<int64_t> ones(1000, 1);
        ones[0] = 6;
        m.Ints("n", ones);
      }},
-    {"ReshapeToOtherCount", {"the_Reshape", "f32[2, 3]", "[4, 2]"},
+    {"ReshapeToOtherCount",
+     {"the_Reshape", "f32[2, 3]", "[4, 2]"},
      [](ModelBuilder& m) {
        OneNode(m, "Reshape", {"x", "n"});
        m.Ints("n", {4, 2});
      }},
-    {"ReshapeTwoInferred", {"the_Reshape", "more than one -1"},
+    {"ReshapeTwoInferred",
+     {"the_Reshape", "more than one -1"},
      [](ModelBuilder& m) {
        OneNode(m, "Reshape", {"x", "n"});
        m.Ints("n", {-1, -1});
      }},
-    {"ReshapeNotDivisible", {"the_Reshape"},
+    {"ReshapeNotDivisible",
+     {"the_Reshape"},
      [](ModelBuilder& m) {
        OneNode(m, "Reshape", {"x", "n"});
        m.Ints("n", {-1, 4});
      }},
-    {"ReshapeByData", {"the_Reshape", "data-dependent shape"},
+    {"ReshapeByData",
+     {"the_Reshape", "data-dependent shape"},
      [](ModelBuilder& m) {
        OneNode(m, "Reshape", {"x", "n"});
        m.Input("n", kInt64, {"2"});
      }},
-    {"ShapesDoNotBroadcast", {"the_Add", "2", "3"},
+    {"ShapesDoNotBroadcast",
+     {"the_Add", "2", "3"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.Floats("w", {2}, {1, 2});
      }},
-    {"MatMulOfWrongExtents", {"the_MatMul", "3", "2"},
-     [](ModelBuilder& m) { OneNode(m, "MatMul", {"x", "x"}); }},
-    {"MatMulOfScalars", {"the_MatMul", "f32[]"},
+    {"MatMulOfWrongExtents",
+     {"the_MatMul", "3", "2"},
+     [](ModelBuilder& m) {
+       OneNode(m, "MatMul", {"x", "x"});
+     }},
+    {"MatMulOfScalars",
+     {"the_MatMul", "f32[]"},
      [](ModelBuilder& m) {
        OneNode(m, "MatMul", {"x", "s"});
        m.Floats("s", {}, {1});
      }},
-    {"GemmOfVectors", {"the_Gemm", "expected matrices"},
+    {"GemmOfVectors",
+     {"the_Gemm", "expected matrices"},
      [](ModelBuilder& m) {
        OneNode(m, "Gemm", {"x", "w"});
        m.Floats("w", {3}, {1, 2, 3});
      }},
-    {"ConcatOfOtherRanks", {"the_Concat", "cannot concatenate"},
+    {"ConcatOfOtherRanks",
+     {"the_Concat", "cannot concatenate"},
      [](ModelBuilder& m) {
        OneNode(m, "Concat", {"x", "w"});
        ModelBuilder::SetInt(m.graph().mutable_node(0), "axis", 0);
        m.Floats("w", {3}, {1, 2, 3});
      }},
-    {"SplitOfOtherSum", {"the_Split", "2", "6"},
+    {"SplitOfOtherSum",
+     {"the_Split", "2", "6"},
      [](ModelBuilder& m) {
        OneNode(m, "Split", {"x", "n"});
        m.graph().mutable_node(0)->add_output("z");
        m.Ints("n", {1, 5});
      }},
-    {"SliceWithStepZero", {"the_Slice", "step of 0"},
+    {"SliceWithStepZero",
+     {"the_Slice", "step of 0"},
      [](ModelBuilder& m) {
        OneNode(m, "Slice", {"x", "a", "b", "a", "a"});
        m.Ints("a", {0});
        m.Ints("b", {1});
      }},
-    {"SliceListsDiffer", {"the_Slice", "1 starts, 2 ends"},
+    {"SliceListsDiffer",
+     {"the_Slice", "1 starts, 2 ends"},
      [](ModelBuilder& m) {
        OneNode(m, "Slice", {"x", "a", "b"});
        m.Ints("a", {0});
        m.Ints("b", {1, 1});
      }},
-    {"PadByTheSky", {"the_Pad"},
+    {"PadByTheSky",
+     {"the_Pad"},
      [](ModelBuilder& m) {
        OneNode(m, "Pad", {"x", "n"});
        m.Ints("n", {INT64_MAX, 0, INT64_MAX, 0});
      }},
-    {"PadCutsAll", {"the_Pad"},
+    {"PadCutsAll",
+     {"the_Pad"},
      [](ModelBuilder& m) {
        OneNode(m, "Pad", {"x", "n"});
        m.Ints("n", {-2, 0, -2, 0});
      }},
-    {"ConstantIndexOutOfRange", {"the_Gather", "index 7"},
+    {"ConstantIndexOutOfRange",
+     {"the_Gather", "index 7"},
      [](ModelBuilder& m) {
        OneNode(m, "Gather", {"x", "n"});
        m.Ints("n", {7});
      }},
-    {"GatherNdTupleTooLong", {"the_GatherND", "do not fit"},
+    {"GatherNdTupleTooLong",
+     {"the_GatherND", "do not fit"},
      [](ModelBuilder& m) {
        OneNode(m, "GatherND", {"x", "n"});
        m.Ints("n", {0, 0, 0, 0});
      }},
-    {"RangeOfStepZero", {"the_Range", "step"},
+    {"RangeOfStepZero",
+     {"the_Range", "step"},
      [](ModelBuilder& m) {
        m.Output("y");
        for (const char* name : {"a", "b", "c"}) m.Tensor(name, kInt64, {}).add_int64_data(0);
        m.Node("Range", {"a", "b", "c"}, {"y"});
      }},
-    {"FloatRangeWithoutEnd", {"the_Range", "elements"},
+    {"FloatRangeWithoutEnd",
+     {"the_Range", "elements"},
      [](ModelBuilder& m) {
        m.Output("y").Floats("a", {}, {0});
        m.Floats("b", {}, {1e30f});
@@ -335,20 +404,23 @@ const Case kCases[] = {
        m.Node("Range", {"a", "b", "c"}, {"y"});
      }},
     // --- functions and branches ---
-    {"FunctionCallsItself", {"the_F/the_F", "local.F", "calls itself"},
+    {"FunctionCallsItself",
+     {"the_F/the_F", "local.F", "calls itself"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F", "x", "y");
        Call(AddFunction(m, "F").add_node(), "F", "a", "b");
      }},
-    {"FunctionsCallEachOther", {"calls itself"},
+    {"FunctionsCallEachOther",
+     {"calls itself"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F", "x", "y");
        Call(AddFunction(m, "F").add_node(), "G", "a", "b");
        Call(AddFunction(m, "G").add_node(), "F", "a", "b");
      }},
-    {"FunctionsExplode", {"more than"},
+    {"FunctionsExplode",
+     {"more than"},
      [](ModelBuilder& m) {  // each calls the one before twice: 2^40 nodes
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F40", "x", "y");
@@ -359,7 +431,8 @@ const Case kCases[] = {
          Call(f.add_node(), "F" + std::to_string(i - 1), "c", "b");
        }
      }},
-    {"FunctionsNestTooDeep", {"too deep"},
+    {"FunctionsNestTooDeep",
+     {"too deep"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F5000", "x", "y");
@@ -369,106 +442,126 @@ const Case kCases[] = {
               "b");
        }
      }},
-    {"FunctionDefinedTwice", {"function 'local.F'", "twice"},
+    {"FunctionDefinedTwice",
+     {"function 'local.F'", "twice"},
      [](ModelBuilder& m) {
        OneNode(m, "Relu", {"x"});
        AddFunction(m, "F");
        AddFunction(m, "F");
      }},
-    {"FunctionOutputNobodyMakes", {"local.F", "'b'"},
+    {"FunctionOutputNobodyMakes",
+     {"local.F", "'b'"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F", "x", "y");
        AddFunction(m, "F");
      }},
-    {"UnknownOperatorInFunction", {"the_F/the_Frobnicate", "Frobnicate"},
+    {"UnknownOperatorInFunction",
+     {"the_F/the_Frobnicate", "Frobnicate"},
      [](ModelBuilder& m) {
        m.Input("x", kFloat, {"2"}).Output("y");
        Call(m.graph().add_node(), "F", "x", "y");
        ModelBuilder::AddNode(AddFunction(m, "F").add_node(), "Frobnicate", {"a"}, {"b"});
      }},
-    {"IfOnData", {"the_If", "condition"},
+    {"IfOnData",
+     {"the_If", "condition"},
      [](ModelBuilder& m) {
        m.Input("c", kBoolean, {}).Output("y");
        m.Node("If", {"c"}, {"y"});
      }},
-    {"IfWithoutBranch", {"the_If", "then_branch"},
+    {"IfWithoutBranch",
+     {"the_If", "then_branch"},
      [](ModelBuilder& m) {
        m.Output("y").Tensor("c", kBoolean, {}).add_int32_data(1);
        m.Node("If", {"c"}, {"y"});
      }},
     // --- external data (the folder is empty but for 'w.data', 24 bytes, and links) ---
-    {"ParentFolder", {"initializer 'w'", "leaves the model's folder"},
+    {"ParentFolder",
+     {"initializer 'w'", "leaves the model's folder"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "../w.data");
      }},
-    {"ParentFolderInTheMiddle", {"initializer 'w'", "leaves the model's folder"},
+    {"ParentFolderInTheMiddle",
+     {"initializer 'w'", "leaves the model's folder"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "a/../../w.data");
      }},
-    {"AbsolutePath", {"initializer 'w'", "leaves the model's folder"},
+    {"AbsolutePath",
+     {"initializer 'w'", "leaves the model's folder"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "/etc/passwd");
      }},
-    {"LinkOutOfTheFolder", {"initializer 'w'", "through a link"},
+    {"LinkOutOfTheFolder",
+     {"initializer 'w'", "through a link"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "link.data");
      }},
-    {"LinkedFolder", {"initializer 'w'", "through a link"},
+    {"LinkedFolder",
+     {"initializer 'w'", "through a link"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "linked/passwd");
      }},
-    {"EmptyLocation", {"initializer 'w'", "location is empty"},
+    {"EmptyLocation",
+     {"initializer 'w'", "location is empty"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "");
      }},
-    {"LocationWithZeroByte", {"initializer 'w'", "zero byte"},
+    {"LocationWithZeroByte",
+     {"initializer 'w'", "zero byte"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, std::string("w.data\0x", 8));
      }},
-    {"NoSuchFile", {"initializer 'w'", "missing.data"},
+    {"NoSuchFile",
+     {"initializer 'w'", "missing.data"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "missing.data");
      }},
-    {"LocationIsAFolder", {"initializer 'w'", "not a regular file"},
+    {"LocationIsAFolder",
+     {"initializer 'w'", "not a regular file"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "sub");
      }},
-    {"LocationIsAPipe", {"initializer 'w'", "not a regular file"},
+    {"LocationIsAPipe",
+     {"initializer 'w'", "not a regular file"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "pipe");
      }},
-    {"OffsetPastTheEnd", {"initializer 'w'", "24 bytes at 8"},
+    {"OffsetPastTheEnd",
+     {"initializer 'w'", "24 bytes at 8"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "w.data", "8", "24");
      }},
-    {"OffsetOverflows", {"initializer 'w'", "9223372036854775807"},
+    {"OffsetOverflows",
+     {"initializer 'w'", "9223372036854775807"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "w.data", "9223372036854775807", "24");
      }},
-    {"OffsetIsNoNumber", {"initializer 'w'", "offset"},
+    {"OffsetIsNoNumber",
+     {"initializer 'w'", "offset"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "w.data", "8; rm", "24");
      }},
-    {"LengthDoesNotFit", {"initializer 'w'", "length 20"},
+    {"LengthDoesNotFit",
+     {"initializer 'w'", "length 20"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "w.data", "0", "20");
      }},
-    {"NegativeOffset", {"initializer 'w'", "'-8'"},
+    {"NegativeOffset",
+     {"initializer 'w'", "'-8'"},
      [](ModelBuilder& m) {
        OneNode(m, "Add", {"x", "w"});
        m.External("w", {2, 3}, "w.data", "-8", "24");

@@ -1,9 +1,6 @@
 // What operators become, functions, external data, dims, drawn weights.
-#include "frontends/onnx/import.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +8,7 @@
 #include <cstring>
 #include <map>
 
+#include "frontends/onnx/import.h"
 #include "frontends/onnx/mapped_file.h"
 #include "frontends/onnx/tensor_file.h"
 #include "ir/graph_interpreter.h"
@@ -126,9 +124,13 @@ TEST(OnnxImport, OldSoftmaxCoversAllAxesFromItsOwn) {
 }
 
 TEST(OnnxImport, SmallPowersAreProducts) {
-  for (auto [exponent, ops] : std::vector<std::pair<float, std::vector<std::string>>>{
-           {1, {}}, {2, {"mul"}}, {3, {"mul", "mul"}}, {0.5f, {"sqrt"}}, {-1, {"reciprocal"}},
-           {2.5f, {"pow"}}}) {
+  for (auto [exponent, ops] :
+       std::vector<std::pair<float, std::vector<std::string>>>{{1, {}},
+                                                               {2, {"mul"}},
+                                                               {3, {"mul", "mul"}},
+                                                               {0.5f, {"sqrt"}},
+                                                               {-1, {"reciprocal"}},
+                                                               {2.5f, {"pow"}}}) {
     ModelBuilder m;
     m.Input("x", kFloat, {"3"}).Output("y");
     m.Floats("e", {1}, {exponent});
@@ -294,8 +296,7 @@ TEST(OnnxImport, FunctionsExpandWithTheirAttributes) {
   f->add_attribute("slope");
   f->add_opset_import()->set_version(18);
   onnx::NodeProto& body = ModelBuilder::AddNode(f->add_node(), "LeakyRelu", {"a"}, {"b"});
-  ModelBuilder::Attribute(&body, "alpha", onnx::AttributeProto::FLOAT)
-      ->set_ref_attr_name("slope");
+  ModelBuilder::Attribute(&body, "alpha", onnx::AttributeProto::FLOAT)->set_ref_attr_name("slope");
   Graph graph = Import(m);
   EXPECT_THAT(RunOn(graph, {{-4, 4}}), testing::ElementsAre(-2, 4));
   EXPECT_THAT(graph.source_names, testing::ElementsAre("the_Leak/the_LeakyRelu"));
@@ -386,8 +387,7 @@ ModelBuilder WithMissingWeights() {
   m.External("transposed", {8, 32}, "none");
   m.Node("MatMul", {"x", "matrix"}, {"h"});
   m.Tensor("indices", kInt64, {50}).set_data_location(onnx::TensorProto::EXTERNAL);
-  onnx::StringStringEntryProto* entry =
-      m.graph().mutable_initializer(3)->add_external_data();
+  onnx::StringStringEntryProto* entry = m.graph().mutable_initializer(3)->add_external_data();
   entry->set_key("location");
   entry->set_value("none");
   m.Node("Gather", {"table", "indices"}, {"rows"});
@@ -507,7 +507,8 @@ TEST(SupportedOnnxOps, AreSortedAndUnique) {
   std::vector<std::string> ops = SupportedOnnxOps();
   EXPECT_TRUE(std::is_sorted(ops.begin(), ops.end()));
   EXPECT_EQ(std::adjacent_find(ops.begin(), ops.end()), ops.end());
-  EXPECT_THAT(ops, testing::IsSupersetOf({"Add", "If", "LayerNormalization", "com.microsoft.Gelu"}));
+  EXPECT_THAT(ops,
+              testing::IsSupersetOf({"Add", "If", "LayerNormalization", "com.microsoft.Gelu"}));
 }
 
 }  // namespace

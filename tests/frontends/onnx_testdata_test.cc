@@ -1,5 +1,5 @@
-// The models of Debian's libonnx-testdata: none may crash the import, and those that import give the
-// outputs that come with them.
+// The models of Debian's libonnx-testdata: none may crash the import, and those that import give
+// the outputs that come with them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
