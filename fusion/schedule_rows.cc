@@ -88,12 +88,25 @@ class RowScheduler {
     return coords;
   }
 
+  // Whether a place exists even where the demand's condition does not hold: its row is reduced all the same.
+  bool SurelyInside(const Demand& d) const {
+    const Dims& dims = graph_.type(d.value).dims;
+    for (size_t i = 0; i < dims.size(); ++i) {
+      if (!ProveNonNegative(d.coords[i]) || !ProveLess(d.coords[i], dims[i])) return false;
+    }
+    return true;
+  }
+
   absl::StatusOr<std::vector<Demand>> Walk(std::vector<Demand> roots) {
     places_.clear();
     return ReachableDemands(emitter_, std::move(roots), [&](const Demand& d) -> absl::StatusOr<Dims> {
       auto [it, fresh] = places_.emplace(d.value.node, d.coords);
       if (!fresh && it->second != d.coords) {
         return Refuse("SK130", absl::StrCat("a reduction is needed at two places of a row: ",
+                                            OriginText(graph_, d.value.node)));
+      }
+      if (!d.condition.IsConst(1) && !SurelyInside(d)) {
+        return Refuse("SK136", absl::StrCat("a reduction is needed for some of the rows only: ",
                                             OriginText(graph_, d.value.node)));
       }
       for (DimExpr c : d.coords) {

@@ -46,6 +46,7 @@ class Simplifier {
         &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::EmptyParts,
         &Simplifier::Movement,
         &Simplifier::Power,         &Simplifier::Division,       &Simplifier::ErrorFunction,
+        &Simplifier::ExponentialOfLogarithm,
         &Simplifier::Negation,      &Simplifier::Product,        &Simplifier::Comparison,
         &Simplifier::SharedBroadcast, &Simplifier::OrderOperands,
     };
@@ -277,26 +278,85 @@ class Simplifier {
     return std::optional(v);
   }
 
-  // 1 + erf(x) = erfc(-x), 1 - erf(x) = erfc(x): no cancellation in the tail.
+  // p + p*erf(z) = p*erfc(-z), p - p*erf(z) = p*erfc(z), 2p - p*erfc(z) = p*erfc(-z), for any product p, 1 included:
+  // no cancellation in the tail.
   absl::StatusOr<std::optional<Value>> ErrorFunction(Op op, std::span<const Value> x, const Attributes&) {
-    if (op == Op::add) {
-      for (int i = 0; i < 2; ++i) {
-        if (!IsSplat(x[i], 1) || g_.op(x[1 - i]) != Op::erf) continue;
-        SKEIN_ASSIGN_OR_RETURN(Value negative, Make(Op::neg, {NodeOf(x[1 - i]).operands[0]}));
-        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::erfc, {negative}));
+    if ((op != Op::add && op != Op::sub) || !IsFloatValue(x[0])) return kNone;
+    for (int i = 0; i < (op == Op::add ? 2 : 1); ++i) {
+      Factors p = FactorsOf(x[i]), q = FactorsOf(x[1 - i]);
+      for (size_t f = 0; f < q.values.size(); ++f) {
+        const Value function = q.values[f];
+        const bool complement = g_.op(function) == Op::erfc;
+        if (g_.op(function) != Op::erf && !complement) continue;
+        if (complement && op == Op::add) continue;
+        Factors rest = q;
+        rest.values.erase(rest.values.begin() + static_cast<int64_t>(f));
+        if (rest.values != p.values || rest.constant * (complement ? 2 : 1) != p.constant) continue;
+        Value z = NodeOf(function).operands[0];
+        if (op == Op::add || complement) {
+          SKEIN_ASSIGN_OR_RETURN(z, Make(Op::neg, {z}));
+        }
+        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::erfc, {z}));
+        SKEIN_ASSIGN_OR_RETURN(Value scale, Constant(rest.constant, v));
+        SKEIN_ASSIGN_OR_RETURN(v, Make(Op::mul, {v, scale}));
+        for (Value factor : rest.values) {
+          SKEIN_ASSIGN_OR_RETURN(v, Make(Op::mul, {v, factor}));
+        }
         return std::optional(v);
       }
-    }
-    if (op == Op::sub && IsSplat(x[0], 1) && g_.op(x[1]) == Op::erf) {
-      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::erfc, {NodeOf(x[1]).operands[0]}));
-      return std::optional(v);
     }
     return kNone;
   }
 
-  // -(c*x) = (-c)*x; a + (-b) = a - b; a - (-b) = a + b.
+  // exp(a - log(b)) = exp(a) / b, exp(a - (c + log(b))) = exp(a - c) / b, also through a broadcast: the exponential
+  // of log-softmax or log-sum-exp is softmax, without the cancellation.
+  absl::StatusOr<std::optional<Value>> ExponentialOfLogarithm(Op op, std::span<const Value> x, const Attributes&) {
+    if (op != Op::exp || g_.op(x[0]) != Op::sub) return kNone;
+    Value a = NodeOf(x[0]).operands[0], subtrahend = NodeOf(x[0]).operands[1];
+    if (g_.op(a) == Op::sub) {  // (a - b) - c
+      const auto inner = NodeOf(a).operands;
+      SKEIN_ASSIGN_OR_RETURN(std::optional<Value> split, SplitLogarithm(inner[0], inner[1], subtrahend));
+      if (split) return split;
+    }
+    const Dims wide = g_.type(subtrahend).dims;
+    const bool broadcast = g_.op(subtrahend) == Op::broadcast;
+    Value sum = broadcast ? NodeOf(subtrahend).operands[0] : subtrahend;
+    if (g_.op(sum) != Op::add) return SplitLogarithm(a, Value(), subtrahend);
+    const auto terms = NodeOf(sum).operands;
+    for (int i = 0; i < 2; ++i) {
+      Value c = terms[i], logarithm = terms[1 - i];
+      if (g_.op(logarithm) != Op::log) continue;
+      if (broadcast) {
+        SKEIN_ASSIGN_OR_RETURN(c, Make(Op::broadcast, {c}, {{"dims", wide}}));
+        SKEIN_ASSIGN_OR_RETURN(logarithm, Make(Op::broadcast, {logarithm}, {{"dims", wide}}));
+      }
+      return SplitLogarithm(a, c, logarithm);
+    }
+    return kNone;
+  }
+  // exp(a - c) / b where `logarithm` is log(b) or a broadcast of it; c may be absent.
+  absl::StatusOr<std::optional<Value>> SplitLogarithm(Value a, Value c, Value logarithm) {
+    const bool broadcast = g_.op(logarithm) == Op::broadcast;
+    const Value narrow = broadcast ? NodeOf(logarithm).operands[0] : logarithm;
+    if (g_.op(narrow) != Op::log) return kNone;
+    Value b = NodeOf(narrow).operands[0];
+    if (broadcast) {
+      const Dims wide = g_.type(logarithm).dims;
+      SKEIN_ASSIGN_OR_RETURN(b, Make(Op::broadcast, {b}, {{"dims", wide}}));
+    }
+    if (c.valid()) {
+      SKEIN_ASSIGN_OR_RETURN(a, Make(Op::sub, {a, c}));
+    }
+    SKEIN_ASSIGN_OR_RETURN(Value e, Make(Op::exp, {a}));
+    SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::div, {e, b}));
+    return std::optional(v);
+  }
+
+  // -(c*x) = (-c)*x; a + (-b) = a - b; a - (-b) = a + b, where -b may be a product with a negative constant, and may be
+  // broadcast; a - c = a + (-c) for a constant c.
   absl::StatusOr<std::optional<Value>> Negation(Op op, std::span<const Value> x, const Attributes&) {
-    if (op == Op::neg && IsFloatValue(x[0]) && g_.op(x[0]) == Op::mul) {
+    if (x.empty() || !IsFloatValue(x[0])) return kNone;
+    if (op == Op::neg && g_.op(x[0]) == Op::mul) {
       const auto operands = NodeOf(x[0]).operands;
       for (int i = 0; i < 2; ++i) {
         std::optional<double> c = Splat(operands[i]);
@@ -306,40 +366,80 @@ class Simplifier {
         return std::optional(v);
       }
     }
-    if (op == Op::add && IsFloatValue(x[0])) {
-      for (int i = 0; i < 2; ++i) {
-        if (g_.op(x[i]) != Op::neg) continue;
-        SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::sub, {x[1 - i], NodeOf(x[i]).operands[0]}));
-        return std::optional(v);
-      }
+    if (op != Op::add && op != Op::sub) return kNone;
+    for (int i = op == Op::add ? 0 : 1; i < 2; ++i) {
+      SKEIN_ASSIGN_OR_RETURN(std::optional<Value> positive, WithoutSign(x[i]));
+      if (!positive) continue;
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(op == Op::add ? Op::sub : Op::add, {x[1 - i], *positive}));
+      return std::optional(v);
     }
-    if (op == Op::sub && IsFloatValue(x[0]) && g_.op(x[1]) == Op::neg) {
-      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::add, {x[0], NodeOf(x[1]).operands[0]}));
+    if (std::optional<double> c = Splat(x[1]); op == Op::sub && c) {
+      SKEIN_ASSIGN_OR_RETURN(Value negative, Constant(-*c, x[1]));
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::add, {x[0], negative}));
       return std::optional(v);
     }
     return kNone;
+  }
+  // b, where v is -b.
+  absl::StatusOr<std::optional<Value>> WithoutSign(Value v) {
+    if (Splat(v)) return kNone;
+    const Node node = NodeOf(v);
+    if (node.op == Op::neg) return std::optional(node.operands[0]);
+    if (node.op == Op::broadcast) {
+      SKEIN_ASSIGN_OR_RETURN(std::optional<Value> b, WithoutSign(node.operands[0]));
+      if (!b) return kNone;
+      SKEIN_ASSIGN_OR_RETURN(Value wide, Make(Op::broadcast, {*b}, node.attributes));
+      return std::optional(wide);
+    }
+    if (node.op != Op::mul) return kNone;
+    for (int i = 0; i < 2; ++i) {
+      std::optional<double> c = Splat(node.operands[i]);
+      if (!c || !(*c < 0)) continue;
+      SKEIN_ASSIGN_OR_RETURN(Value positive, Constant(-*c, node.operands[i]));
+      SKEIN_ASSIGN_OR_RETURN(Value b, Make(Op::mul, {node.operands[1 - i], positive}));
+      return std::optional(b);
+    }
+    return kNone;
+  }
+
+  // A product taken apart: its constants and signs multiplied together, the other factors in a fixed order.
+  struct Factors {
+    double constant = 1;
+    int constants = 0;
+    std::vector<Value> values;
+  };
+  Factors FactorsOf(Value product) {
+    Factors factors;
+    std::vector<Value> work = {product};
+    while (!work.empty()) {
+      Value v = work.back();
+      work.pop_back();
+      if (std::optional<double> c = Splat(v)) {
+        factors.constant *= *c;
+        ++factors.constants;
+      } else if (g_.op(v) == Op::neg) {
+        factors.constant = -factors.constant;
+        ++factors.constants;
+        work.push_back(NodeOf(v).operands[0]);
+      } else if (g_.op(v) == Op::mul && factors.values.size() + work.size() < 16) {
+        work.insert(work.end(), NodeOf(v).operands.begin(), NodeOf(v).operands.end());
+      } else {
+        factors.values.push_back(v);
+      }
+    }
+    SortByStructure(&factors.values);
+    return factors;
   }
 
   // Products are commutative and associative in real arithmetic. Canonical form: constants multiplied together,
   // factors in a fixed order, broadcast factors (per row) joined before they meet the wide ones.
   absl::StatusOr<std::optional<Value>> Product(Op op, std::span<const Value> x, const Attributes&) {
     if (op != Op::mul || !IsFloatValue(x[0])) return kNone;
-    std::vector<Value> factors;
-    double constant = 1;
-    int constants = 0;
-    std::vector<Value> work(x.begin(), x.end());
-    while (!work.empty()) {
-      Value v = work.back();
-      work.pop_back();
-      if (std::optional<double> c = Splat(v)) {
-        constant *= *c;
-        ++constants;
-      } else if (g_.op(v) == Op::mul && factors.size() + work.size() < 16) {
-        work.insert(work.end(), NodeOf(v).operands.begin(), NodeOf(v).operands.end());
-      } else {
-        factors.push_back(v);
-      }
-    }
+    const Factors left = FactorsOf(x[0]), right = FactorsOf(x[1]);
+    std::vector<Value> factors = left.values;
+    factors.insert(factors.end(), right.values.begin(), right.values.end());
+    const double constant = left.constant * right.constant;
+    const int constants = left.constants + right.constants;
     if (factors.empty()) return kNone;
     if (constants > 0 && !std::isfinite(constant)) return kNone;
     SortByStructure(&factors);

@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<HostTensor>> DrawInputs(const Graph& graph, const Sym
   return inputs;
 }
 
-absl::StatusOr<std::vector<HostTensor>> Run(Program& program, std::vector<HostTensor>& inputs,
+absl::StatusOr<std::vector<HostTensor>> RunProgram(Program& program, std::vector<HostTensor>& inputs,
                                             const RunOptions& options) {
   const std::vector<TensorView> in = Views(inputs);
   SKEIN_ASSIGN_OR_RETURN(std::vector<TensorView> types, program.OutputTypes(in));
@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<HostTensor>> Run(Program& program, std::vector<HostTe
 absl::StatusOr<std::vector<HostTensor>> RunGraph(const Graph& graph, const CompileOptions& options,
                                                  std::vector<HostTensor>& inputs) {
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Program> program, Program::Compile(graph, options));
-  return Run(*program, inputs);
+  return RunProgram(*program, inputs);
 }
 
 std::string FirstDifference(const std::vector<HostTensor>& a, const std::vector<HostTensor>& b) {

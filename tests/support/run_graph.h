@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<HostTensor>> DrawInputs(const Graph& graph, const Sym
                                                    const std::function<int64_t(const std::string&)>& limit = {});
 
 // Outputs of one run.
-absl::StatusOr<std::vector<HostTensor>> Run(Program& program, std::vector<HostTensor>& inputs,
+absl::StatusOr<std::vector<HostTensor>> RunProgram(Program& program, std::vector<HostTensor>& inputs,
                                             const RunOptions& options = {});
 // Compiles and runs once.
 absl::StatusOr<std::vector<HostTensor>> RunGraph(const Graph& graph, const CompileOptions& options,
