@@ -579,16 +579,26 @@ class Simplifier {
 
   // A hash of how a value is computed, a few operations deep: names, file order and what lies further back do not
   // enter, so that equal layers at different depths are ordered alike.
+  // What mentions a symbol is "?", because symbols have the user's names.
+  static std::string SizesText(std::span<const DimExpr> dims) {
+    std::string text = "[";
+    for (DimExpr d : dims) absl::StrAppend(&text, HasSymbols(d) ? "?" : d.ToString(), ",");
+    return text + "]";
+  }
   static constexpr int kStructureDepth = 3;
   const Hash128& Structure(Value v, int depth = kStructureDepth) {
     auto [it, fresh] = structure_.try_emplace({v.node, depth});
     if (!fresh) return it->second;
     const Node& node = NodeOf(v);
-    std::string text = absl::StrCat(ForStrCat(Name(node.op)), node.results[0].ToString());
+    std::string text = absl::StrCat(ForStrCat(Name(node.op)), static_cast<int>(node.results[0].element),
+                                    SizesText(node.results[0].dims));
     if (node.op == Op::constant) {
       if (std::optional<double> c = Splat(v)) absl::StrAppend(&text, *c);
     } else if (node.op != Op::input) {
-      absl::StrAppend(&text, node.attributes.ToString());
+      for (const auto& [name, value] : node.attributes.entries()) {
+        const Dims* dims = std::get_if<Dims>(&value);
+        absl::StrAppend(&text, name, dims ? SizesText(*dims) : Attributes({{name, value}}).ToString());
+      }
     }
     if (depth > 0) {
       for (Value operand : node.operands) absl::StrAppend(&text, Structure(operand, depth - 1).Hex(), operand.result);
