@@ -1,5 +1,7 @@
 #include "fusion/emitter.h"
 
+#include <algorithm>
+
 namespace skein {
 namespace {
 
@@ -105,6 +107,40 @@ bool Emitter::DependsOnLane(const Demand& demand) const {
   return !LaneFree(demand.condition);
 }
 
+bool IsCommutative(Op op) {
+  switch (op) {
+    case Op::add:
+    case Op::mul:
+    case Op::minimum:
+    case Op::maximum:
+    case Op::bit_and:
+    case Op::bit_or:
+    case Op::bit_xor:
+    case Op::equal:
+    case Op::not_equal: return true;
+    default: return false;
+  }
+}
+
+bool Emitter::IsRead(Value v) const {
+  while (!IsLeaf(v)) {
+    const Node& node = graph_.node(v.node);
+    if (Def(node.op).op_class != OpClass::kMovement) return false;
+    v = node.operands[0];
+  }
+  return true;
+}
+
+// What is computed in this kernel comes before what is read. Which value of an earlier kernel an operand is cannot
+// be told from there on, so equal kernels of different layers come out equal.
+std::vector<Value> Emitter::OrderedOperands(const Node& node) const {
+  std::vector<Value> operands(node.operands.begin(), node.operands.end());
+  if (IsCommutative(node.op)) {
+    std::stable_partition(operands.begin(), operands.end(), [this](Value v) { return !IsRead(v); });
+  }
+  return operands;
+}
+
 bool Emitter::IsLeaf(Value v) const {
   return graph_.Known(v).has_value() || boundary_(v) ||
          (graph_.Constant(v) != nullptr && graph_.SplatValue(v).has_value());
@@ -156,7 +192,7 @@ absl::StatusOr<ValueId> Emitter::EmitComputed(const Demand& demand) {
     SKEIN_RETURN_IF_ERROR(CheckEmittable(graph_, demand.value));
     std::vector<ValueId> operands;
     int lanes = 1;
-    for (Value v : node.operands) {
+    for (Value v : OrderedOperands(node)) {
       SKEIN_ASSIGN_OR_RETURN(ValueId x, Emit({v, demand.coords, demand.condition}));
       operands.push_back(x);
       lanes = std::max(lanes, b_->type(x).lanes);
@@ -272,7 +308,7 @@ absl::StatusOr<std::vector<Demand>> Emitter::ComputedChildren(const Demand& dema
   const Node& node = graph_.node(demand.value.node);
   const OpDef& def = Def(node.op);
   if (def.op_class == OpClass::kPointwise) {
-    for (Value v : node.operands) result.push_back({v, demand.coords, demand.condition});
+    for (Value v : OrderedOperands(node)) result.push_back({v, demand.coords, demand.condition});
     return result;
   }
   if (std::optional<std::vector<Piece>> pieces = MovementPieces(graph_, demand.value.node)) {

@@ -90,6 +90,8 @@ class Emitter {
 
  private:
   absl::StatusOr<ValueId> EmitUncached(const Demand& demand);
+  bool IsRead(Value v) const;  // from memory, through movement only
+  std::vector<Value> OrderedOperands(const Node& node) const;
   absl::StatusOr<ValueId> EmitLoad(const Demand& demand);
   absl::StatusOr<ValueId> EmitPieces(const Demand& demand, const std::vector<Piece>& pieces);
   absl::StatusOr<ValueId> EmitGather(const Demand& demand);
@@ -109,6 +111,9 @@ class Emitter {
   std::vector<NodeId> gather_sites_;
   absl::flat_hash_set<int> lane_values_;   // SSA values mentioned in DimExprs that have lanes
 };
+
+// True if a op b = b op a, bit for bit (NaN payloads aside).
+bool IsCommutative(Op op);
 
 // The pieces of a movement demand with coordinates substituted, dead ones dropped; the demand's own
 // condition is and-ed in.

@@ -8,6 +8,7 @@
 
 #include "absl/container/node_hash_map.h"
 #include "base/hash.h"
+#include "fusion/emitter.h"
 #include "fusion/rewrite.h"
 #include "ir/op.h"
 
@@ -564,11 +565,7 @@ class Simplifier {
 
   // Commutative operations have their operands in structural order, so that spelling does not matter.
   absl::StatusOr<std::optional<Value>> OrderOperands(Op op, std::span<const Value> x, const Attributes& attributes) {
-    switch (op) {
-      case Op::add: case Op::minimum: case Op::maximum: case Op::bit_and: case Op::bit_or:
-      case Op::bit_xor: case Op::equal: case Op::not_equal: break;
-      default: return kNone;
-    }
+    if (!IsCommutative(op) || op == Op::mul) return kNone;  // Product orders factors
     std::vector<Value> sorted(x.begin(), x.end());
     SortByStructure(&sorted);
     if (std::equal(sorted.begin(), sorted.end(), x.begin())) return kNone;
@@ -601,7 +598,10 @@ class Simplifier {
       }
     }
     if (depth > 0) {
-      for (Value operand : node.operands) absl::StrAppend(&text, Structure(operand, depth - 1).Hex(), operand.result);
+      std::vector<std::string> operands;
+      for (Value v : node.operands) operands.push_back(absl::StrCat(Structure(v, depth - 1).Hex(), v.result));
+      if (IsCommutative(node.op)) std::sort(operands.begin(), operands.end());
+      for (const std::string& operand : operands) text += operand;
     }
     return structure_[{v.node, depth}] = StableHash(text);
   }

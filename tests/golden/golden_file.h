@@ -4,7 +4,7 @@
 //   # family: softmax          plans to one kernel, the same as every other file of the family
 //   # unlike: softmax          does not plan to that kernel
 //   # rule: Division           the rewrite rule (a function of fusion/) that makes it so
-//   # sizes: rows=5, n=70; rows=1, n=1     where it is run; files without it are not run
+//   # sizes: rows=5, n=70; rows=1, n=1     where it is run, every way there is
 //   command: settle            settle: the graph after fusion/settle.h; plan: its groups; loops: their kernels
 //   input:
 //   <a graph, see ir/graph_text.h>

@@ -42,7 +42,7 @@ TEST_P(GoldenTest, PrintsWhatItExpects) {
 
 // Every way to compile it gives the same bits, within the reference's bounds.
 TEST_P(GoldenTest, ComputesTheSameBitsEveryWay) {
-  if (file().sizes.empty()) GTEST_SKIP() << "no sizes";
+  ASSERT_FALSE(file().sizes.empty()) << "a file without sizes is not run";
   const absl::StatusOr<Graph> settled = Settle(file().graph);
   ASSERT_TRUE(settled.ok()) << settled.status();
   std::vector<std::vector<HostTensor>> first(file().sizes.size());
@@ -71,7 +71,7 @@ TEST_P(GoldenTest, ComputesTheSameBitsEveryWay) {
 }
 
 TEST_P(GoldenTest, NamesARuleThatExists) {
-  if (file().rule.empty()) GTEST_SKIP() << "needs no rule";
+  if (file().rule.empty()) return;  // nothing has to be rewritten
   for (const auto& entry : std::filesystem::directory_iterator(SKEIN_SOURCE_DIR "/fusion")) {
     std::ifstream in(entry.path());
     std::ostringstream text;
