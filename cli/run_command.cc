@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
@@ -147,9 +148,11 @@ absl::Status WriteOutputs(const Graph& graph, const std::string& folder, const B
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return InvalidArgument("cannot make the folder ", folder, ": ", error.message());
+  std::set<std::string> used;
   for (size_t i = 0; i < r.outputs.size(); ++i) {
-    SKEIN_RETURN_IF_ERROR(
-        WriteNpy(folder + "/" + FileName(graph.outputs()[i].name) + ".npy", r.outputs[i].view()));
+    std::string name = FileName(graph.outputs()[i].name);
+    while (!used.insert(name).second) name += "_";  // 'a/b' beside 'a_b'
+    SKEIN_RETURN_IF_ERROR(WriteNpy(folder + "/" + name + ".npy", r.outputs[i].view()));
   }
   return absl::OkStatus();
 }

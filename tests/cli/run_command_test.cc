@@ -133,6 +133,26 @@ TEST(Run, WritesAFolderPerShape) {
   EXPECT_EQ(ReadNpyElements<float>(output + "/1/y.npy", "(3, 3)").size(), 9u);
 }
 
+// Outputs that no kernel writes, whatever their names and types.
+TEST(Run, WritesOutputsThatAreInputsOrConstants) {
+  const TemporaryFolder folder;
+  ModelBuilder model;
+  model.Input("x", kBoolean, {"n"}).Output("a/b", kBoolean).Output("a_b", kInt64).Output("x2", kBoolean);
+  model.Node("Identity", {"x"}, {"a/b"});
+  model.Node("Not", {"x"}, {"x2"});
+  model.Ints("a_b", {7, -8});
+  const std::string file = folder.Write("plain.onnx", model.model().SerializeAsString());
+  // A 7 in a boolean file is true.
+  const std::string x = folder.Write("x.npy", NpyText("|b1", "(3,)", std::string("\x00\x07\x01", 3)));
+  const std::string output = folder.path() + "/out";
+  const Outcome outcome = RunSkein({"run", file, "--input", "x=" + x, "--output", output});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  using BoolBytes = std::vector<uint8_t>;
+  EXPECT_EQ(ReadNpyElements<uint8_t>(output + "/a_b.npy", "(3,)"), (BoolBytes{0, 1, 1}));
+  EXPECT_EQ(ReadNpyElements<int64_t>(output + "/a_b_.npy", "(2,)"), (std::vector<int64_t>{7, -8}));
+  EXPECT_EQ(ReadNpyElements<uint8_t>(output + "/x2.npy", "(3,)"), (BoolBytes{1, 0, 0}));
+}
+
 // What must not change a bit: fusing, threads, tier, instruction set.
 TEST(Run, EveryWayGivesTheSameBits) {
   const TemporaryFolder folder;
