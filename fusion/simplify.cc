@@ -587,8 +587,9 @@ class Simplifier {
     auto [it, fresh] = structure_.try_emplace({v.node, depth});
     if (!fresh) return it->second;
     const Node& node = NodeOf(v);
-    std::string text = absl::StrCat(ForStrCat(Name(node.op)), static_cast<int>(node.results[0].element),
-                                    SizesText(node.results[0].dims));
+    std::string text = absl::StrCat(static_cast<int>(node.results[0].element), SizesText(node.results[0].dims));
+    if (depth == 0) return structure_[{v.node, depth}] = StableHash(text);  // a weight is one however it is stored
+    absl::StrAppend(&text, ForStrCat(Name(node.op)));
     if (node.op == Op::constant) {
       if (std::optional<double> c = Splat(v)) absl::StrAppend(&text, *c);
     } else if (node.op != Op::input) {
@@ -597,12 +598,10 @@ class Simplifier {
         absl::StrAppend(&text, name, dims ? SizesText(*dims) : Attributes({{name, value}}).ToString());
       }
     }
-    if (depth > 0) {
-      std::vector<std::string> operands;
-      for (Value v : node.operands) operands.push_back(absl::StrCat(Structure(v, depth - 1).Hex(), v.result));
-      if (IsCommutative(node.op)) std::sort(operands.begin(), operands.end());
-      for (const std::string& operand : operands) text += operand;
-    }
+    std::vector<std::string> operands;
+    for (Value v : node.operands) operands.push_back(absl::StrCat(Structure(v, depth - 1).Hex(), v.result));
+    if (IsCommutative(node.op)) std::sort(operands.begin(), operands.end());
+    for (const std::string& operand : operands) text += operand;
     return structure_[{v.node, depth}] = StableHash(text);
   }
   void SortByStructure(std::vector<Value>* values) {

@@ -74,7 +74,8 @@ TEST_P(Transformer, VerifiesAtThreeBindingsAndCompilesOnce) {
       std::fill(mask, mask + inputs[i].dims.back(), 0);  // the first row: nothing to attend to
     }
     std::vector<HostTensor> outputs;
-    for (const TensorView& v : *program->OutputTypes(Views(inputs))) outputs.emplace_back(v.element, v.dims);
+    const std::vector<TensorView> types = *program->OutputTypes(Views(inputs));
+    for (const TensorView& v : types) outputs.emplace_back(v.element, v.dims);
     VerifyOptions options;
     options.end_to_end = false;
     options.threads = 2;
