@@ -14,6 +14,7 @@ namespace {
 // spill and a reload of up to 12.
 constexpr size_t kBytesPerOperation = 256;
 constexpr size_t kBytesPerKernel = 1024;
+constexpr size_t kEntryAlignment = 32;  // as Emitter::EmitKernel aligns
 
 // Sum over loops of what their brackets may move: every register once.
 size_t BracketBytes(const x86::Program& program) { return program.loops.size() * 4096; }
@@ -26,12 +27,16 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
     bytes +=
         kBytesPerKernel + program.operations.size() * kBytesPerOperation + BracketBytes(program);
   }
-  const std::unique_ptr<uint8_t[]> buffer(new uint8_t[bytes]);
+  // Xbyak aligns addresses, entries are offsets: the same thing only where the buffer is aligned.
+  const std::unique_ptr<uint8_t[]> memory(new uint8_t[bytes + kEntryAlignment]);
+  uint8_t* const buffer =
+      memory.get() + (-reinterpret_cast<uintptr_t>(memory.get())) % kEntryAlignment;
   ObjectCode object;
   try {
-    x86::Emitter emitter(buffer.get(), bytes, target);
+    x86::Emitter emitter(buffer, bytes, target);
     for (size_t i = 0; i < programs.size(); ++i) {
-      const uint32_t begin = static_cast<uint32_t>((emitter.size() + 31) / 32 * 32);
+      const uint32_t begin = static_cast<uint32_t>((emitter.size() + kEntryAlignment - 1) /
+                                                   kEntryAlignment * kEntryAlignment);
       if (!emitter.EmitKernel(programs[i])) {
         return Unimplemented("x86: ", nests[i].name,
                              " carries more values than there are registers");
@@ -39,7 +44,7 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
       object.entries.push_back(
           {nests[i].name, begin, static_cast<uint32_t>(emitter.size()) - begin});
     }
-    object.code.assign(buffer.get(), buffer.get() + emitter.size());
+    object.code.assign(buffer, buffer + emitter.size());
     object.relocations = emitter.Relocations();
   } catch (const Xbyak::Error& error) {
     return Internal("x86: Xbyak: ", error.what());
