@@ -30,7 +30,8 @@ mapfile -t programs < <(for patch in "${patches[@]}"; do program_of "$patch"; do
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSKEIN_BENCH=OFF >"$logs/configure.log"
 
 build_program() { ninja -C "$build" "skein_test_$1" >"$logs/build.log" 2>&1 || { tail -n 30 "$logs/build.log"; return 1; }; }
-run_program() { timeout 600 "$build/bin/skein_test_$1" >"$logs/$2.log" 2>&1; }
+# In a shell of its own, so that nobody reports a crash but the table.
+run_program() { bash -c 'timeout 600 "$0" >"$1" 2>&1' "$build/bin/skein_test_$1" "$logs/$2.log" 2>/dev/null; }
 
 for program in "${programs[@]}"; do
   echo "without bugs: $program"
@@ -48,10 +49,11 @@ for patch in "${patches[@]}"; do
     status=0
     run_program "$program" "$name" || status=$?
     failed=$(sed -n 's/^\[  FAILED  \] \([^ ,]*\).*/\1/p' "$logs/$name.log" | head -n 1)
+    last=$(sed -n 's/^\[ RUN      \] \([^ ,]*\).*/\1/p' "$logs/$name.log" | tail -n 1)
     case $status in
       0) outcome="**not caught**" ;;
-      124) outcome="a test that hangs" ;;
-      *) outcome=${failed:-a test that crashes} ;;
+      124) outcome=${failed:-$last (hangs)} ;;
+      *) outcome=${failed:-$last (crashes)} ;;
     esac
   fi
   [[ $outcome != "**"* ]] || missed=$((missed + 1))

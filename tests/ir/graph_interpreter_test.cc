@@ -68,6 +68,26 @@ TEST(Interpret, Movement) {
   EXPECT_THAT(run(g.Add(Op::reshape, {x}, {{"dims", Dims{3, 2}}})), ElementsAre(0, 1, 2, 3, 4, 5));
 }
 
+// A permutation of three dims that is not its own inverse: y[i, j, k] = x[k, i, j].
+TEST(Interpret, TransposeOfThreeDims) {
+  Graph g;
+  Value x = g.AddInput("x", {kF32, {2, 3, 4}});
+  RefTensor in = Floats({2, 3, 4}, Iota(24));
+  Value y = g.Add(Op::transpose, {x}, {{"permutation", std::vector<int64_t>{1, 2, 0}}}).value();
+  EXPECT_EQ(ToString(g.type(y).dims), "[3, 4, 2]");
+  const absl::StatusOr<RefTensor> result = Evaluated(g, y, {{x, &in}});
+  ASSERT_TRUE(result.ok()) << result.status();
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 4; ++j) {
+      for (int k = 0; k < 2; ++k) {
+        EXPECT_EQ(result->value[(i * 4 + j) * 2 + k], (k * 3 + i) * 4 + j) << i << j << k;
+      }
+    }
+  }
+  // Where element x[1, 2, 3] goes.
+  EXPECT_EQ(*ForwardMap(g, y.node, Dims{1, 2, 3}), (Dims{2, 3, 1}));
+}
+
 TEST(Interpret, IndexUsesSizesAndCoordinates) {
   Graph g;
   DimExpr s = DimExpr::Symbol("s");
