@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "fusion/emitter.h"
 #include "fusion/rewrite.h"
+#include "ir/numeric.h"
 #include "ir/op.h"
 
 namespace skein {
@@ -67,6 +68,13 @@ class Simplifier {
   }
   const Node& NodeOf(Value v) const { return g_.node(v.node); }
   bool IsFloatValue(Value v) const { return IsFloat(g_.type(v).element); }
+
+  // Whether `t` holds c to its precision: neither overflow nor underflow, not even into subnormals.
+  static bool Holds(ElementType t, double c) {
+    if (c == 0) return true;
+    const double held = DoubleFromBits(t, BitsFromDouble(t, c));
+    return std::isfinite(held) && std::abs(held / c - 1) <= 2 * HalfUlp(t, 1);
+  }
 
   // A constant of the shape of `like`.
   absl::StatusOr<Value> Constant(double c, Value like) {
@@ -258,7 +266,7 @@ class Simplifier {
     return std::optional(*result);
   }
 
-  // x / c = x * (1/c) for a constant c; x / broadcast(y) = x * broadcast(1/y): one division per row instead of
+  // x / c = x * (1/c) for a constant c whose inverse is no subnormal; x / broadcast(y) = x * broadcast(1/y): one division per row instead of
   // one per element; c / x = c * (1/x) and 1/broadcast(y) = broadcast(1/y).
   absl::StatusOr<std::optional<Value>> Division(Op op, std::span<const Value> x, const Attributes&) {
     if (op == Op::reciprocal && g_.op(x[0]) == Op::broadcast) {
@@ -268,12 +276,12 @@ class Simplifier {
     }
     if (op != Op::div || !IsFloatValue(x[0])) return kNone;
     std::optional<double> c = Splat(x[1]);
-    if (c && std::isfinite(1 / *c) && *c != 0) {
+    if (c && *c != 0 && Holds(g_.type(x[0]).element, 1 / *c)) {
       SKEIN_ASSIGN_OR_RETURN(Value inverse, Constant(1 / *c, x[1]));
       SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {x[0], inverse}));
       return std::optional(v);
     }
-    if (g_.op(x[1]) != Op::broadcast && !IsSplat(x[0], 1)) return kNone;
+    if (c || (g_.op(x[1]) != Op::broadcast && !IsSplat(x[0], 1))) return kNone;
     SKEIN_ASSIGN_OR_RETURN(Value inverse, Make(Op::reciprocal, {x[1]}));
     SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {x[0], inverse}));
     return std::optional(v);
@@ -442,7 +450,7 @@ class Simplifier {
     const double constant = left.constant * right.constant;
     const int constants = left.constants + right.constants;
     if (factors.empty()) return kNone;
-    if (constants > 0 && !std::isfinite(constant)) return kNone;
+    if (constants > 0 && !Holds(g_.type(x[0]).element, constant)) return kNone;
     SortByStructure(&factors);
     // A square stays a square (it is one value used twice), everything else is a chain, constants first.
     Value product = factors[0];
@@ -501,7 +509,7 @@ class Simplifier {
       const auto factors = NodeOf(v).operands;
       for (int i = 0; i < 2; ++i) {
         std::optional<double> c = Splat(factors[i]);
-        if (!c || !std::isfinite(*c)) continue;
+        if (!c || !Holds(g_.type(v).element, scale * *c)) continue;
         scale *= *c;
         v = factors[1 - i];
         break;

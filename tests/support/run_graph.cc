@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "codegen/codegen.h"
+#include "fusion/settle.h"
 #include "ir/numeric.h"
 
 namespace skein {
@@ -149,6 +150,37 @@ std::vector<NamedOptions> EveryWay() {
     if (fuse) add("LLVM on two threads").threads = 2;
   }
   return ways;
+}
+
+std::vector<NamedOptions> WaysWithoutLlvm() {
+  std::vector<NamedOptions> ways;
+  for (NamedOptions& way : EveryWay()) {
+    if (way.name.find("LLVM") == std::string::npos) ways.push_back(std::move(way));
+  }
+  return ways;
+}
+
+std::string RunAllWays(const Graph& graph, const SymbolValues& sizes, uint64_t seed,
+                       const std::vector<NamedOptions>& ways) {
+  const absl::StatusOr<Graph> settled = Settle(graph);
+  if (!settled.ok()) return settled.status().ToString();
+  absl::StatusOr<std::vector<HostTensor>> inputs = DrawInputs(graph, sizes, seed);
+  if (!inputs.ok()) return inputs.status().ToString();
+  std::vector<HostTensor> first;
+  for (const NamedOptions& way : ways) {
+    const absl::StatusOr<std::vector<HostTensor>> outputs = RunGraph(graph, way.options, *inputs);
+    if (!outputs.ok()) return absl::StrCat(way.name, ": ", ForStrCat(outputs.status().ToString()));
+    if (first.empty()) {
+      first = *outputs;
+      const absl::StatusOr<std::vector<RefTensor>> reference = Reference(*settled, sizes, *inputs);
+      if (!reference.ok()) return reference.status().ToString();
+      const std::string outside = OutsideBounds(*reference, first);
+      if (!outside.empty()) return absl::StrCat(way.name, ": ", outside);
+    }
+    const std::string difference = FirstDifference(first, *outputs);
+    if (!difference.empty()) return absl::StrCat(ways[0].name, " against ", way.name, ": ", difference);
+  }
+  return "";
 }
 
 }  // namespace skein

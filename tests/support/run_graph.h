@@ -54,6 +54,12 @@ struct NamedOptions {
   CompileOptions options;
 };
 std::vector<NamedOptions> EveryWay();
+std::vector<NamedOptions> WaysWithoutLlvm();  // microseconds a kernel instead of milliseconds
+
+// Runs the graph on random inputs each of these ways: "" if all give the same bits and these lie within the bounds
+// of the reference of the settled graph, else what went wrong and where.
+std::string RunAllWays(const Graph& graph, const SymbolValues& sizes, uint64_t seed,
+                       const std::vector<NamedOptions>& ways);
 
 }  // namespace skein
 
