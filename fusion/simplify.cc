@@ -73,7 +73,7 @@ class Simplifier {
   static bool Holds(ElementType t, double c) {
     if (c == 0) return true;
     const double held = DoubleFromBits(t, BitsFromDouble(t, c));
-    return std::isfinite(held) && std::abs(held / c - 1) <= 2 * HalfUlp(t, 1);
+    return std::isfinite(held) && HalfUlp(t, held) <= HalfUlp(t, 1) * std::abs(held);
   }
 
   // A constant of the shape of `like`.
