@@ -10,7 +10,7 @@
 namespace skein {
 namespace {
 
-constexpr int64_t kMostThreads = 4096, kMostCount = 1000000;  // beyond is a slip of the keyboard
+constexpr int64_t kMostThreads = 1024, kMostCount = 1000000;  // beyond is a slip of the keyboard
 
 absl::StatusOr<int64_t> Number(std::string_view flag, std::string_view text, int64_t least,
                                int64_t most = INT64_MAX) {

@@ -633,6 +633,10 @@ class Planner {
       if (!group.ok()) {
         return Annotate(group.status(), absl::StrCat("no kernel for ", OriginText(graph_, *parts_[i].nodes.begin())));
       }
+      if (group->kind != "interpreted") {
+        absl::Status valid = Verify(group->nest);
+        if (!valid.ok()) return Internal(std::string(valid.message()), "\n", group->nest.ToString());
+      }
       group->phase = PhaseOf(parts_[i].nodes);
       plan_.groups.push_back(*std::move(group));
       for (int next : feeds[i]) {

@@ -70,7 +70,7 @@ class KernelCompiler {
     const bool fast = tier == Tier::kFast;
     const Target& target = options_.target;
     KernelCache::Options cache;
-    cache.generator = absl::StrCat(fast ? "xbyak " : "llvm ", ForStrCat(IsaName(target.isa)));
+    cache.generator = absl::StrCat(fast ? "xbyak " : "llvm ", ForStrCat(IsaName(target.isa)), target.vnni ? " vnni" : "");
     cache.compile = [&](std::span<const NamedNest> nests) {
       return fast ? GenerateXbyak(nests, target) : GenerateLlvm(nests, target);
     };
@@ -122,6 +122,7 @@ std::string WhyNotHere(const Target& target) {
   static const absl::StatusOr<Target> host = HostTarget();
   if (!host.ok()) return std::string(host.status().message());
   if (host->isa < target.isa) return "this machine has no AVX-512";
+  if (target.vnni && !host->vnni) return "this machine has no VNNI";
   return "";
 }
 
