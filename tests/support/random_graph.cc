@@ -255,9 +255,36 @@ class Generator {
     return axes;
   }
 
+  // Sum and largest square at once: a state of two values, and a node of two results.
+  static ReducerRef MomentsReducer() {
+    auto reducer = std::make_shared<Reducer>();
+    reducer->name = "moments";
+    reducer->state = {kF32, kF32};
+    reducer->initial = {0, 0};
+    Value x = reducer->map.AddInput("x", {kF32, {}});
+    reducer->map.AddOutput("sum", x);
+    reducer->map.AddOutput("square", reducer->map.Add(Op::mul, {x, x}).value());
+    Graph& combine = reducer->combine;
+    Value a = combine.AddInput("a", {kF32, {}}), b = combine.AddInput("b", {kF32, {}});
+    Value c = combine.AddInput("c", {kF32, {}}), d = combine.AddInput("d", {kF32, {}});
+    combine.AddOutput("sum", combine.Add(Op::add, {a, c}).value());
+    combine.AddOutput("square", combine.Add(Op::maximum, {b, d}).value());
+    Graph& finish = reducer->finish;
+    Value sum = finish.AddInput("sum", {kF32, {}}), square = finish.AddInput("square", {kF32, {}});
+    finish.AddOutput("sum", sum);
+    finish.AddOutput("largest", finish.Add(Op::sqrt, {square}).value());
+    return reducer;
+  }
+
   void Reduced() {
     Value x = Pick(pool_);
     if (DimsOf(x).empty()) return;
+    if (Below(4) == 0) {
+      static const auto& moments = *new ReducerRef(MomentsReducer());
+      const NodeId node = g_.AddNode(Op::reduce, std::vector<Value>{x}, Axes(RandomAxes(DimsOf(x)), moments)).value();
+      Keep({node, 1});
+      return Keep({node, Below(2)});
+    }
     static const ReducerRef kReducers[] = {SumReducer(kF32), MaxReducer(kF32), MinReducer(kF32), ProductReducer(kF32)};
     const int reducer = Below(4);
     if (reducer == 3) x = Add(Op::tanh, {x});  // a product of many factors would overflow
