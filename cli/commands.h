@@ -26,7 +26,8 @@ struct Command {
 std::span<const Command> Commands();
 
 // The file that a command works on. Errors: InvalidArgument if there is not exactly one.
-absl::StatusOr<Graph> LoadGraph(const Flags& flags, size_t extra_arguments = 0);
+absl::StatusOr<Graph> LoadGraph(const Flags& flags, size_t extra_arguments = 0,
+                                const SymbolMap& fixed_symbols = {});
 double NowMs();
 
 }  // namespace skein

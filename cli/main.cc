@@ -88,13 +88,14 @@ double NowMs() {
   return std::chrono::duration<double, std::milli>(Clock::now().time_since_epoch()).count();
 }
 
-absl::StatusOr<Graph> LoadGraph(const Flags& flags, size_t extra_arguments) {
+absl::StatusOr<Graph> LoadGraph(const Flags& flags, size_t extra_arguments, const SymbolMap& fixed_symbols) {
   if (flags.arguments.size() != 1 + extra_arguments) {
     return InvalidArgument(flags.command, " takes ", extra_arguments == 0 ? "one file" : "one file and two node names",
                            "; see skein ", flags.command, " --help");
   }
   ImportOptions options;
   options.random_weights_seed = flags.random_weights;
+  options.fixed_symbols = fixed_symbols;
   return ImportOnnx(flags.arguments[0], options);
 }
 

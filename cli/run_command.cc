@@ -164,6 +164,7 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
   SKEIN_ASSIGN_OR_RETURN(Graph graph, LoadGraph(flags));
   const double load_ms = NowMs() - start;
   SKEIN_ASSIGN_OR_RETURN(CompileOptions options, OptionsOf(flags));
+  options.rebuild = [&flags](const SymbolMap& fixed) { return LoadGraph(flags, 0, fixed); };
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Program> program, Program::Compile(graph, options));
   std::vector<BindingResult> results;
   for (size_t i = 0; i < flags.bindings.size(); ++i) {
@@ -213,6 +214,7 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
 absl::StatusOr<int> VerifyCommand(const Flags& flags) {
   SKEIN_ASSIGN_OR_RETURN(Graph graph, LoadGraph(flags));
   SKEIN_ASSIGN_OR_RETURN(CompileOptions options, OptionsOf(flags));
+  options.rebuild = [&flags](const SymbolMap& fixed) { return LoadGraph(flags, 0, fixed); };
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Program> program, Program::Compile(graph, options));
   bool passed = true;
   Json json;

@@ -71,6 +71,7 @@ class ProgramImpl final : public Program {
   absl::StatusOr<std::shared_ptr<Binding>> FindBinding(std::span<const TensorView> inputs);
   absl::StatusOr<Variant*> SelectVariant(const std::vector<int64_t>& symbols);
   absl::StatusOr<Variant*> AddVariant(SymbolValues fixed);
+  absl::Status CheckSameInterface(const Graph& other) const;
   absl::Status CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
                             std::span<const TensorView> outputs) const;
   absl::Status Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
@@ -96,6 +97,20 @@ class ProgramImpl final : public Program {
   int64_t peak_arena_bytes_ = 0;
 };
 
+// A variant stands in for the graph: the same inputs and outputs, by order and type.
+absl::Status ProgramImpl::CheckSameInterface(const Graph& other) const {
+  auto check = [&](const std::vector<Graph::Named>& mine, const std::vector<Graph::Named>& its) -> absl::Status {
+    bool same = mine.size() == its.size();
+    for (size_t i = 0; same && i < mine.size(); ++i) {
+      const TensorType &a = graph_.type(mine[i].value), &b = other.type(its[i].value);
+      same = mine[i].name == its[i].name && a.element == b.element && a.rank() == b.rank();
+    }
+    return same ? absl::OkStatus() : InvalidArgument("the graph that was built again has other inputs or outputs");
+  };
+  SKEIN_RETURN_IF_ERROR(check(graph_.inputs(), other.inputs()));
+  return check(graph_.outputs(), other.outputs());
+}
+
 absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
   const auto start = Clock::now();
   const PlanOptions plan_options{.fuse = options_.fuse, .target = options_.target};
@@ -108,8 +123,11 @@ absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
   } else {
     SymbolMap constants;
     for (const auto& [name, value] : fixed) constants[name] = DimExpr(value);
-    SKEIN_ASSIGN_OR_RETURN(Graph specialized, SpecializeSymbols(graph_, constants));
-    plan = make_plan(specialized);
+    absl::StatusOr<Graph> specialized =
+        options_.rebuild ? options_.rebuild(constants) : SpecializeSymbols(graph_, constants);
+    if (!specialized.ok()) return specialized.status();
+    SKEIN_RETURN_IF_ERROR(CheckSameInterface(*specialized));
+    plan = make_plan(*specialized);
   }
   SKEIN_RETURN_IF_ERROR(plan.status());
   const auto planned = Clock::now();

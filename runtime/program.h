@@ -40,6 +40,9 @@ struct CompileOptions {
   bool interpret = false;        // run every kernel in the LoopNest interpreter (tests)
   int threads = 1;
   Executor executor;             // instead of Skein's own pool
+  // Builds the graph again with these symbols replaced, where sizes break a guard: the front end knows what it would
+  // have done without the assumption. Null: ir/specialize.h, to which a broken assumption is an error.
+  std::function<absl::StatusOr<Graph>(const SymbolMap& fixed)> rebuild;
   // Instead of MakePlan: tests, and tools that change plans.
   std::function<absl::StatusOr<Plan>(const Graph&, const PlanOptions&)> planner;
 };

@@ -111,10 +111,12 @@ absl::StatusOr<DimExpr> OnnxImporter::DimOf(const std::string& input, int axis,
     if (dim.dim_value() < 0) return InvalidArgument("has the dim ", dim.dim_value());
     return DimExpr(dim.dim_value());
   }
-  if (dim.dim_param().empty()) return DimExpr::Symbol(absl::StrCat(input, ".", axis));
+  auto fixed = [this](DimExpr e) { return SubstituteSymbols(e, options_.fixed_symbols); };
+  if (dim.dim_param().empty()) return fixed(DimExpr::Symbol(absl::StrCat(input, ".", axis)));
   if (dim.dim_param().size() <= kMaxDimText) {
     absl::StatusOr<DimExpr> parsed = ParseDimExpr(dim.dim_param());
     if (parsed.ok() && !HasCoords(*parsed)) {
+      parsed = fixed(*parsed);
       if (ProveLess(*parsed, 0)) return InvalidArgument("has the dim ", dim.dim_param());
       if (!ProveNonNegative(*parsed)) {
         graph_.AddGuard(Not(Less(*parsed, 0)), absl::StrCat("dim ", axis, " of input '", input,
@@ -123,7 +125,7 @@ absl::StatusOr<DimExpr> OnnxImporter::DimOf(const std::string& input, int axis,
       return *parsed;
     }
   }
-  return DimExpr::Symbol(dim.dim_param());
+  return fixed(DimExpr::Symbol(dim.dim_param()));
 }
 
 absl::Status OnnxImporter::AddInput(const onnx::ValueInfoProto& input, Scope* scope) {

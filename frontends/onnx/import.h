@@ -22,6 +22,9 @@ struct ImportOptions {
   // Inputs that have this value instead of being inputs of the Graph: a shape or a list of axes
   // that is an input in the file can be known this way. By name.
   std::map<std::string, LiteralRef> fixed_inputs;
+  // Symbols of named dims that are this from the start, so that nothing is assumed of them: how a graph
+  // is built again for sizes that its guards rule out (CompileOptions::rebuild).
+  SymbolMap fixed_symbols;
   // What drawn weights may take in all, so that a small file cannot ask for all memory.
   int64_t max_random_weight_bytes = int64_t{8} << 30;
   // Nodes after functions are expanded: a few nested functions can stand for millions.
