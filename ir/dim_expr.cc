@@ -6,7 +6,9 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "ir/dim_arithmetic.h"
 #include "ir/dim_node.h"
 #include "ir/dim_polynomial.h"
@@ -192,15 +194,45 @@ DimExpr Rebuild(DimKind kind, std::span<const DimExpr> x) {
   }
 }
 
+// Which nodes a walk has met, and a value for each. Most expressions have a handful of nodes, for which a scan
+// beats a hash table by far; large ones move into a table.
+template <typename T>
+class VisitedNodes {
+ public:
+  const T* Find(DimExpr e) const {
+    if (!table_.empty()) {
+      auto found = table_.find(e);
+      return found == table_.end() ? nullptr : &found->second;
+    }
+    for (const auto& [node, value] : few_) {
+      if (node == e) return &value;
+    }
+    return nullptr;
+  }
+  void Add(DimExpr e, T value) {
+    constexpr size_t kFew = 24;
+    if (table_.empty() && few_.size() < kFew) {
+      few_.emplace_back(e, value);
+      return;
+    }
+    if (table_.empty()) table_.insert(few_.begin(), few_.end());
+    table_.emplace(e, value);
+  }
+
+ private:
+  absl::InlinedVector<std::pair<DimExpr, T>, 12> few_;
+  absl::flat_hash_map<DimExpr, T> table_;
+};
+
 class Substitution {
  public:
   explicit Substitution(const LeafFunction& leaf) : leaf_(leaf) {}
 
   DimExpr Apply(DimExpr e) {
     if (e.IsConst()) return e;
-    if (auto found = done_.find(e); found != done_.end()) return found->second;
+    if (const DimExpr* found = done_.Find(e)) return *found;
     DimExpr result = e.operands().empty() ? ApplyToLeaf(e) : ApplyToOperation(e);
-    done_.emplace(e, result);
+    done_.Add(e, result);
     return result;
   }
 
@@ -224,12 +256,12 @@ class Substitution {
   }
 
   const LeafFunction& leaf_;
-  absl::flat_hash_map<DimExpr, DimExpr> done_;
+  VisitedNodes<DimExpr> done_;
 };
 
-void VisitUnseen(DimExpr e, absl::flat_hash_set<DimExpr>& seen,
-                 const std::function<void(DimExpr)>& visit) {
-  if (e.IsConst() || !seen.insert(e).second) return;
+void VisitUnseen(DimExpr e, VisitedNodes<bool>& seen, const std::function<void(DimExpr)>& visit) {
+  if (e.IsConst() || seen.Find(e) != nullptr) return;
+  seen.Add(e, true);
   if (e.operands().empty()) return visit(e);
   for (DimExpr operand : e.operands()) VisitUnseen(operand, seen, visit);
 }
@@ -258,7 +290,7 @@ DimExpr SubstituteSymbols(DimExpr e, const SymbolMap& with) {
 }
 
 void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit) {
-  absl::flat_hash_set<DimExpr> seen;
+  VisitedNodes<bool> seen;
   VisitUnseen(e, seen, visit);
 }
 
