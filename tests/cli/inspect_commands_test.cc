@@ -1,6 +1,7 @@
 // skein plan, why, ops, dump.
 #include <algorithm>
 
+#include "runtime/host.h"
 #include "tests/cli/skein_command.h"
 
 namespace skein {
@@ -98,11 +99,17 @@ TEST(Dump, PrintsEveryStage) {
     const char* emit;
     const char* part;
   };
-  const Stage kStages[] = {
-      {"--emit=graph", "tanh"}, {"--emit=loops", "load"}, {"--emit=llvm", "define"}, {"--emit=asm", "ret"}};
+  // Without LLVM's disassembler, assembly is bytes: it begins at offset 0.
+  const Stage kStages[] = {{"--emit=graph", "tanh"},
+                           {"--emit=loops", "load"},
+                           {"--emit=llvm", "define"},
+                           {"--emit=asm", HaveLlvm() ? "ret" : "     0: "}};
   for (const Stage& stage : kStages) {
     const Outcome outcome = RunSkein({"dump", file, stage.emit});
-    if (outcome.exit_code == 3) continue;  // built without LLVM
+    if (!HaveLlvm() && stage.part == std::string("define")) {
+      EXPECT_EQ(outcome.exit_code, 3) << "LLVM IR without LLVM is unsupported";
+      continue;
+    }
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_NE(outcome.out.find(stage.part), std::string::npos) << stage.emit << "\n" << outcome.out;
   }
