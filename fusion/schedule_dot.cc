@@ -120,7 +120,6 @@ class DotScheduler {
       }
       o.coords = it->second;
       SKEIN_ASSIGN_OR_RETURN(Dims place, StoreCoords(graph_, o.path, o.coords));
-      // Lanes run over the last dim: stores must stay contiguous along it.
       const TensorType& type = graph_.type(o.path.output);
       o.buffer = b_.AddBuffer(BufferKind::kOutput, type.element, Product(type.dims));
       outputs_.push_back(std::move(o));
