@@ -250,7 +250,7 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   // What a group writes it also computes: its own outputs are no boundary to it.
   const std::set<Value> outputs(spec.outputs.begin(), spec.outputs.end());
   auto boundary = [&](Value v) { return !outputs.contains(v) && spec.boundary(v); };
-  GroupSpec inner{spec.outputs, boundary};
+  GroupSpec inner{spec.outputs, boundary, spec.locality};
   Emitter emitter(graph, &builder, boundary);
   const bool nothing = std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](Value v) {
     return Product(graph.type(v).dims).IsConst(0);
@@ -277,6 +277,7 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
   RemoveDeadInstructions(&group.nest);
   OrderBuffers(&group.nest);
+  ApplyLocality(spec.locality, target, &group.nest);
   group.arguments = NumberArguments(&group.nest);
   group.hash = group.nest.Hash();
   CountWork(graph, spec, content, emitter, &group);

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "fusion/emitter.h"
+#include "fusion/locality.h"
 #include "fusion/plan.h"
 
 namespace skein {
@@ -16,6 +17,7 @@ namespace skein {
 struct GroupSpec {
   std::vector<Value> outputs;              // materialized by the group
   std::function<bool(Value)> boundary;     // values that are read from memory
+  Locality locality;
 };
 
 // Errors: FailedPrecondition with "SKnnn: sentence" where the group's structure does not fit one kernel

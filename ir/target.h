@@ -14,6 +14,14 @@ struct Target {
   bool vnni = false;  // AVX512-VNNI: dot4 is one instruction; only with kAvx512. Part of every cache key.
   int64_t l1_bytes = 48 << 10;
   int64_t l2_bytes = 1 << 20;
+  // Facts about memory beyond L2, as `skein-bench calibrate` measures them.
+  // Output bytes from which stores that pass by the caches win: where nothing reads the output soon, and
+  // where the next kernel does.
+  int64_t stream_output_bytes = 2 << 20;
+  int64_t stream_intermediate_bytes = 16 << 20;
+  int64_t prefetch_bytes = 4096;  // how far ahead of a load its prefetch runs; 0 for none
+  int prefetch_level = 1;         // the cache it fetches into: 0 = L1, 1 = L2
+  int chunks = 4;                 // places of a single input stream that are best read in turns
   // f32 lanes of one register.
   int lanes() const { return isa == Isa::kAvx512 ? 16 : 8; }
   int registers() const { return isa == Isa::kAvx512 ? 32 : 16; }
