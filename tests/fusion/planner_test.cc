@@ -175,6 +175,22 @@ TEST(Planner, TheSameGraphGivesTheSamePlan) {
   EXPECT_EQ(a.fused_bytes, b.fused_bytes);
 }
 
+// y is stored transposed by the kernel of exp, and read by that of the product, whose first node comes before exp.
+TEST(Planner, AnOutputStoredThroughMovementIsWrittenBeforeItIsRead) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[n, 6]
+    %1 = input() {name = "w"} : f32[n, 8]
+    %2 = neg(%1) : f32[n, 8]
+    %3 = exp(%0) : f32[n, 6]
+    %4 = transpose(%3) {permutation = (1, 0)} : f32[6, n]
+    %5 = dot(%4, %2) : f32[6, 8]
+    output "y" = %4
+    output "z" = %5
+  )");
+  EXPECT_EQ(Kinds(MakePlanOf(graph)), "pointwise dot");
+  ExpectRight(graph, {{{"n", 70}}, {{"n", 1}}});
+}
+
 TEST(Planner, CountsBytesAndFlops) {
   const Graph graph = Parse(R"(
     %0 = input() {name = "x"} : f32[n, 8]

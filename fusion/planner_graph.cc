@@ -1,0 +1,166 @@
+#include "fusion/planner_graph.h"
+
+#include <algorithm>
+
+#include "fusion/planner_cost.h"
+#include "ir/op.h"
+
+namespace skein {
+
+PlanGraph::PlanGraph(const Graph& graph, bool fuse) : graph_(graph), users_(graph.Users()) {
+  is_output_.assign(graph.size(), false);
+  for (const Graph::Named& out : graph.outputs()) {
+    is_output_[out.value.node.index] = true;
+    outputs_.insert(out.value);
+  }
+  FindNeeded();
+  FindWhatIsConstant();
+  FindComputed(fuse);
+  FindReads();
+}
+
+void PlanGraph::FindNeeded() {
+  needed_ = is_output_;
+  for (int i = graph_.size() - 1; i >= 0; --i) {
+    if (!needed_[i] || graph_.Known({NodeId(i), 0})) continue;
+    for (Value v : graph_.node(NodeId(i)).operands) needed_[v.node.index] = true;
+  }
+}
+
+void PlanGraph::FindWhatIsConstant() {
+  constant_.assign(graph_.size(), false);
+  runtime_.assign(graph_.size(), false);
+  for (int i = 0; i < graph_.size(); ++i) {
+    const Node& node = graph_.node(NodeId(i));
+    const bool known = graph_.Known({NodeId(i), 0}).has_value();
+    bool constant = node.op != Op::input && !known, runtime = node.op == Op::input && !known;
+    if (!known) {
+      for (Value v : node.operands) {
+        constant = constant && constant_[v.node.index];
+        runtime = runtime || runtime_[v.node.index];
+      }
+    }
+    constant_[i] = constant;
+    runtime_[i] = runtime;
+  }
+}
+
+void PlanGraph::FindComputed(bool fuse) {
+  is_computed_.assign(graph_.size(), false);
+  for (int i = 0; i < graph_.size(); ++i) {
+    const NodeId id(i);
+    const Node& node = graph_.node(id);
+    if (!needed_[i] || node.op == Op::input || node.op == Op::constant) continue;
+    const bool output = IsOutput(id);
+    bool computed;
+    if (IsInlined({id, 0})) {
+      computed = output;  // read nowhere, since it is inlined
+    } else if (node.attributes.Has("materialize")) {
+      computed = true;
+    } else if (IsMovement(id)) {
+      // A movement node computes nothing, unless nothing else would write an output. Op by op, it copies; only a
+      // reshape and the broadcast that a pointwise node does on the way (numpy's) do not.
+      computed = output || (!fuse && node.op != Op::reshape && !constant_[i] && !BroadcastInPassing(id));
+    } else if (Def(node.op).op_class == OpClass::kPointwise && !output && fuse) {
+      computed = users_[i].size() <= 1 || !RecomputedAnywhere(id);
+    } else {
+      computed = true;
+    }
+    if (!computed) continue;
+    computed_.insert(id);
+    is_computed_[i] = true;
+  }
+}
+
+void PlanGraph::FindReads() {
+  reads_.resize(graph_.size());
+  readers_.resize(graph_.size());
+  for (NodeId id : computed_) {
+    NodeSet reads, seen;
+    std::vector<Value> work(graph_.node(id).operands.begin(), graph_.node(id).operands.end());
+    while (!work.empty()) {
+      Value v = work.back();
+      work.pop_back();
+      if (IsInlined(v) || !seen.insert(v.node).second) continue;
+      if (IsComputed(v.node)) {
+        reads.insert(v.node);
+        continue;
+      }
+      for (Value operand : graph_.node(v.node).operands) work.push_back(operand);
+    }
+    for (NodeId from : reads) {
+      reads_[id.index].push_back(from);
+      readers_[from.index].push_back(id);
+    }
+  }
+}
+
+// Cheap to recompute wherever it is needed: a few pointwise operations (no transcendental) on inputs that
+// together are no larger than the value.
+bool PlanGraph::RecomputedAnywhere(NodeId id) const {
+  constexpr int kFewFlops = 8;
+  int flops = 0;
+  double bytes = 0;
+  std::set<Value> leaves;
+  std::vector<Value> work = {{id, 0}};
+  NodeSet seen;
+  while (!work.empty()) {
+    Value v = work.back();
+    work.pop_back();
+    if (IsInlined(v) || !seen.insert(v.node).second) continue;
+    const Node& node = graph_.node(v.node);
+    if (node.op == Op::input || node.op == Op::constant || IsComputed(v.node)) {
+      if (leaves.insert(v).second) bytes += NominalBytes(graph_.type(v));
+      continue;
+    }
+    const OpDef& def = Def(node.op);
+    if (def.op_class == OpClass::kPointwise) {
+      flops += def.flops;
+    } else if (!IsMovement(v.node)) {
+      return false;
+    }
+    if (flops > kFewFlops) return false;
+    for (Value operand : node.operands) work.push_back(operand);
+  }
+  return bytes <= NominalBytes(graph_.node(id).results[0]);
+}
+
+bool PlanGraph::BroadcastInPassing(NodeId id) const {
+  if (graph_.node(id).op != Op::broadcast) return false;
+  return std::all_of(users_[id.index].begin(), users_[id.index].end(),
+                     [&](NodeId user) { return SameSource(id, user); });
+}
+
+bool PlanGraph::IsMovement(NodeId id) const {
+  return Def(graph_.node(id).op).op_class == OpClass::kMovement || MovementPieces(graph_, id).has_value();
+}
+
+bool PlanGraph::IsUsed(Value v) const {
+  if (outputs_.contains(v)) return true;
+  for (NodeId user : users_[v.node.index]) {
+    const Node& node = graph_.node(user);
+    if (std::find(node.operands.begin(), node.operands.end(), v) != node.operands.end()) return true;
+  }
+  return false;
+}
+
+Phase PlanGraph::PhaseOf(NodeId id) const {
+  if (runtime_[id.index]) return Phase::kRun;
+  const Dims& dims = graph_.node(id).results[0].dims;
+  const bool fixed = std::all_of(dims.begin(), dims.end(), [](DimExpr d) { return d.IsConst(); });
+  return constant_[id.index] && fixed ? Phase::kProgram : Phase::kBinding;
+}
+
+Phase PlanGraph::PhaseOf(const NodeSet& nodes) const {
+  Phase phase = Phase::kProgram;
+  for (NodeId id : nodes) phase = std::max(phase, PhaseOf(id));
+  return phase;
+}
+
+bool PlanGraph::SameSource(NodeId a, NodeId b) const {
+  const auto& x = graph_.origins(a);
+  const auto& y = graph_.origins(b);
+  return !x.empty() && !y.empty() && std::find_first_of(x.begin(), x.end(), y.begin(), y.end()) != x.end();
+}
+
+}  // namespace skein

@@ -1,0 +1,64 @@
+// What the planner knows of a settled graph before it groups anything: which nodes a kernel must compute, which of
+// them read which, and when. Everything else is movement, or cheap enough to be recomputed where it is read.
+#ifndef SKEIN_FUSION_PLANNER_GRAPH_H_
+#define SKEIN_FUSION_PLANNER_GRAPH_H_
+
+#include <set>
+#include <span>
+#include <vector>
+
+#include "fusion/plan.h"
+#include "ir/graph.h"
+
+namespace skein {
+
+using NodeSet = std::set<NodeId>;
+
+class PlanGraph {
+ public:
+  // `fuse`: PlanOptions::fuse; without it, movement is computed too. The graph must outlive this.
+  PlanGraph(const Graph& graph, bool fuse);
+
+  const Graph& graph() const { return graph_; }
+  const std::vector<NodeId>& UsersOf(NodeId id) const { return users_[id.index]; }
+
+  // Nodes that some kernel must compute.
+  const NodeSet& computed() const { return computed_; }
+  bool IsComputed(NodeId id) const { return is_computed_[id.index]; }
+  bool IsOutput(NodeId id) const { return is_output_[id.index]; }
+  // Says only where elements lie, or which.
+  bool IsMovement(NodeId id) const;
+  // Written into a kernel as an expression or a number: read from nowhere.
+  bool IsInlined(Value v) const { return graph_.Known(v).has_value() || graph_.SplatValue(v).has_value(); }
+  // Whether anything reads this result.
+  bool IsUsed(Value v) const;
+
+  // Computed nodes that a computed node reads, and that read it, looking through what is recomputed. Ascending.
+  std::span<const NodeId> ReadsOf(NodeId id) const { return reads_[id.index]; }
+  std::span<const NodeId> ReadersOf(NodeId id) const { return readers_[id.index]; }
+
+  // When a node can be computed at the earliest; of a set, the latest of its nodes'.
+  Phase PhaseOf(NodeId id) const;
+  Phase PhaseOf(const NodeSet& nodes) const;
+  // Whether two nodes came from one node of the user's.
+  bool SameSource(NodeId a, NodeId b) const;
+
+ private:
+  void FindNeeded();
+  void FindWhatIsConstant();
+  void FindComputed(bool fuse);
+  void FindReads();
+  bool RecomputedAnywhere(NodeId id) const;
+  bool BroadcastInPassing(NodeId id) const;
+
+  const Graph& graph_;
+  const std::vector<std::vector<NodeId>> users_;
+  std::vector<bool> is_output_, needed_, constant_, runtime_, is_computed_;
+  std::set<Value> outputs_;
+  NodeSet computed_;
+  std::vector<std::vector<NodeId>> reads_, readers_;
+};
+
+}  // namespace skein
+
+#endif  // SKEIN_FUSION_PLANNER_GRAPH_H_

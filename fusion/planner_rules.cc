@@ -1,0 +1,135 @@
+#include "fusion/planner_rules.h"
+
+#include <algorithm>
+
+#include "fusion/planner_cost.h"
+#include "ir/op.h"
+
+namespace skein {
+namespace {
+
+// True if only trailing dims are repeated: such a value is computed once per row.
+bool RepeatsInnerDims(const Dims& in, const Dims& out) {
+  bool trailing = true;
+  for (size_t i = in.size(); i-- > 0;) {
+    if (in[i] == out[i] && !in[i].IsConst(1)) trailing = false;
+    if (in[i] != out[i] && !trailing) return false;
+  }
+  return true;
+}
+
+// How many elements `user` makes of each element of `from`.
+double Growth(const PlanGraph& graph, NodeId from, NodeId user) {
+  const Graph& g = graph.graph();
+  const TensorType& in = g.node(from).results[0];
+  const TensorType& out = g.node(user).results[0];
+  if (g.node(user).op == Op::broadcast && RepeatsInnerDims(in.dims, out.dims)) return 1;
+  // An index is read once for the row that it selects.
+  if (g.node(user).op == Op::gather && g.node(user).operands[0].node != from) return 1;
+  return std::max(1.0, NominalElements(out) / std::max(1.0, NominalElements(in)));
+}
+
+// Flops that a kernel of `nodes` would spend on elements of `id` beyond those that it has: what lies behind a
+// repeat along outer dims, a concatenation or a gather is computed again for every use.
+double RepeatedFlops(const PlanGraph& graph, NodeId id, const NodeSet& nodes) {
+  const OpDef& def = Def(graph.graph().node(id).op);
+  if (def.op_class != OpClass::kPointwise) return 0;
+  double most = 0;
+  std::vector<std::pair<NodeId, double>> work = {{id, 1}};
+  NodeSet seen;
+  while (!work.empty()) {
+    auto [from, ratio] = work.back();
+    work.pop_back();
+    if (!seen.insert(from).second) continue;
+    for (NodeId user : graph.UsersOf(from)) {
+      if (graph.IsComputed(user) && !nodes.contains(user)) continue;
+      const bool moved =
+          graph.IsMovement(user) || Def(graph.graph().node(user).op).op_class == OpClass::kGather;
+      const double next = moved ? ratio * Growth(graph, from, user) : ratio;
+      if (graph.IsComputed(user)) most = std::max(most, def.flops * (next - 1));
+      if (!graph.IsComputed(user) || moved) work.push_back({user, next});
+    }
+  }
+  return most;
+}
+
+// Whether a node is read, before any product, on the way into an operand of `dot`, and the flops on that way.
+struct Feed {
+  bool feeds = false;
+  int flops = 0;
+};
+Feed FeedOf(const PlanGraph& graph, Value operand, const NodeSet& nodes) {
+  Feed feed;
+  NodeSet seen;
+  std::vector<Value> work = {operand};
+  while (!work.empty()) {
+    Value v = work.back();
+    work.pop_back();
+    if (graph.IsInlined(v) || !seen.insert(v.node).second) continue;
+    if (graph.IsComputed(v.node)) {
+      if (!nodes.contains(v.node)) continue;
+      feed.feeds = true;
+    }
+    const Node& node = graph.graph().node(v.node);
+    const OpDef& def = Def(node.op);
+    if (def.op_class == OpClass::kPointwise) feed.flops += def.flops;
+    for (Value next : node.operands) work.push_back(next);
+  }
+  return feed;
+}
+
+// The left operand of a contraction is read once per panel of columns, so nothing is computed there; the right one
+// is packed once per block of rows, which a few operations can ride on.
+std::optional<Reason> FeedsProduct(const PlanGraph& graph, const NodeSet& nodes) {
+  constexpr int kPackedFlops = 8;
+  for (NodeId dot : nodes) {
+    const Node& node = graph.graph().node(dot);
+    if (node.op != Op::dot) continue;
+    if (FeedOf(graph, node.operands[0], nodes).feeds) {
+      return Reason{"SK154", "it would be computed again for every panel of columns of the product"};
+    }
+    const Feed right = FeedOf(graph, node.operands[1], nodes);
+    if (right.feeds && right.flops > kPackedFlops) {
+      return Reason{"SK154", "it would be computed again for every block of rows of the product"};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes) {
+  constexpr double kRepeatedFlops = 6;
+  constexpr size_t kMostNodes = 64;
+  const Phase phase = graph.PhaseOf(*nodes.begin());
+  for (NodeId id : nodes) {
+    if (graph.PhaseOf(id) != phase) return Reason{"SK163", "one is computed once, the other in every run"};
+  }
+  for (NodeId id : nodes) {
+    if (RepeatedFlops(graph, id, nodes) > kRepeatedFlops) {
+      return Reason{"SK161", "the work would be repeated for every element that it is copied to"};
+    }
+  }
+  if (std::optional<Reason> feeds = FeedsProduct(graph, nodes)) return feeds;
+  if (nodes.size() > kMostNodes) return Reason{"SK162", "the kernel would have more than 64 operations"};
+  return std::nullopt;
+}
+
+bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes) {
+  const Graph& g = graph.graph();
+  const Dims& dims = g.node(*nodes.begin()).results[0].dims;
+  for (NodeId id : nodes) {
+    const Node& node = g.node(id);
+    if (Def(node.op).op_class != OpClass::kPointwise || node.results[0].dims != dims) return false;
+  }
+  return nodes.size() < 40;
+}
+
+Reason ReasonOf(const absl::Status& refused) {
+  std::string message(refused.message());
+  const size_t colon = message.find(": ");
+  if (message.rfind("SK", 0) != 0 || colon == std::string::npos) return {"SK199", message};
+  return {message.substr(0, colon), message.substr(colon + 2)};
+}
+
+}  // namespace skein
