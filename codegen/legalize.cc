@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
+#include "codegen/map_leaves.h"
 #include "codegen/strip_mine.h"
 
 namespace skein {
@@ -33,12 +35,17 @@ class Splitter {
   }
 
   LoopNest Run() {
+    int pieces = 0;
+    for (int v = 0; v < source_.value_count(); ++v) pieces += PieceCount(ValueId(v));
+    result_.Reserve(pieces + source_.inst_count(), pieces);
     result_.root = SplitBlock(source_.root);
     return std::move(result_);
   }
 
  private:
   // --- pieces ---
+  using Pieces = absl::InlinedVector<ValueId, 4>;
+
   int PieceCount(int lanes) const { return (lanes + register_lanes_ - 1) / register_lanes_; }
   int PieceCount(ValueId v) const { return PieceCount(source_.type(v).lanes); }
   int PieceLanes(int lanes, int piece) const {
@@ -48,24 +55,27 @@ class Splitter {
     return {type.element, PieceLanes(type.lanes, piece)};
   }
   ValueId Piece(ValueId v, int piece) const {
-    const std::vector<ValueId>& pieces = pieces_[v.index];
+    const Pieces& pieces = pieces_[v.index];
     return pieces.size() == 1 ? pieces[0] : pieces[piece];
   }
 
   DimExpr Map(DimExpr e) const {
-    if (e.IsConst() || !HasCoords(e)) return e;
-    return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
-      if (leaf.kind() != DimKind::kValue) return std::nullopt;
-      return DimExpr::Value(pieces_[leaf.index()][0].index);
+    return MapLeaves(e, [&](DimExpr leaf) {
+      if (leaf.kind() == DimKind::kCoord) {
+        const DimExpr extent = Map(leaf.extent());
+        return extent == leaf.extent() ? leaf : DimExpr::Coord(leaf.index(), extent);
+      }
+      if (leaf.kind() != DimKind::kValue) return leaf;
+      return DimExpr::Value(Piece(ValueId(leaf.index()), 0).index);
     });
   }
 
   // --- emission ---
-  void Append(Inst inst) {
+  void Append(Inst&& inst) {
     result_.block(block_).insts.push_back(result_.NewInst(std::move(inst)));
   }
 
-  ValueId Emit(Inst inst, VectorType type) {
+  ValueId Emit(Inst&& inst, VectorType type) {
     const ValueId value = result_.NewValue(type);
     inst.type = type;
     inst.results = {value};
@@ -109,7 +119,7 @@ class Splitter {
   template <typename Container>
   void NewPieces(ValueId source, Container& out) {
     const VectorType type = source_.type(source);
-    std::vector<ValueId>& pieces = pieces_[source.index];
+    Pieces& pieces = pieces_[source.index];
     pieces.clear();
     for (int p = 0; p < PieceCount(type.lanes); ++p) {
       pieces.push_back(result_.NewValue(PieceType(type, p)));
@@ -175,6 +185,12 @@ class Splitter {
   }
 
   void EmitStraight(std::span<const InstId> insts) {
+    // With one group each, the order is that of the source.
+    if (std::all_of(insts.begin(), insts.end(),
+                    [&](InstId id) { return GroupCount(source_.inst(id)) == 1; })) {
+      for (InstId id : insts) EmitNode(source_.inst(id), 0);
+      return;
+    }
     std::vector<int> first_node(insts.size());
     std::vector<Node> nodes;
     for (size_t i = 0; i < insts.size(); ++i) {
@@ -304,30 +320,37 @@ class Splitter {
     const int begin = group * group_pieces_;
     const int end = std::min(PieceCount(lanes), begin + group_pieces_);
     if (!inst.results.empty()) pieces_[inst.results[0].index].resize(PieceCount(lanes));
-    for (int p = begin; p < end; ++p) {
-      if (inst.op == Opcode::kShuffle) {
-        pieces_[inst.results[0].index][p] = ShufflePiece(inst, p);
-        continue;
+    if (inst.op == Opcode::kShuffle) {
+      for (int p = begin; p < end; ++p) {
+        const ValueId piece = ShufflePiece(inst, p);
+        pieces_[inst.results[0].index][p] = piece;
       }
-      Inst piece = inst;
-      for (ValueId& operand : piece.operands) operand = Piece(operand, p);
-      piece.stride = Map(inst.stride);
+      return;
+    }
+    Inst common = inst;
+    common.expr = Map(inst.expr);
+    common.address = Map(inst.address);
+    common.stride = Map(inst.stride);
+    for (int p = begin; p < end; ++p) EmitPiece(inst, p, common, PieceLanes(lanes, p));
+  }
+
+  // common: what all pieces of `inst` share, with expressions mapped.
+  void EmitPiece(const Inst& inst, int p, const Inst& common, int lanes) {
+    Inst piece = common;
+    for (ValueId& operand : piece.operands) operand = Piece(operand, p);
+    if (p > 0) {
       const DimExpr offset = p * register_lanes_;
-      piece.expr = Map(inst.expr);
       if (inst.op == Opcode::kLaneMask) piece.expr = piece.expr - offset;
-      piece.address = Map(inst.address);
       if (inst.op == Opcode::kLoad || inst.op == Opcode::kStore) {
         piece.address = piece.address + offset * piece.stride;
       }
-      if (inst.op == Opcode::kLoad && inst.masked && inst.stride.IsConst(0) && lanes > 1) {
-        piece = MaskedBroadcast(std::move(piece), PieceLanes(lanes, p));
-      }
-      if (inst.results.empty()) {
-        Append(std::move(piece));
-      } else {
-        pieces_[inst.results[0].index][p] = Emit(std::move(piece), PieceType(inst.type, p));
-      }
     }
+    if (inst.op == Opcode::kLoad && inst.masked && inst.stride.IsConst(0) && inst.type.lanes > 1) {
+      piece = MaskedBroadcast(std::move(piece), lanes);
+    }
+    if (inst.results.empty()) return Append(std::move(piece));
+    const ValueId value = Emit(std::move(piece), {inst.type.element, lanes});
+    pieces_[inst.results[0].index][p] = value;
   }
 
   // A load of stride 0 that may read nothing at all: a gather of index 0.
@@ -346,7 +369,7 @@ class Splitter {
     inst.address = Map(source.address);
     if (source.results.empty()) return Append(std::move(inst));  // kPrefetch
     const VectorType type = source.type;
-    std::vector<ValueId> pieces;
+    Pieces pieces;
     switch (source.op) {
       case Opcode::kExtract: {
         const int p = source.lane / register_lanes_;
@@ -375,18 +398,18 @@ class Splitter {
   }
 
   // All pieces are one value, except that the last may be shorter.
-  std::vector<ValueId> SamePieces(const Inst& inst, VectorType type) {
-    std::vector<ValueId> pieces;
+  Pieces SamePieces(const Inst& inst, VectorType type) {
+    Pieces pieces;
     for (int p = 0; p < PieceCount(type.lanes); ++p) {
       const VectorType piece_type = PieceType(type, p);
       const bool again = p > 0 && piece_type.lanes == register_lanes_;
-      pieces.push_back(again ? pieces[0] : Emit(inst, piece_type));
+      pieces.push_back(again ? pieces[0] : Emit(Inst(inst), piece_type));
     }
     return pieces;
   }
 
-  std::vector<ValueId> IotaPieces(VectorType type) {
-    std::vector<ValueId> pieces;
+  Pieces IotaPieces(VectorType type) {
+    Pieces pieces;
     for (int p = 0; p < PieceCount(type.lanes); ++p) {
       const VectorType piece_type = PieceType(type, p);
       ValueId lanes = Emit(Inst{.op = Opcode::kIota}, piece_type);
@@ -403,7 +426,7 @@ class Splitter {
 
   // Lane j with lane j + lanes/2, while these are in different pieces.
   ValueId ReducePieces(const Inst& reduce) {
-    std::vector<ValueId> pieces = pieces_[reduce.operands[0].index];
+    Pieces pieces = pieces_[reduce.operands[0].index];
     for (size_t half = pieces.size() / 2; half > 0; half /= 2) {
       for (size_t i = 0; i < half; ++i) {
         pieces[i] = Emit(Inst{.op = reduce.reduce_op, .operands = {pieces[i], pieces[i + half]}},
@@ -471,8 +494,8 @@ class Splitter {
   const int group_pieces_;
   LoopNest result_;
   BlockId block_;
-  std::vector<std::vector<ValueId>> pieces_;  // of each value of source_
-  std::vector<int> definition_;               // place in the straight line at hand, or -1
+  std::vector<Pieces> pieces_;   // of each value of source_
+  std::vector<int> definition_;  // place in the straight line at hand, or -1
 };
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/map_leaves.h"
+
 namespace skein {
 namespace {
 
@@ -19,6 +21,7 @@ class StripMiner {
     result_.argument_count = source.argument_count;
     values_.resize(source.value_count());
     loops_.resize(source.loop_count);
+    result_.Reserve(2 * source.inst_count(), 2 * source.value_count());
   }
 
   LoopNest Run() {
@@ -37,11 +40,11 @@ class StripMiner {
   };
 
   DimExpr Map(DimExpr e) const {
-    if (e.IsConst() || !HasCoords(e)) return e;
-    return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
+    return MapLeaves(e, [&](DimExpr leaf) {
       if (leaf.kind() == DimKind::kCoord) return loops_[leaf.index()];
-      if (leaf.kind() == DimKind::kValue) return DimExpr::Value(values_[leaf.index()].index);
-      return std::nullopt;
+      if (leaf.kind() != DimKind::kValue) return leaf;
+      const int value = values_[leaf.index()].index;
+      return value == leaf.index() ? leaf : DimExpr::Value(value);
     });
   }
 
@@ -58,7 +61,7 @@ class StripMiner {
     return FirstLanes(value, tail_->narrow);
   }
 
-  ValueId Emit(Inst inst, VectorType type) {
+  ValueId Emit(Inst&& inst, VectorType type) {
     const ValueId value = result_.NewValue(type);
     inst.type = type;
     inst.results = {value};

@@ -24,10 +24,20 @@ struct NodeHash {
   using is_transparent = void;
   size_t operator()(const DimNode* node) const { return (*this)(KeyOf(*node)); }
   size_t operator()(const DimNodeKey& key) const {
-    size_t hash =
-        absl::HashOf(key.kind, key.index, key.constant, key.extent, std::string_view(key.symbol));
-    for (DimExpr operand : key.operands) hash = absl::HashOf(hash, operand.node());
+    uint64_t hash = Mix(static_cast<uint64_t>(key.kind) << 32 | static_cast<uint32_t>(key.index),
+                        static_cast<uint64_t>(key.constant));
+    if (key.extent != nullptr) hash = Mix(hash, reinterpret_cast<uintptr_t>(key.extent));
+    if (!key.symbol.empty()) hash = Mix(hash, std::hash<std::string_view>()(key.symbol));
+    for (DimExpr operand : key.operands) {
+      hash = Mix(hash, reinterpret_cast<uintptr_t>(operand.node()));
+    }
     return hash;
+  }
+  // The halves of a 128-bit product, folded: as good as absl::Hash for pointers, and inlined.
+  static uint64_t Mix(uint64_t state, uint64_t value) {
+    const auto product =
+        static_cast<unsigned __int128>(state ^ 0x9e3779b97f4a7c15) * (value ^ 0xc2b2ae3d27d4eb4f);
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
   }
 };
 
@@ -101,7 +111,7 @@ DimExpr DimInterner::Intern(const DimNodeKey& key) {
   size_t hash = NodeHash()(key);
   Shard& shard = Shards()[(hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
-  auto found = shard.nodes.find(key);
+  auto found = shard.nodes.find(key, hash);
   if (found == shard.nodes.end()) found = shard.nodes.insert(MakeNode(key).release()).first;
   return DimExpr(*found);
 }
@@ -125,23 +135,16 @@ DimExpr DimExpr::Value(int id) {
   return DimInterner::Intern({.kind = DimKind::kValue, .index = id});
 }
 
-DimKind DimExpr::kind() const { return node_->kind; }
-
 std::optional<int64_t> DimExpr::AsConst() const {
   if (!IsConst()) return std::nullopt;
   return node_->constant;
 }
 
-int64_t DimExpr::constant() const { return node_->constant; }
 std::string_view DimExpr::symbol() const { return node_->symbol; }
-int DimExpr::index() const { return node_->index; }
 
 DimExpr DimExpr::extent() const {
   return node_->extent != nullptr ? DimExpr(node_->extent) : DimExpr(0);
 }
-
-std::span<const DimExpr> DimExpr::operands() const { return node_->operands; }
-DimRange DimExpr::range() const { return node_->range; }
 
 int DimExpr::Compare(DimExpr a, DimExpr b) {
   if (a == b) return 0;
@@ -169,6 +172,7 @@ using LeafFunction = std::function<std::optional<DimExpr>(DimExpr)>;
 DimExpr Rebuild(DimKind kind, std::span<const DimExpr> x) {
   switch (kind) {
     case DimKind::kAdd: {
+      if (const std::optional<DimExpr> merged = MergeSums(x)) return *merged;
       DimExpr sum = x[0];
       for (DimExpr term : x.subspan(1)) sum = sum + term;
       return sum;
@@ -302,9 +306,6 @@ bool DependsOnCoord(DimExpr e, int index) {
   return found;
 }
 
-bool HasCoords(DimExpr e) { return e.node()->has_coords; }
-bool HasSymbols(DimExpr e) { return e.node()->has_symbols; }
-
 std::optional<Affine> AsAffine(DimExpr e, int index) {
   if (!DependsOnCoord(e, index)) return Affine{e, DimExpr(0)};
   std::vector<DimTerm> base, stride;
@@ -325,9 +326,15 @@ std::optional<Affine> AsAffine(DimExpr e, int index) {
 }
 
 DimExpr Product(std::span<const DimExpr> dims) {
-  DimExpr product(1);
-  for (DimExpr dim : dims) product = product * dim;
-  return product;
+  if (std::any_of(dims.begin(), dims.end(),
+                  [](DimExpr dim) { return dim.kind() == DimKind::kAdd; })) {
+    DimExpr product(1);
+    for (DimExpr dim : dims) product = product * dim;
+    return product;
+  }
+  DimTerm product{1, {}};
+  for (DimExpr dim : dims) product = MultiplyTerms(product, TermOf(dim));
+  return FromTerm(product);
 }
 
 // --- Evaluation -------------------------------------------------------------------------------

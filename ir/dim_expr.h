@@ -85,6 +85,26 @@ class DimExpr {
   const DimNode* node_;
 };
 
+// What a DimExpr points to. Immutable and immortal once interned, so that readers need no lock.
+struct DimNode {
+  DimKind kind;
+  bool has_coords = false;   // coordinates or values, not counting those in extents
+  bool has_symbols = false;  // likewise
+  int32_t index = 0;
+  int32_t depth = 0;  // of nesting; a coordinate is one deeper than its extent
+  int64_t constant = 0;
+  DimRange range{0, 0};
+  const DimNode* extent = nullptr;  // kCoord
+  std::string symbol;
+  std::vector<DimExpr> operands;
+};
+
+inline DimKind DimExpr::kind() const { return node_->kind; }
+inline int64_t DimExpr::constant() const { return node_->constant; }
+inline int DimExpr::index() const { return node_->index; }
+inline std::span<const DimExpr> DimExpr::operands() const { return node_->operands; }
+inline DimRange DimExpr::range() const { return node_->range; }
+
 DimExpr operator+(DimExpr a, DimExpr b);
 DimExpr operator-(DimExpr a, DimExpr b);
 DimExpr operator*(DimExpr a, DimExpr b);
@@ -121,8 +141,8 @@ DimExpr SubstituteSymbols(DimExpr e, const SymbolMap& with);
 // Visits each distinct leaf (symbol, coordinate, value) once, in order of first appearance.
 void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit);
 bool DependsOnCoord(DimExpr e, int index);
-bool HasCoords(DimExpr e);   // coordinates or values
-bool HasSymbols(DimExpr e);
+inline bool HasCoords(DimExpr e) { return e.node()->has_coords; }  // coordinates or values
+inline bool HasSymbols(DimExpr e) { return e.node()->has_symbols; }
 
 // If e = base + stride * coordinate `index` with base and stride free of it: {base, stride}.
 struct Affine {

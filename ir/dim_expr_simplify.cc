@@ -281,17 +281,28 @@ DimExpr SimplifyOnce(DimKind kind, DimExpr a, DimExpr b, DimExpr (*simplify)(Dim
 }
 
 DimExpr operator+(DimExpr a, DimExpr b) {
-  if (a.IsConst() && b.IsConst()) return DimAdd(a.constant(), b.constant());
+  if (a.IsConst()) std::swap(a, b);
+  const std::optional<DimExpr> sum =
+      b.IsConst() ? AddConstant(a, b.constant()) : MergeSums(a, b, 1);
+  if (sum) return *sum;
   return FinishSum(AddPolynomials(ToPolynomial(a), ToPolynomial(b)));
 }
 
 DimExpr operator-(DimExpr a, DimExpr b) {
-  if (a.IsConst() && b.IsConst()) return DimAdd(a.constant(), -b.constant());
+  const std::optional<DimExpr> difference =
+      b.IsConst() ? AddConstant(a, -b.constant()) : MergeSums(a, b, -1);
+  if (difference) return *difference;
   return FinishSum(SubtractPolynomials(ToPolynomial(a), ToPolynomial(b)));
 }
 
 DimExpr operator*(DimExpr a, DimExpr b) {
-  if (a.IsConst() && b.IsConst()) return DimMul(a.constant(), b.constant());
+  if (a.kind() != DimKind::kAdd && b.kind() != DimKind::kAdd) {
+    return FromTerm(MultiplyTerms(TermOf(a), TermOf(b)));
+  }
+  if (a.IsConst()) std::swap(a, b);
+  if (b.IsConst() && !b.IsConst(0)) {
+    if (const std::optional<DimExpr> product = MergeSums(0, a, b.constant())) return *product;
+  }
   return FinishSum(MultiplyPolynomials(ToPolynomial(a), ToPolynomial(b)));
 }
 

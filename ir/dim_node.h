@@ -1,31 +1,16 @@
-// The node behind a DimExpr and the interner; only ir/dim_expr*.cc include this.
+// The interner of DimExprs; only ir/dim_expr*.cc include this.
 #ifndef SKEIN_IR_DIM_NODE_H_
 #define SKEIN_IR_DIM_NODE_H_
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "ir/dim_expr.h"
 
 namespace skein {
-
-// Immutable and immortal once interned, so that readers need no lock.
-struct DimNode {
-  DimKind kind;
-  bool has_coords = false;   // coordinates or values, not counting those in extents
-  bool has_symbols = false;  // likewise
-  int32_t index = 0;
-  int32_t depth = 0;  // of nesting; a coordinate is one deeper than its extent
-  int64_t constant = 0;
-  DimRange range{0, 0};
-  const DimNode* extent = nullptr;  // kCoord
-  std::string symbol;
-  std::vector<DimExpr> operands;
-};
 
 // What makes two nodes equal.
 struct DimNodeKey {
@@ -52,6 +37,12 @@ inline DimExpr InternDim(DimKind kind, std::initializer_list<DimExpr> operands) 
 
 // simplify(a, b), remembered per thread; a plain node where simplifications have nested too deeply.
 DimExpr SimplifyOnce(DimKind kind, DimExpr a, DimExpr b, DimExpr (*simplify)(DimExpr, DimExpr));
+
+// Sums of canonical expressions, the quick way; nullopt where a sum may simplify beyond adding up
+// coefficients. The results are those of the operators.
+std::optional<DimExpr> AddConstant(DimExpr e, int64_t constant);
+std::optional<DimExpr> MergeSums(DimExpr a, DimExpr b, int64_t scale);  // a + scale*b, scale != 0
+std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms);
 
 // The interval of a node whose operands are interned.
 DimRange RangeOfNode(const DimNode& node);

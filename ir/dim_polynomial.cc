@@ -13,36 +13,6 @@ namespace {
 // Past this many terms a product of sums stays a product: known values may multiply long sums.
 constexpr size_t kMaxExpandedTerms = 64;
 
-DimTerm TermOf(DimExpr e) {
-  DimRange range = e.range();
-  if (range.lo == range.hi) return {range.lo, {}};  // also a coordinate of extent 1
-  DimTerm term{1, {}};
-  if (e.kind() != DimKind::kMul) {
-    term.factors.push_back(e);
-    return term;
-  }
-  std::span<const DimExpr> factors = e.operands();
-  if (factors[0].IsConst()) {
-    term.coefficient = factors[0].constant();
-    factors = factors.subspan(1);
-  }
-  term.factors.assign(factors.begin(), factors.end());
-  return term;
-}
-
-DimTerm MultiplyTerms(const DimTerm& a, const DimTerm& b) {
-  DimTerm product{DimMul(a.coefficient, b.coefficient), {}};
-  product.factors.reserve(a.factors.size() + b.factors.size());
-  std::merge(a.factors.begin(), a.factors.end(), b.factors.begin(), b.factors.end(),
-             std::back_inserter(product.factors),
-             [](DimExpr x, DimExpr y) { return DimExpr::Compare(x, y) < 0; });
-  // x * x = x for x in [0, 1].
-  auto end = std::unique(product.factors.begin(), product.factors.end(),
-                         [](DimExpr x, DimExpr y) { return x == y && IsBoolean(x); });
-  product.factors.erase(end, product.factors.end());
-  return product;
-}
-
 // A product with a sum in it that was too long to expand: what it is multiplied with joins it.
 bool IsUnexpanded(const DimPolynomial& p) {
   return p.size() == 1 && std::any_of(p[0].factors.begin(), p[0].factors.end(),
@@ -74,6 +44,36 @@ DimDivision SplitMultiplesOfSum(const DimPolynomial& p, const DimPolynomial& div
 }
 
 }  // namespace
+
+DimTerm TermOf(DimExpr e) {
+  DimRange range = e.range();
+  if (range.lo == range.hi) return {range.lo, {}};  // also a coordinate of extent 1
+  DimTerm term{1, {}};
+  if (e.kind() != DimKind::kMul) {
+    term.factors.push_back(e);
+    return term;
+  }
+  std::span<const DimExpr> factors = e.operands();
+  if (factors[0].IsConst()) {
+    term.coefficient = factors[0].constant();
+    factors = factors.subspan(1);
+  }
+  term.factors.assign(factors.begin(), factors.end());
+  return term;
+}
+
+DimTerm MultiplyTerms(const DimTerm& a, const DimTerm& b) {
+  DimTerm product{DimMul(a.coefficient, b.coefficient), {}};
+  product.factors.reserve(a.factors.size() + b.factors.size());
+  std::merge(a.factors.begin(), a.factors.end(), b.factors.begin(), b.factors.end(),
+             std::back_inserter(product.factors),
+             [](DimExpr x, DimExpr y) { return DimExpr::Compare(x, y) < 0; });
+  // x * x = x for x in [0, 1].
+  auto end = std::unique(product.factors.begin(), product.factors.end(),
+                         [](DimExpr x, DimExpr y) { return x == y && IsBoolean(x); });
+  product.factors.erase(end, product.factors.end());
+  return product;
+}
 
 int CompareFactors(const DimTerm& a, const DimTerm& b) {
   size_t common = std::min(a.factors.size(), b.factors.size());

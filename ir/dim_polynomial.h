@@ -25,6 +25,9 @@ struct DimTerm {
 using DimPolynomial = std::vector<DimTerm>;
 
 DimPolynomial ToPolynomial(DimExpr e);
+// Of anything but a sum.
+DimTerm TermOf(DimExpr e);
+DimTerm MultiplyTerms(const DimTerm& a, const DimTerm& b);
 // Interns without looking for floordiv/mod identities.
 DimExpr FromPolynomial(const DimPolynomial& p);
 DimExpr FromTerm(const DimTerm& term);

@@ -34,7 +34,12 @@ ValueId LoopNest::NewValue(VectorType type) {
   return ValueId(static_cast<int64_t>(value_types_.size()) - 1);
 }
 
-InstId LoopNest::NewInst(Inst inst) {
+InstId LoopNest::NewInst(const Inst& inst) {
+  insts_.push_back(inst);
+  return InstId(static_cast<int64_t>(insts_.size()) - 1);
+}
+
+InstId LoopNest::NewInst(Inst&& inst) {
   insts_.push_back(std::move(inst));
   return InstId(static_cast<int64_t>(insts_.size()) - 1);
 }
@@ -42,6 +47,11 @@ InstId LoopNest::NewInst(Inst inst) {
 BlockId LoopNest::NewBlock() {
   blocks_.emplace_back();
   return BlockId(static_cast<int64_t>(blocks_.size()) - 1);
+}
+
+void LoopNest::Reserve(int insts, int values) {
+  insts_.reserve(insts);
+  value_types_.reserve(values);
 }
 
 }  // namespace skein

@@ -179,8 +179,11 @@ class LoopNest {
   int block_count() const { return static_cast<int>(blocks_.size()); }
 
   ValueId NewValue(VectorType type);
-  InstId NewInst(Inst inst);
+  InstId NewInst(const Inst& inst);
+  InstId NewInst(Inst&& inst);
   BlockId NewBlock();
+  // Makes room, for writers that know roughly how much will come.
+  void Reserve(int insts, int values);
 
   // The text form, canonical: values, loops and buffers numbered in order of appearance, so equal
   // kernels print equally. Parsed back by ParseLoopNest.

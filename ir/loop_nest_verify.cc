@@ -70,21 +70,33 @@ class Verifier {
  private:
   // --- expressions ---
   absl::Status CheckExpr(DimExpr e, std::string_view what, bool arguments_only = false) {
-    absl::Status status;
-    VisitLeaves(e, [&](DimExpr leaf) {
-      if (!status.ok()) return;
-      if (leaf.kind() == DimKind::kSymbol) {
-        status = CheckSymbol(leaf);
-      } else if (arguments_only) {
-        status = InvalidArgument("depends on more than arguments");
-      } else if (leaf.kind() == DimKind::kCoord) {
-        status = CheckCoord(leaf);
-      } else {
-        status = CheckValueLeaf(leaf);
-      }
-    });
+    const absl::Status status = CheckLeaves(e, arguments_only);
     if (status.ok()) return status;
     return Annotate(status, absl::StrCat(std::string(what), " `", e.ToString(), "`"));
+  }
+
+  absl::Status CheckLeaves(DimExpr e, bool arguments_only) {
+    if (e.IsConst()) return absl::OkStatus();
+    if (e.operands().empty()) return CheckLeaf(e, arguments_only);
+    constexpr int kShallow = 6;  // expressions are DAGs: deep ones are walked with a memory
+    absl::Status status;
+    if (e.node()->depth <= kShallow) {
+      for (DimExpr operand : e.operands()) {
+        status = CheckLeaves(operand, arguments_only);
+        if (!status.ok()) break;
+      }
+      return status;
+    }
+    VisitLeaves(e, [&](DimExpr leaf) {
+      if (status.ok()) status = CheckLeaf(leaf, arguments_only);
+    });
+    return status;
+  }
+
+  absl::Status CheckLeaf(DimExpr leaf, bool arguments_only) {
+    if (leaf.kind() == DimKind::kSymbol) return CheckSymbol(leaf);
+    if (arguments_only) return InvalidArgument("depends on more than arguments");
+    return leaf.kind() == DimKind::kCoord ? CheckCoord(leaf) : CheckValueLeaf(leaf);
   }
 
   absl::Status CheckSymbol(DimExpr leaf) {
@@ -167,7 +179,8 @@ class Verifier {
   // All operands from `first` on have the type `wanted`.
   absl::Status ExpectOperands(const Inst& inst, size_t first, VectorType wanted) {
     for (size_t i = first; i < inst.operands.size(); ++i) {
-      SKEIN_RETURN_IF_ERROR(ExpectType(absl::StrCat("operand ", i), Operand(inst, i), wanted));
+      if (Operand(inst, i) == wanted) continue;
+      return ExpectType(absl::StrCat("operand ", i), Operand(inst, i), wanted);
     }
     return absl::OkStatus();
   }
@@ -283,7 +296,8 @@ absl::Status Verifier::CheckCarried(const Inst& loop) {
       if (!other.valid() || other.index >= nest_.value_count()) {
         return InvalidArgument("%", other.index, " does not exist");
       }
-      SKEIN_RETURN_IF_ERROR(ExpectType(absl::StrCat("carried value ", i), nest_.type(other), type));
+      if (nest_.type(other) == type) continue;
+      return ExpectType(absl::StrCat("carried value ", i), nest_.type(other), type);
     }
   }
   return absl::OkStatus();

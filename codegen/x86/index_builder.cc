@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
-#include <string>
+#include <span>
 
 namespace skein::x86 {
 namespace {
@@ -13,14 +12,14 @@ bool IsScale(int64_t value) { return value == 1 || value == 2 || value == 4 || v
 // A term as coefficient * rest.
 std::pair<int64_t, DimExpr> SplitCoefficient(DimExpr term) {
   if (term.kind() != DimKind::kMul || !term.operands()[0].IsConst()) return {1, term};
-  DimExpr rest = 1;
-  for (DimExpr factor : term.operands().subspan(1)) rest = rest * factor;
-  return {term.operands()[0].constant(), rest};
+  const std::span<const DimExpr> rest = term.operands().subspan(1);
+  return {term.operands()[0].constant(), rest.size() == 1 ? rest[0] : skein::Product(rest)};
 }
 
-std::vector<DimExpr> Terms(DimExpr e) {
-  if (e.kind() != DimKind::kAdd) return {e};
-  return {e.operands().begin(), e.operands().end()};
+// The terms of a sum; of one term where `e` is none, which has to outlive the result.
+std::span<const DimExpr> TermsOf(const DimExpr& e) {
+  if (e.kind() == DimKind::kAdd) return e.operands();
+  return {&e, e.IsConst(0) ? size_t{0} : size_t{1}};
 }
 
 }  // namespace
@@ -31,26 +30,34 @@ IndexBuilder::IndexBuilder(const LoopNest& nest, ProgramBuilder* builder)
       scratch_(LayOutScratch(nest)),
       loops_(nest.loop_count),
       values_(nest.value_count()),
-      known_(1) {
+      at_depth_(1) {
   arguments_ = Load(builder->Parameter(0), 8);
   buffers_ = Load(builder->Parameter(0), 0);
 }
 
 int IndexBuilder::DepthOf(DimExpr e) const {
+  if (!HasCoords(e)) return 0;
   switch (e.kind()) {
-    case DimKind::kConst:
-    case DimKind::kSymbol:
-      return 0;
     case DimKind::kCoord:
       return loops_[e.index()].depth;
     case DimKind::kValue:
       return values_[e.index()].depth;
-    default: {
-      int depth = 0;
-      for (DimExpr operand : e.operands()) depth = std::max(depth, DepthOf(operand));
-      return depth;
-    }
+    default:
+      return DepthOf(e.operands());
   }
+}
+
+int IndexBuilder::DepthOf(std::span<const DimExpr> terms) const {
+  int depth = 0;
+  for (DimExpr term : terms) depth = std::max(depth, DepthOf(term));
+  return depth;
+}
+
+std::pair<IndexBuilder::Terms, IndexBuilder::Terms> IndexBuilder::SplitAtDepth(
+    std::span<const DimExpr> terms, int depth) const {
+  std::pair<Terms, Terms> split;
+  for (DimExpr term : terms) (DepthOf(term) < depth ? split.first : split.second).push_back(term);
+  return split;
 }
 
 Variable IndexBuilder::Load(Variable base, int64_t offset) {
@@ -59,12 +66,17 @@ Variable IndexBuilder::Load(Variable base, int64_t offset) {
                         RegisterClass::kGeneral, 0);
 }
 
-Variable IndexBuilder::Find(DimExpr e, int buffer, int depth) const {
-  if (depth >= static_cast<int>(known_.size())) return {};
-  for (const Known& known : known_[depth]) {
-    if (known.key == e.node() && known.buffer == buffer) return known.variable;
+Variable IndexBuilder::Find(std::span<const DimExpr> terms, int buffer, int depth) const {
+  if (depth >= static_cast<int>(at_depth_.size())) return {};
+  for (const Known& known : at_depth_[depth].known) {
+    if (known.buffer == buffer && std::ranges::equal(known.terms, terms)) return known.variable;
   }
   return {};
+}
+
+void IndexBuilder::Remember(std::span<const DimExpr> terms, int buffer, int depth, Variable v) {
+  at_depth_.resize(builder_->depth() + 1);
+  at_depth_[depth].known.push_back({buffer, Terms(terms.begin(), terms.end()), v});
 }
 
 Variable IndexBuilder::Evaluate(DimExpr e) {
@@ -75,25 +87,33 @@ Variable IndexBuilder::Evaluate(DimExpr e) {
       return loops_[e.index()].variable;
     case DimKind::kValue:
       return values_[e.index()].variable;
+    case DimKind::kAdd:
+      return EvaluateSum(e.operands());
     default:
       break;
   }
   const int depth = DepthOf(e);
-  Variable v = Find(e, -1, depth);
+  Variable v = Find({&e, 1}, -1, depth);
   if (v.valid()) return v;
   v = EvaluateNew(e, depth);
-  known_.resize(builder_->depth() + 1);
-  known_[depth].push_back({e.node(), -1, v});
+  Remember({&e, 1}, -1, depth, v);
+  return v;
+}
+
+Variable IndexBuilder::EvaluateSum(std::span<const DimExpr> terms) {
+  if (terms.size() == 1) return Evaluate(terms[0]);
+  const int depth = DepthOf(terms);
+  Variable v = Find(terms, -1, depth);
+  if (v.valid()) return v;
+  v = Sum(terms, depth);
+  Remember(terms, -1, depth, v);
   return v;
 }
 
 Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
   switch (e.kind()) {
     case DimKind::kSymbol:
-      return Load(arguments_,
-                  8 * std::strtoll(std::string(e.symbol().substr(1)).c_str(), nullptr, 10));
-    case DimKind::kAdd:
-      return Sum(e, depth);
+      return Load(arguments_, 8 * int64_t{ArgumentNumber(e.symbol())});
     case DimKind::kMul:
       return Product(e, depth);
     case DimKind::kFloorDiv:
@@ -130,22 +150,16 @@ Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
   return builder_->Emit(operation, RegisterClass::kGeneral, depth);
 }
 
-Variable IndexBuilder::Sum(DimExpr e, int depth) {
-  // The part that is known further out is an expression of its own, shared and hoisted.
-  DimExpr outer = 0;
-  std::vector<DimExpr> inner;
+Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
   int64_t constant = 0;
-  for (DimExpr term : e.operands()) {
-    if (term.IsConst()) {
-      constant = term.constant();
-    } else if (DepthOf(term) < depth) {
-      outer = outer + term;
-    } else {
-      inner.push_back(term);
-    }
+  if (terms.back().IsConst()) {
+    constant = terms.back().constant();
+    terms = terms.first(terms.size() - 1);
   }
+  // The part that is known further out is an expression of its own, shared and hoisted.
+  const auto [outer, inner] = SplitAtDepth(terms, depth);
   Variable sum;
-  if (!outer.IsConst(0)) sum = Evaluate(outer);
+  if (!outer.empty()) sum = EvaluateSum(outer);
   for (DimExpr term : inner) {
     auto [coefficient, rest] = SplitCoefficient(term);
     if (sum.valid() && IsScale(coefficient)) {
@@ -199,52 +213,70 @@ Variable IndexBuilder::Pointer(BufferId buffer) {
   return General(Opcode::kAdd, builder_->Parameter(3), Evaluate(offset), 0);
 }
 
-Variable IndexBuilder::Base(BufferId buffer, DimExpr element) {
-  const int depth = DepthOf(element);
-  Variable v = Find(element, buffer.index, depth);
+Variable IndexBuilder::Base(BufferId buffer, std::span<const DimExpr> terms) {
+  const int depth = DepthOf(terms);
+  Variable v = Find(terms, buffer.index, depth);
   if (v.valid()) return v;
-  if (element.IsConst(0)) {
+  if (terms.empty()) {
     v = Pointer(buffer);
   } else {
-    DimExpr outer = 0, inner = 0;
-    for (DimExpr term : Terms(element)) {
-      (DepthOf(term) < depth && !term.IsConst() ? outer : inner) =
-          (DepthOf(term) < depth && !term.IsConst() ? outer : inner) + term;
-    }
+    // A constant, which is here only if it fits no displacement, counts with the inner terms.
+    const size_t constants = terms.back().IsConst() ? 1 : 0;
+    auto [outer, inner] = SplitAtDepth(terms.first(terms.size() - constants), depth);
+    if (constants > 0) inner.push_back(terms.back());
     const int bytes = static_cast<int>(BytesFor(nest_.buffers[buffer.index].element, 1));
     const Operation lea{.action = Action::kLea,
-                        .address = {Base(buffer, outer), Evaluate(inner), bytes}};
+                        .address = {Base(buffer, outer), EvaluateSum(inner), bytes}};
     v = builder_->Emit(lea, RegisterClass::kGeneral, depth);
   }
-  known_.resize(builder_->depth() + 1);
-  known_[depth].push_back({element.node(), buffer.index, v});
+  Remember(terms, buffer.index, depth, v);
   return v;
 }
 
 Address IndexBuilder::Locate(BufferId buffer, DimExpr element) {
-  const int64_t bytes = BytesFor(nest_.buffers[buffer.index].element, 1);
-  const int depth = builder_->depth();
+  std::span<const DimExpr> terms = TermsOf(element);
+  int64_t constant = 0;
+  if (!terms.empty() && terms.back().IsConst() &&
+      std::abs(terms.back().constant()) < (int64_t{1} << 27)) {
+    constant = terms.back().constant();
+    terms = terms.first(terms.size() - 1);
+  }
+  at_depth_.resize(builder_->depth() + 1);
+  // Pieces of a vector and rows of a tile differ in nothing but the constant.
   Address address;
-  DimExpr outer = 0, inner = 0;
-  for (DimExpr term : Terms(element)) {
-    if (term.IsConst() && std::abs(term.constant()) < (int64_t{1} << 27)) {
-      address.displacement = static_cast<int32_t>(term.constant() * bytes);
-    } else if (DepthOf(term) < depth) {
-      outer = outer + term;
-    } else {
-      inner = inner + term;
+  bool found = false;
+  for (const Located& located : at_depth_.back().located) {
+    if (located.buffer != buffer.index || !std::ranges::equal(located.terms, terms)) continue;
+    address = located.address;
+    found = true;
+    break;
+  }
+  if (!found) {
+    address = LocateNew(buffer, terms);
+    at_depth_.back().located.push_back(
+        {buffer.index, Terms(terms.begin(), terms.end()), address});
+  }
+  address.displacement = static_cast<int32_t>(
+      constant * BytesFor(nest_.buffers[buffer.index].element, 1));
+  return address;
+}
+
+Address IndexBuilder::LocateNew(BufferId buffer, std::span<const DimExpr> terms) {
+  const int64_t bytes = BytesFor(nest_.buffers[buffer.index].element, 1);
+  const auto [outer, inner] = SplitAtDepth(terms, builder_->depth());
+  Address address;
+  address.base = Base(buffer, outer);
+  if (inner.empty()) return address;
+  if (inner.size() == 1) {
+    const auto [coefficient, rest] = SplitCoefficient(inner[0]);
+    if (IsScale(coefficient * bytes)) {
+      address.index = Evaluate(rest);
+      address.scale = static_cast<int>(coefficient * bytes);
+      return address;
     }
   }
-  address.base = Base(buffer, outer);
-  if (inner.IsConst(0)) return address;
-  const auto [coefficient, rest] = SplitCoefficient(inner);
-  if (IsScale(coefficient * bytes)) {
-    address.index = Evaluate(rest);
-    address.scale = static_cast<int>(coefficient * bytes);
-  } else {
-    address.index = Evaluate(inner);
-    address.scale = static_cast<int>(bytes);
-  }
+  address.index = EvaluateSum(inner);
+  address.scale = static_cast<int>(bytes);
   return address;
 }
 

@@ -3,9 +3,11 @@
 #ifndef SKEIN_CODEGEN_X86_INDEX_BUILDER_H_
 #define SKEIN_CODEGEN_X86_INDEX_BUILDER_H_
 
+#include <span>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "codegen/x86/program_builder.h"
 #include "ir/kernel_abi.h"
 #include "ir/loop_nest.h"
@@ -20,7 +22,7 @@ class IndexBuilder {
   void BindLoop(int loop, Variable v, int depth) { loops_[loop] = {v, depth}; }
   void BindValue(ValueId value, Variable v) { values_[value.index] = {v, builder_->depth()}; }
   // Forgets what was computed in the loop that has just been closed.
-  void LeaveLoop() { known_.resize(builder_->depth() + 1); }
+  void LeaveLoop() { at_depth_.resize(builder_->depth() + 1); }
 
   // Number of open loops that `e` depends on, counted from the outermost.
   int DepthOf(DimExpr e) const;
@@ -33,29 +35,46 @@ class IndexBuilder {
     Variable variable;
     int depth = 0;
   };
+  // Sums are lists of their terms, in canonical order: parts of a sum are not interned.
+  using Terms = absl::InlinedVector<DimExpr, 6>;
   struct Known {
-    const void* key;  // of an expression
-    int buffer;       // -1: its value; else the address of that element
+    int buffer;  // -1: the value of the sum; else the address of that element
+    Terms terms;
     Variable variable;
   };
+  struct Located {
+    int buffer;
+    Terms terms;      // without a constant
+    Address address;  // likewise
+  };
+  struct AtDepth {
+    std::vector<Known> known;      // that can be computed here and no further out
+    std::vector<Located> located;  // as the innermost loop
+  };
 
-  Variable Find(DimExpr e, int buffer, int depth) const;
+  int DepthOf(std::span<const DimExpr> terms) const;
+  // Terms that depend on fewer than `depth` loops, and the others.
+  std::pair<Terms, Terms> SplitAtDepth(std::span<const DimExpr> terms, int depth) const;
+  Variable Find(std::span<const DimExpr> terms, int buffer, int depth) const;
+  void Remember(std::span<const DimExpr> terms, int buffer, int depth, Variable v);
+  Variable EvaluateSum(std::span<const DimExpr> terms);
+  Address LocateNew(BufferId buffer, std::span<const DimExpr> terms);
   Variable EvaluateNew(DimExpr e, int depth);
-  Variable Sum(DimExpr e, int depth);
+  Variable Sum(std::span<const DimExpr> terms, int depth);
   Variable Product(DimExpr e, int depth);
   Variable Argument(int number);
   Variable Load(Variable base, int64_t offset);
   Variable Binary(Action action, DimExpr e, int depth);
   Variable General(Opcode op, Variable a, Variable b, int depth);
-  // Address of element `element` (no constant term) of a buffer.
-  Variable Base(BufferId buffer, DimExpr element);
+  // Address of the element of a buffer whose number is the sum of `terms`.
+  Variable Base(BufferId buffer, std::span<const DimExpr> terms);
   Variable Pointer(BufferId buffer);
 
   const LoopNest& nest_;
   ProgramBuilder* builder_;
   ScratchLayout scratch_;
   std::vector<Bound> loops_, values_;
-  std::vector<std::vector<Known>> known_;  // by depth
+  std::vector<AtDepth> at_depth_;
   Variable arguments_, buffers_;
 };
 

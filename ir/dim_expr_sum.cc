@@ -1,0 +1,138 @@
+// Sums by merging the terms of canonical operands as they stand, without the working form of
+// dim_polynomial.h: most sums that compiling a kernel makes have nothing to simplify.
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "ir/dim_arithmetic.h"
+#include "ir/dim_expr.h"
+#include "ir/dim_node.h"
+
+namespace skein {
+namespace {
+
+// coefficient * product of factors, which lie in a node or in a variable of the caller's.
+struct TermView {
+  int64_t coefficient = 0;
+  std::span<const DimExpr> factors;
+  const DimExpr* whole = nullptr;  // the term as an expression; none once it is scaled
+};
+
+using Views = absl::InlinedVector<TermView, 12>;
+
+std::span<const DimExpr> TermsOf(const DimExpr& e) {
+  if (e.kind() == DimKind::kAdd) return e.operands();
+  return {&e, e.IsConst(0) ? size_t{0} : size_t{1}};
+}
+
+TermView ViewOf(const DimExpr& term) {
+  if (term.IsConst()) return {term.constant(), {}, &term};
+  if (term.kind() != DimKind::kMul) return {1, {&term, 1}, &term};
+  std::span<const DimExpr> factors = term.operands();
+  if (factors[0].IsConst()) return {factors[0].constant(), factors.subspan(1), &term};
+  return {1, factors, &term};
+}
+
+// As CompareFactors of dim_polynomial.h: the longer first of two with a common start.
+int CompareMonomials(const TermView& a, const TermView& b) {
+  const size_t common = std::min(a.factors.size(), b.factors.size());
+  for (size_t i = 0; i < common; ++i) {
+    if (int order = DimExpr::Compare(a.factors[i], b.factors[i]); order != 0) return order;
+  }
+  if (a.factors.size() == b.factors.size()) return 0;
+  return a.factors.size() > b.factors.size() ? -1 : 1;
+}
+
+bool ComesFirst(const TermView& a, const TermView& b) { return CompareMonomials(a, b) < 0; }
+
+// A term that can only be one number is written as that number.
+bool IsDecided(DimExpr term) { return !term.IsConst() && term.range().lo == term.range().hi; }
+
+bool HasQuotient(DimExpr term) {
+  if (term.kind() == DimKind::kFloorDiv) return true;
+  if (term.kind() != DimKind::kMul) return false;
+  return std::any_of(term.operands().begin(), term.operands().end(),
+                     [](DimExpr factor) { return factor.kind() == DimKind::kFloorDiv; });
+}
+
+// False if `e` has terms that a sum has to look into: only quotients start an identity.
+bool AddTerms(const DimExpr& e, int64_t scale, Views& views) {
+  for (const DimExpr& term : TermsOf(e)) {
+    if (IsDecided(term) || HasQuotient(term)) return false;
+    TermView view = ViewOf(term);
+    if (scale != 1) {
+      view.coefficient = DimMul(view.coefficient, scale);
+      view.whole = nullptr;
+    }
+    if (view.coefficient != 0) views.push_back(view);
+  }
+  return true;
+}
+
+DimExpr TermFrom(int64_t coefficient, std::span<const DimExpr> factors) {
+  if (factors.empty()) return DimExpr(coefficient);
+  if (factors.size() == 1 && coefficient == 1) return factors[0];
+  absl::InlinedVector<DimExpr, 6> operands;
+  if (coefficient != 1) operands.push_back(DimExpr(coefficient));
+  operands.insert(operands.end(), factors.begin(), factors.end());
+  return InternDim(DimKind::kMul, std::span<const DimExpr>(operands));
+}
+
+// The sum of `views`, which are in order, equal monomials side by side.
+DimExpr Collect(const Views& views) {
+  absl::InlinedVector<DimExpr, 12> operands;
+  for (size_t i = 0; i < views.size();) {
+    int64_t coefficient = views[i].coefficient;
+    size_t end = i + 1;
+    for (; end < views.size() && CompareMonomials(views[i], views[end]) == 0; ++end) {
+      coefficient = DimAdd(coefficient, views[end].coefficient);
+    }
+    if (end == i + 1 && views[i].whole != nullptr) {
+      operands.push_back(*views[i].whole);
+    } else if (coefficient != 0) {
+      operands.push_back(TermFrom(coefficient, views[i].factors));
+    }
+    i = end;
+  }
+  if (operands.empty()) return 0;
+  if (operands.size() == 1) return operands[0];
+  return InternDim(DimKind::kAdd, std::span<const DimExpr>(operands));
+}
+
+}  // namespace
+
+// Identities look past the constant of a sum, so `e` has none left to find.
+std::optional<DimExpr> AddConstant(DimExpr e, int64_t constant) {
+  std::span<const DimExpr> terms = TermsOf(e);
+  if (std::any_of(terms.begin(), terms.end(), IsDecided)) return std::nullopt;
+  if (!terms.empty() && terms.back().IsConst()) {
+    constant = DimAdd(terms.back().constant(), constant);
+    terms = terms.first(terms.size() - 1);
+  }
+  if (constant != 0 && terms.empty()) return DimExpr(constant);
+  if (constant == 0 && terms.size() == 1) return terms[0];
+  absl::InlinedVector<DimExpr, 12> operands(terms.begin(), terms.end());
+  if (constant != 0) operands.push_back(DimExpr(constant));
+  return operands.empty() ? DimExpr(0)
+                          : InternDim(DimKind::kAdd, std::span<const DimExpr>(operands));
+}
+
+std::optional<DimExpr> MergeSums(DimExpr a, DimExpr b, int64_t scale) {
+  Views views;
+  if (!AddTerms(a, 1, views)) return std::nullopt;
+  const auto middle = static_cast<ptrdiff_t>(views.size());
+  if (!AddTerms(b, scale, views)) return std::nullopt;
+  std::inplace_merge(views.begin(), views.begin() + middle, views.end(), ComesFirst);
+  return Collect(views);
+}
+
+std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms) {
+  Views views;
+  for (const DimExpr& term : terms) {
+    if (!AddTerms(term, 1, views)) return std::nullopt;
+  }
+  std::sort(views.begin(), views.end(), ComesFirst);
+  return Collect(views);
+}
+
+}  // namespace skein
