@@ -165,8 +165,62 @@ Value* EmitCompare(IrBuilder& b, Opcode op, ElementType element, Value* x, Value
                      x, y);
 }
 
+// These patterns are minps and maxps to the instruction selector.
+Value* EmitX86MinMax(IrBuilder& b, bool min, Value* x, Value* y) {
+  return b.CreateSelect(min ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOGT(x, y), x, y);
+}
+
+// A number that is the same in all lanes.
+const llvm::APFloat* AsNumber(Value* v) {
+  auto* constant = llvm::dyn_cast<llvm::Constant>(v);
+  if (constant != nullptr && v->getType()->isVectorTy()) constant = constant->getSplatValue();
+  auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant);
+  return number == nullptr || number->isNaN() ? nullptr : &number->getValueAPF();
+}
+
+// vrangeps and vrangepd, if the target has one for this type.
+ID RangeIntrinsic(ElementType element, int lanes, const Target& target) {
+  if (target.isa != Isa::kAvx512) return intrinsic::not_intrinsic;
+  const int bits = lanes * BitWidth(element);
+  const bool wide = element == ElementType::kF64;
+  switch (bits) {
+    case 128: return wide ? intrinsic::x86_avx512_mask_range_pd_128 : intrinsic::x86_avx512_mask_range_ps_128;
+    case 256: return wide ? intrinsic::x86_avx512_mask_range_pd_256 : intrinsic::x86_avx512_mask_range_ps_256;
+    case 512: return wide ? intrinsic::x86_avx512_mask_range_pd_512 : intrinsic::x86_avx512_mask_range_ps_512;
+    default: return intrinsic::not_intrinsic;
+  }
+}
+
+// kMin and kMax of floats: NaN if either is NaN, -0 < +0.
+Value* EmitFloatMinMax(IrBuilder& b, bool min, ElementType element, Value* x, Value* y, const Target& target) {
+  if (AsNumber(x) != nullptr) std::swap(x, y);
+  if (const llvm::APFloat* number = AsNumber(y)) {
+    // minps and maxps give the second operand where one is NaN or both are zero: x, so that only a zero that
+    // must not be x's needs more.
+    if (!(number->isZero() && number->isNegative() == min)) return EmitX86MinMax(b, min, y, x);
+    if (!min) return b.CreateFAdd(EmitX86MinMax(b, min, y, x), y);  // -0 + +0 = +0
+  }
+  Value* result;
+  const int lanes = LanesOf(x);
+  if (const ID range = RangeIntrinsic(element, lanes, target); range != intrinsic::not_intrinsic) {
+    // vrange orders the zeros, and takes the number where there is one NaN.
+    constexpr unsigned kSignOfResult = 4, kCurrentRounding = 4;
+    std::vector<Value*> arguments = {x, y, b.getInt32(kSignOfResult | (min ? 0 : 1)), x};
+    arguments.push_back(llvm::Constant::getAllOnesValue(b.getIntNTy(std::max(8, lanes))));
+    if (lanes * BitWidth(element) == 512) arguments.push_back(b.getInt32(kCurrentRounding));
+    result = b.CreateIntrinsic(range, {}, arguments);
+  } else {
+    // Both orders agree but for zeros, where bits tell which sign wins.
+    llvm::Type* bits = WithLanes(b.getIntNTy(BitWidth(element)), lanes);
+    Value* first = b.CreateBitCast(EmitX86MinMax(b, min, x, y), bits);
+    Value* second = b.CreateBitCast(EmitX86MinMax(b, min, y, x), bits);
+    result = b.CreateBitCast(min ? b.CreateOr(first, second) : b.CreateAnd(first, second), x->getType());
+  }
+  return b.CreateSelect(b.CreateFCmpUNO(x, y), b.CreateFAdd(x, y), result);
+}
+
 // Binary operations whose operands and result have one type; kReduce needs these too.
-Value* EmitBinary(IrBuilder& b, Opcode op, ElementType element, Value* x, Value* y) {
+Value* EmitBinary(IrBuilder& b, Opcode op, ElementType element, Value* x, Value* y, const Target& target) {
   const bool is_float = IsFloat(element);
   switch (op) {
     case Opcode::kAdd:
@@ -184,16 +238,14 @@ Value* EmitBinary(IrBuilder& b, Opcode op, ElementType element, Value* x, Value*
     case Opcode::kMin:
     case Opcode::kMax: {
       const bool min = op == Opcode::kMin;
-      const ID id = is_float            ? (min ? intrinsic::minimum : intrinsic::maximum)
-                    : IsSigned(element) ? (min ? intrinsic::smin : intrinsic::smax)
-                                        : (min ? intrinsic::umin : intrinsic::umax);
+      if (is_float) return EmitFloatMinMax(b, min, element, x, y, target);
+      const ID id = IsSigned(element) ? (min ? intrinsic::smin : intrinsic::smax)
+                                      : (min ? intrinsic::umin : intrinsic::umax);
       return b.CreateBinaryIntrinsic(id, x, y);
     }
-    // These patterns are minps and maxps to the instruction selector.
     case Opcode::kMinX86:
-      return b.CreateSelect(b.CreateFCmpOLT(x, y), x, y);
     case Opcode::kMaxX86:
-      return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y);
+      return EmitX86MinMax(b, op == Opcode::kMinX86, x, y);
     case Opcode::kAnd:
       return b.CreateAnd(x, y);
     case Opcode::kOr:
@@ -233,7 +285,8 @@ Value* EmitUnary(IrBuilder& b, Opcode op, ElementType element, Value* x) {
 }
 
 // Lane j with j + half, half = lanes/2 ... 1.
-Value* EmitReduce(IrBuilder& b, Opcode op, VectorType type, Value* x) {
+Value* EmitReduce(IrBuilder& b, Opcode op, VectorType type, Value* x,
+                  const Target& target) {
   for (int half = type.lanes / 2; half > 0; half /= 2) {
     Value *low, *high;
     if (half == 1) {
@@ -243,7 +296,7 @@ Value* EmitReduce(IrBuilder& b, Opcode op, VectorType type, Value* x) {
       low = b.CreateShuffleVector(x, Range(0, half));
       high = b.CreateShuffleVector(x, Range(half, 2 * half));
     }
-    x = EmitBinary(b, op, type.element, low, high);
+    x = EmitBinary(b, op, type.element, low, high, target);
   }
   return x;
 }
@@ -306,12 +359,12 @@ Value* EmitOperation(IrBuilder& b, const Inst& inst, VectorType operand,
     case Opcode::kConvert:
       return EmitConvert(b, operands[0], operand.element, inst.type.element);
     case Opcode::kReduce:
-      return EmitReduce(b, inst.reduce_op, operand, operands[0]);
+      return EmitReduce(b, inst.reduce_op, operand, operands[0], target);
     case Opcode::kDot4:
       return EmitDot4(b, target, operands[0], operands[1], operands[2]);
     default:
       if (operands.size() == 1) return EmitUnary(b, inst.op, operand.element, operands[0]);
-      return EmitBinary(b, inst.op, operand.element, operands[0], operands[1]);
+      return EmitBinary(b, inst.op, operand.element, operands[0], operands[1], target);
   }
 }
 
