@@ -7,6 +7,7 @@
 #include <queue>
 #include <set>
 
+#include "fusion/choose_locality.h"
 #include "fusion/plan.h"
 #include "fusion/planner_graph.h"
 #include "fusion/planner_groups.h"
@@ -106,6 +107,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
   for (const Group& g : plan.groups) {
     if (g.phase == Phase::kRun) plan.fused_bytes = plan.fused_bytes + g.bytes_read + g.bytes_written;
   }
+  SKEIN_RETURN_IF_ERROR(SettleLocality(options.target, &plan));
   return plan;
 }
 
