@@ -120,17 +120,21 @@ class LocalityPass {
 
   void InsertPrefetches(const Stream& stream) {
     const int64_t trip_bytes = BytesFor(nest_.buffers[stream.buffer.index].element, stream.lanes);
+    // The streams share the room that L1 has for what is not needed yet.
+    const int64_t ahead = target_.prefetch_bytes / static_cast<int64_t>(streams_.size());
     InstId carrier = stream.loop;
     DimExpr address;
-    if (std::vector<InstId> carriers = Carriers(stream); !carriers.empty()) {
+    if (const std::vector<InstId> carriers = Carriers(stream); !carriers.empty()) {
+      // One loop carries all of a stream: dealing its lines to several loops was slower.
       carrier = carriers[spread_++ % carriers.size()];
       int64_t rows = 1;
-      if (std::optional<int64_t> trips = CeilDiv(nest_.inst(carrier).extent, nest_.inst(carrier).step).AsConst()) {
-        rows = CeilDivide(target_.prefetch_bytes, std::max<int64_t>(1, *trips * trip_bytes));
+      const Inst& row = nest_.inst(stream.loop);
+      if (std::optional<int64_t> trips = CeilDiv(row.extent, row.step).AsConst()) {
+        rows = CeilDivide(ahead, std::max<int64_t>(1, *trips * trip_bytes));
       }
       address = Later(Replaced(stream.address, stream.loop, IndexOf(carrier)), tiles_.back(), rows);
     } else {
-      address = Later(stream.address, stream.loop, CeilDivide(target_.prefetch_bytes, trip_bytes));
+      address = Later(stream.address, stream.loop, CeilDivide(ahead, trip_bytes));
     }
     const int64_t lines = std::max<int64_t>(1, trip_bytes / kLine);
     std::vector<InstId> fetches;

@@ -20,7 +20,7 @@ struct Locality {
 };
 
 // Marks the stores and inserts the prefetches that `locality` asks for. A stream of loads is fetched
-//   - where one loop reads it: in that loop, target.prefetch_bytes ahead;
+//   - where one loop reads it: in that loop, its share of target.prefetch_bytes ahead;
 //   - where a row is walked by several loops: one or more rows ahead, in a loop that finds the row in cache
 //     already, so that memory is busy while nothing else needs it.
 // Source: measured schedules of memory-bound kernels, docs/performance.md.

@@ -19,9 +19,8 @@ struct Target {
   // where the next kernel does.
   int64_t stream_output_bytes = 2 << 20;
   int64_t stream_intermediate_bytes = 16 << 20;
-  int64_t prefetch_bytes = 4096;  // how far ahead of a load its prefetch runs; 0 for none
-  int prefetch_level = 1;         // the cache it fetches into: 0 = L1, 1 = L2
-  int chunks = 4;                 // places of a single input stream that are best read in turns
+  int64_t prefetch_bytes = 16384;  // how far ahead of loads their prefetches run, all streams together; 0: none
+  int prefetch_level = 0;          // the cache they fetch into: 0 = L1, 1 = L2
   // f32 lanes of one register.
   int lanes() const { return isa == Isa::kAvx512 ? 16 : 8; }
   int registers() const { return isa == Isa::kAvx512 ? 32 : 16; }
