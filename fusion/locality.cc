@@ -22,14 +22,16 @@ class LocalityPass {
       tile = nest_.inst(loop).body;
     }
     if (tiles_.empty()) return;  // one tile: nothing follows it
-    FindStreams(tile, InstId());
+    FindStreams(tile, {});
     for (const Stream& stream : streams_) InsertPrefetches(stream);
   }
 
  private:
-  // A run of memory that a loop reads, `lanes` elements a trip.
+  // Loops of a tile, each inside the one before: how a row is walked.
+  using Walk = std::vector<InstId>;
+  // A run of memory that the innermost loop of a walk reads, `lanes` elements a trip.
   struct Stream {
-    InstId loop;  // the innermost around the load, the first of several that read the run
+    Walk walk;  // the first of several that read the run
     BufferId buffer;
     DimExpr address;
     int lanes;
@@ -57,16 +59,20 @@ class LocalityPass {
     return InstId();
   }
 
-  void FindStreams(BlockId block, InstId loop) {
+  void FindStreams(BlockId block, const Walk& walk) {
+    bool innermost = !walk.empty();
     for (InstId id : nest_.block(block).insts) {
       const Inst& inst = nest_.inst(id);
       if (inst.op == Opcode::kLoop) {
-        loops_.push_back(id);
-        FindStreams(inst.body, id);
-      } else if (inst.op == Opcode::kLoad && loop.valid() && IsWorthFetching(inst)) {
-        AddStream({loop, inst.buffer, inst.address, inst.type.lanes});
+        innermost = false;
+        Walk inner = walk;
+        inner.push_back(id);
+        FindStreams(inst.body, inner);
+      } else if (inst.op == Opcode::kLoad && !walk.empty() && IsWorthFetching(inst)) {
+        AddStream({walk, inst.buffer, inst.address, inst.type.lanes});
       }
     }
+    if (innermost) walks_.push_back(walk);
   }
 
   // A contiguous run of a large input that is somewhere else in the next tile.
@@ -81,69 +87,92 @@ class LocalityPass {
   }
 
   void AddStream(Stream stream) {
-    // The same place, whichever loop of the tile walks it.
-    auto place = [&](const Stream& s) { return Replaced(s.address, s.loop, DimExpr::Coord(-1, nest_.inst(s.loop).extent)); };
     for (const Stream& known : streams_) {
-      if (known.buffer == stream.buffer && place(known) == place(stream)) return;
+      if (known.buffer == stream.buffer && AlongRow(known) == AlongRow(stream)) return;
     }
     streams_.push_back(std::move(stream));
   }
+  // The address as a function of the place in the row, whichever loops walk it.
+  DimExpr AlongRow(const Stream& s) const {
+    return Replaced(s.address, s.walk, DimExpr::Coord(-1, nest_.inst(s.walk[0]).extent));
+  }
 
-  // The address with the index of `loop` replaced.
-  DimExpr Replaced(DimExpr address, InstId loop, DimExpr index) const {
+  DimExpr IndexOf(InstId loop) const { return DimExpr::Coord(nest_.inst(loop).loop, nest_.inst(loop).extent); }
+  // The place in the row.
+  DimExpr IndexOf(const Walk& walk) const {
+    DimExpr sum = 0;
+    for (InstId loop : walk) sum = sum + IndexOf(loop);
+    return sum;
+  }
+  // The address at another place in the row.
+  DimExpr Replaced(DimExpr address, const Walk& walk, DimExpr place) const {
     return Substitute(address, [&](DimExpr leaf) -> std::optional<DimExpr> {
-      if (leaf.kind() == DimKind::kCoord && leaf.index() == nest_.inst(loop).loop) return index;
+      if (leaf.kind() != DimKind::kCoord) return std::nullopt;
+      for (size_t i = 0; i < walk.size(); ++i) {
+        if (leaf.index() == nest_.inst(walk[i]).loop) return i + 1 < walk.size() ? DimExpr(0) : place;
+      }
       return std::nullopt;
     });
   }
-  DimExpr IndexOf(InstId loop) const { return DimExpr::Coord(nest_.inst(loop).loop, nest_.inst(loop).extent); }
   // The address some trips of `loop` later.
   DimExpr Later(DimExpr address, InstId loop, int64_t trips) const {
-    return Replaced(address, loop, IndexOf(loop) + trips * nest_.inst(loop).step);
+    return Replaced(address, {loop}, IndexOf(loop) + trips * nest_.inst(loop).step);
   }
 
-  // The loops that can walk the next row for a stream: those over the same row behind its first reader. Empty
-  // where the row is not one loop.
-  std::vector<InstId> Carriers(const Stream& stream) const {
-    std::vector<InstId> result;
-    const Inst& reader = nest_.inst(stream.loop);
-    for (InstId id : loops_) {
-      const Inst& loop = nest_.inst(id);
-      if (id == stream.loop) continue;
-      if (DependsOnCoord(stream.address, loop.loop)) return {};
-      if (loop.loop_kind == reader.loop_kind && loop.extent == reader.extent && loop.step == reader.step) {
-        result.push_back(id);
+  // Other walks over the same row, by which the row after it can be fetched.
+  std::vector<Walk> Carriers(const Stream& stream) const {
+    if (Replaced(stream.address, stream.walk, IndexOf(stream.walk)) != stream.address) return {};
+    std::vector<Walk> result;
+    for (const Walk& walk : walks_) {
+      const Inst &mine = nest_.inst(stream.walk.back()), &other = nest_.inst(walk.back());
+      if (walk != stream.walk && nest_.inst(walk[0]).extent == nest_.inst(stream.walk[0]).extent &&
+          other.loop_kind == mine.loop_kind && other.step == mine.step) {
+        result.push_back(walk);
       }
     }
     return result;
   }
 
   void InsertPrefetches(const Stream& stream) {
-    const int64_t trip_bytes = BytesFor(nest_.buffers[stream.buffer.index].element, stream.lanes);
+    const ElementType element = nest_.buffers[stream.buffer.index].element;
+    const int64_t trip_bytes = BytesFor(element, stream.lanes);
+    const int lines = static_cast<int>(std::max<int64_t>(1, trip_bytes / kLine));
     // The streams share the room that L1 has for what is not needed yet.
     const int64_t ahead = target_.prefetch_bytes / static_cast<int64_t>(streams_.size());
-    InstId carrier = stream.loop;
-    DimExpr address;
-    if (const std::vector<InstId> carriers = Carriers(stream); !carriers.empty()) {
-      // One loop carries all of a stream: dealing its lines to several loops was slower.
-      carrier = carriers[spread_++ % carriers.size()];
-      int64_t rows = 1;
-      const Inst& row = nest_.inst(stream.loop);
-      if (std::optional<int64_t> trips = CeilDiv(row.extent, row.step).AsConst()) {
-        rows = CeilDivide(ahead, std::max<int64_t>(1, *trips * trip_bytes));
-      }
-      address = Later(Replaced(stream.address, stream.loop, IndexOf(carrier)), tiles_.back(), rows);
-    } else {
-      address = Later(stream.address, stream.loop, CeilDivide(ahead, trip_bytes));
+    const std::vector<Walk> carriers = Carriers(stream);
+    if (carriers.empty()) {
+      const InstId loop = stream.walk.back();
+      const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
+      return Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
     }
-    const int64_t lines = std::max<int64_t>(1, trip_bytes / kLine);
+    int64_t rows = 1;
+    int level = target_.prefetch_level;
+    if (std::optional<int64_t> extent = nest_.inst(stream.walk[0]).extent.AsConst()) {
+      const int64_t row_bytes = std::max<int64_t>(1, BytesFor(element, *extent));
+      rows = CeilDivide(ahead, row_bytes);
+      if (rows * row_bytes > target_.l1_bytes / 2) level = 1;
+    }
+    // Streams are dealt to the loops that can carry them; one that has several to itself deals out its lines,
+    // unless its row is too long for L1.
+    int parts = 1;
+    if (level == 0) parts = std::min(lines, static_cast<int>(std::max<size_t>(1, carriers.size() / streams_.size())));
+    for (int i = 0; i < parts; ++i) {
+      const Walk& walk = carriers[spread_++ % carriers.size()];
+      const DimExpr address =
+          Later(Replaced(stream.address, stream.walk, IndexOf(walk)), tiles_.back(), rows);
+      Insert(stream, walk.back(), address, level, lines * i / parts, lines * (i + 1) / parts, lines);
+    }
+  }
+
+  // Fetches lines [begin, end) of the `lines` that one trip reads.
+  void Insert(const Stream& stream, InstId carrier, DimExpr address, int level, int begin, int end, int lines) {
     std::vector<InstId> fetches;
-    for (int64_t line = 0; line < lines; ++line) {
+    for (int line = begin; line < end; ++line) {
       Inst fetch;
       fetch.op = Opcode::kPrefetch;
       fetch.buffer = stream.buffer;
       fetch.address = address + line * (stream.lanes / lines);
-      fetch.imm = target_.prefetch_level;
+      fetch.imm = level;
       fetches.push_back(nest_.NewInst(std::move(fetch)));
     }
     std::vector<InstId>& insts = nest_.block(nest_.inst(carrier).body).insts;
@@ -155,7 +184,7 @@ class LocalityPass {
   const Target& target_;
   LoopNest& nest_;
   std::vector<InstId> tiles_;  // the parallel loops
-  std::vector<InstId> loops_;  // loops inside a tile, in order
+  std::vector<Walk> walks_;    // to the innermost loops of a tile, in order
   std::vector<Stream> streams_;
   size_t spread_ = 0;
 };

@@ -1,6 +1,9 @@
 #include "fusion/settle.h"
 
+#include <algorithm>
+
 #include "fusion/rewrite.h"
+#include "ir/op.h"
 
 namespace skein {
 namespace {
@@ -72,9 +75,51 @@ absl::StatusOr<Graph> PackWeights(const Graph& graph) {
   });
 }
 
+// Whether `bound` is the largest element of x along some axes, copied back along them: at every place at least
+// the element of x there (or NaN).
+bool IsMaximumOf(const Graph& graph, Value bound, Value x) {
+  Dims coords;
+  const Dims& dims = graph.type(x).dims;
+  for (size_t d = 0; d < dims.size(); ++d) coords.push_back(DimExpr::Coord(static_cast<int>(d), dims[d]));
+  const Dims here = coords;
+  Value v = bound;
+  while (graph.op(v) != Op::reduce) {
+    const std::optional<std::vector<Piece>> pieces = MovementPieces(graph, v.node);
+    if (!pieces || pieces->size() != 1) return false;
+    Dims next;
+    for (DimExpr e : (*pieces)[0].map) next.push_back(SubstituteCoords(e, coords));
+    coords = std::move(next);
+    v = graph.node(v.node).operands[(*pieces)[0].operand];
+  }
+  const Node& reduce = graph.node(v.node);
+  const Reducer& reducer = **reduce.attributes.Get<ReducerRef>("reducer");
+  if (reduce.operands[0] != x || SimpleCombine(reducer) != Op::maximum) return false;
+  const std::vector<int64_t>& axes = reduce.attributes.Ints("axes");
+  for (size_t d = 0; d < dims.size(); ++d) {
+    const bool reduced = std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end();
+    if (!reduced && coords[d] != here[d] && !dims[d].IsConst(1)) return false;
+  }
+  return true;
+}
+
+// exp(x - max(x)), as softmax has it, needs neither the upper half of exp's range nor its scaling in two steps.
+absl::StatusOr<Graph> SettleSigns(const Graph& graph) {
+  return RewriteGraph(graph, [](Graph* to, const Node& node, std::span<const Value> operands)
+                                 -> absl::StatusOr<std::optional<Value>> {
+    if (node.op != Op::exp || to->op(operands[0]) != Op::sub) return std::nullopt;
+    const Node& difference = to->node(operands[0].node);
+    if (!IsMaximumOf(*to, difference.operands[1], difference.operands[0])) return std::nullopt;
+    Attributes attributes = node.attributes;
+    attributes.Set("nonpositive", int64_t{1});
+    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::exp, operands, attributes));
+    return Value{id, 0};
+  });
+}
+
 constexpr Pass kPasses[] = {
     {"simplify", Simplify},
     {"settle_orders", SettleOrders},
+    {"settle_signs", SettleSigns},
     {"pack_weights", PackWeights},
 };
 
