@@ -12,12 +12,17 @@
 namespace skein {
 namespace {
 
-absl::StatusOr<Plan> PlanOf(const Flags& flags, const Graph& graph, bool fuse) {
+absl::StatusOr<PlanOptions> PlanOptionsOf(const Flags& flags, bool fuse) {
   SKEIN_ASSIGN_OR_RETURN(CompileOptions options, OptionsOf(flags));
   PlanOptions plan_options;
   plan_options.fuse = fuse;
   plan_options.target = options.target;
-  return MakePlan(graph, plan_options);
+  return plan_options;
+}
+
+absl::StatusOr<Plan> PlanOf(const Flags& flags, const Graph& graph, bool fuse) {
+  SKEIN_ASSIGN_OR_RETURN(PlanOptions options, PlanOptionsOf(flags, fuse));
+  return MakePlan(graph, options);
 }
 
 int64_t At(DimExpr e, const SymbolValues& sizes) {
@@ -36,10 +41,21 @@ absl::StatusOr<int> PlanCommand(const Flags& flags) {
   SKEIN_ASSIGN_OR_RETURN(Plan plan, PlanOf(flags, graph, !flags.no_fuse));
   SKEIN_ASSIGN_OR_RETURN(Plan unfused, PlanOf(flags, graph, false));
   SKEIN_ASSIGN_OR_RETURN(const SymbolValues sizes, CompleteBinding(graph, flags.bindings[0]));
+  std::optional<TrafficGap> gap;
+  if (!flags.no_fuse) {
+    SKEIN_ASSIGN_OR_RETURN(PlanOptions options, PlanOptionsOf(flags, true));
+    gap = MeasureGap(plan, options, sizes);
+  }
   if (flags.json) {
     Json json;
     json.BeginObject().Field("bytes_moved", At(plan.fused_bytes, sizes));
-    json.Field("bytes_moved_no_fuse", At(unfused.fused_bytes, sizes)).Key("groups").BeginArray();
+    json.Field("bytes_moved_no_fuse", At(unfused.fused_bytes, sizes));
+    if (gap) {
+      json.Field("bytes", static_cast<int64_t>(gap->bytes));
+      json.Field(gap->exact ? "optimum_bytes" : "lower_bound_bytes", static_cast<int64_t>(gap->least_bytes));
+      json.Field("gap", gap->gap());
+    }
+    json.Key("groups").BeginArray();
     for (const Group& g : plan.groups) {
       json.BeginObject().Field("hash", std::string_view(g.hash.Hex())).Field("kind", std::string_view(g.kind));
       json.Field("phase", PhaseName(g.phase)).Strings("origins", Origins(plan, g));
@@ -87,6 +103,10 @@ absl::StatusOr<int> PlanCommand(const Flags& flags) {
   for (const Group& g : unfused.groups) unfused_launches += g.phase == Phase::kRun;
   std::printf("%d launches a run in place of %d; %.1f MB moved in place of %.1f MB\n", launches, unfused_launches,
               At(plan.fused_bytes, sizes) / 1e6, At(unfused.fused_bytes, sizes) / 1e6);
+  if (gap) {
+    std::printf("%.4f times the %s of %.1f MB\n", gap->gap(),
+                gap->exact ? "optimum" : "lower bound of the optimum,", gap->least_bytes / 1e6);
+  }
   for (const Guard& guard : plan.graph.guards()) std::printf("guard: %s\n", guard.reason.c_str());
   std::map<std::string, int> codes;
   for (const Refusal& r : plan.refusals) ++codes[r.code];

@@ -62,6 +62,19 @@ struct Plan {
 // Errors: Unimplemented naming a node that no scheduler takes.
 absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options);
 
+// How far a plan is from the best that the same rules allow: kernels of connected nodes, of which the scheduler accepts
+// every one.
+struct TrafficGap {
+  double bytes = 0;        // moved per run
+  double least_bytes = 0;  // moved per run by the best plan, or, where that was not found, no more than that
+  bool exact = false;      // the best plan was found
+  double gap() const { return least_bytes > 0 ? bytes / least_bytes : 1; }
+};
+// Compares a fused plan with the best one for given sizes (symbols without one are 128). Takes longer than planning:
+// it searches further, and counts bytes alone, where MakePlan counts launches too.
+//   options: those that the plan was made with.
+TrafficGap MeasureGap(const Plan& plan, const PlanOptions& options, const SymbolValues& sizes);
+
 // The user's node names of a group, or of a node.
 std::vector<std::string> Origins(const Plan& plan, const Group& group);
 std::string OriginText(const Graph& graph, NodeId node);

@@ -4,51 +4,17 @@
 // that saves most memory traffic is tried first; it is taken if the merged group still fits one kernel, creates
 // no cycle and recomputes little. Whether it fits is not a second set of rules: the scheduler is asked.
 #include <algorithm>
-#include <queue>
 #include <set>
 
 #include "fusion/choose_locality.h"
 #include "fusion/plan.h"
 #include "fusion/planner_graph.h"
 #include "fusion/planner_groups.h"
+#include "fusion/planner_repair.h"
 #include "fusion/settle.h"
 
 namespace skein {
 namespace {
-
-// Parts in topological order; among ready ones the earliest in the graph.
-absl::StatusOr<std::vector<int>> OrderOf(const PlanGraph& graph, const Groups& groups) {
-  std::vector<std::set<int>> needs(groups.size()), feeds(groups.size());
-  int alive = 0;
-  for (int i = 0; i < groups.size(); ++i) {
-    alive += groups.alive(i);
-    for (NodeId id : groups.nodes(i)) {
-      for (NodeId from : graph.ReadsOf(id)) {
-        const int part = groups.PartOf(from);
-        if (part == i) continue;
-        needs[i].insert(part);
-        feeds[part].insert(i);
-      }
-    }
-  }
-  auto later = [&](int a, int b) { return *groups.nodes(b).begin() < *groups.nodes(a).begin(); };
-  std::priority_queue<int, std::vector<int>, decltype(later)> ready(later);
-  for (int i = 0; i < groups.size(); ++i) {
-    if (groups.alive(i) && needs[i].empty()) ready.push(i);
-  }
-  std::vector<int> order;
-  while (!ready.empty()) {
-    const int i = ready.top();
-    ready.pop();
-    order.push_back(i);
-    for (int next : feeds[i]) {
-      needs[next].erase(i);
-      if (needs[next].empty()) ready.push(next);
-    }
-  }
-  if (static_cast<int>(order.size()) != alive) return Internal("groups depend on each other in a cycle");
-  return order;
-}
 
 // A group that no scheduler takes: the runtime interprets it, and says so.
 absl::StatusOr<Group> Interpreted(const Graph& graph, const GroupSpec& spec) {
@@ -92,13 +58,18 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
   const PlanGraph nodes(plan.graph, options.fuse);
   Groups groups(nodes, options.target);
   if (options.fuse) {
-    MergeGreedily(nodes, &groups);
+    const Traffic traffic(nodes, {}, kLaunchBytes);
+    const Reachability reach(nodes);
+    MergeGreedily(nodes, traffic, reach, &groups);
+    RepairExactly(nodes, traffic, reach, ExactLimits(), &groups);
+    groups.ExplainEdges();
   } else {
     MergeBySource(nodes, &groups);
   }
   AbsorbMovement(nodes, options.fuse, &groups);
-  SKEIN_ASSIGN_OR_RETURN(const std::vector<int> order, OrderOf(nodes, groups));
-  for (int part : order) {
+  const std::optional<std::vector<int>> order = OrderOf(nodes, groups);
+  if (!order) return Internal("groups depend on each other in a cycle");
+  for (int part : *order) {
     SKEIN_ASSIGN_OR_RETURN(Group group, KernelOf(nodes, groups, groups.nodes(part)));
     plan.groups.push_back(std::move(group));
   }
@@ -109,6 +80,25 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
   }
   SKEIN_RETURN_IF_ERROR(SettleLocality(options.target, &plan));
   return plan;
+}
+
+constexpr ExactLimits kMeasureLimits = {32, 100'000, 400'000'000, 2'000, 4'000'000'000, 20'000};
+
+TrafficGap MeasureGap(const Plan& plan, const PlanOptions& options, const SymbolValues& sizes) {
+  const PlanGraph nodes(plan.graph, true);
+  Groups groups(nodes, options.target);
+  std::vector<NodeSet> parts;
+  for (const Group& group : plan.groups) {
+    parts.emplace_back();
+    for (NodeId id : group.nodes) {
+      if (nodes.IsComputed(id)) parts.back().insert(id);
+    }
+  }
+  groups.Regroup(parts);
+  const Traffic traffic(nodes, sizes, 0);
+  const Reachability reach(nodes);
+  const RepairResult result = RepairExactly(nodes, traffic, reach, kMeasureLimits, &groups);
+  return {result.planned, result.least, result.exact};
 }
 
 }  // namespace skein

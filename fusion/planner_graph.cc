@@ -75,19 +75,22 @@ void PlanGraph::FindComputed(bool fuse) {
 void PlanGraph::FindReads() {
   reads_.resize(graph_.size());
   readers_.resize(graph_.size());
+  recomputed_.resize(graph_.size());
   for (NodeId id : computed_) {
-    NodeSet reads, seen;
+    NodeSet reads, recomputed;
     std::vector<Value> work(graph_.node(id).operands.begin(), graph_.node(id).operands.end());
     while (!work.empty()) {
       Value v = work.back();
       work.pop_back();
-      if (IsInlined(v) || !seen.insert(v.node).second) continue;
+      if (IsInlined(v)) continue;
+      const Op op = graph_.node(v.node).op;
       if (IsComputed(v.node)) {
         reads.insert(v.node);
-        continue;
+      } else if (op != Op::input && op != Op::constant && recomputed.insert(v.node).second) {
+        for (Value operand : graph_.node(v.node).operands) work.push_back(operand);
       }
-      for (Value operand : graph_.node(v.node).operands) work.push_back(operand);
     }
+    recomputed_[id.index].assign(recomputed.begin(), recomputed.end());
     for (NodeId from : reads) {
       reads_[id.index].push_back(from);
       readers_[from.index].push_back(id);

@@ -36,6 +36,8 @@ class PlanGraph {
   // Computed nodes that a computed node reads, and that read it, looking through what is recomputed. Ascending.
   std::span<const NodeId> ReadsOf(NodeId id) const { return reads_[id.index]; }
   std::span<const NodeId> ReadersOf(NodeId id) const { return readers_[id.index]; }
+  // What is recomputed for a computed node: all that lies between it and what it reads. Ascending.
+  std::span<const NodeId> RecomputedFor(NodeId id) const { return recomputed_[id.index]; }
 
   // When a node can be computed at the earliest; of a set, the latest of its nodes'.
   Phase PhaseOf(NodeId id) const;
@@ -56,7 +58,7 @@ class PlanGraph {
   std::vector<bool> is_output_, needed_, constant_, runtime_, is_computed_;
   std::set<Value> outputs_;
   NodeSet computed_;
-  std::vector<std::vector<NodeId>> reads_, readers_;
+  std::vector<std::vector<NodeId>> reads_, readers_, recomputed_;
 };
 
 }  // namespace skein

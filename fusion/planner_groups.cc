@@ -1,6 +1,7 @@
 #include "fusion/planner_groups.h"
 
 #include <algorithm>
+#include <queue>
 
 namespace skein {
 
@@ -35,24 +36,50 @@ bool Groups::WouldCycle(int producer, int consumer) const {
   return false;
 }
 
-bool Groups::TryMerge(int producer, int consumer) {
+bool Groups::MayShare(const Reachability& reach, NodeId a, NodeId b) const {
+  if (graph_.PhaseOf(a) != graph_.PhaseOf(b)) return false;
+  const std::vector<NodeId> hull = reach.Hull(a, b, kMostNodes);
+  if (hull.empty()) return false;
+  const NodeSet nodes(hull.begin(), hull.end());
+  auto kinds = asked_kinds_.find(KindsOf(graph_, hull));
+  if (kinds != asked_kinds_.end() && kinds->second) return false;
+  if (NeverTogether(graph_, nodes)) return false;
+  if (kinds != asked_kinds_.end()) return true;
+  const std::optional<Reason> refused = WhyNot(nodes);
+  return !refused || !HoldsForLargerSets(*refused);
+}
+
+std::optional<Reason> Groups::WhyNot(const NodeSet& nodes) const {
+  auto [it, fresh] = asked_.emplace(nodes, std::nullopt);
+  std::optional<Reason>& reason = it->second;
+  if (!fresh) return reason;
+  reason = NeverTogether(graph_, nodes);
+  if (reason || nodes.size() == 1 || ObviouslyFits(graph_, nodes)) return reason;
+  const std::array<int, 3> kinds = KindsOf(graph_, std::vector<NodeId>(nodes.begin(), nodes.end()));
+  if (auto known = asked_kinds_.find(kinds); known != asked_kinds_.end() && known->second) return reason = known->second;
+  const absl::Status fits = TrySchedule(nodes).status();
+  if (!fits.ok()) reason = ReasonOf(fits);
+  // The scheduler looks at kinds first, so whatever it says now settles what it says of them.
+  const bool by_kinds = reason && HoldsForLargerSets(*reason);
+  asked_kinds_.emplace(kinds, by_kinds ? reason : std::nullopt);
+  return reason;
+}
+
+bool Groups::TryMerge(int producer, int consumer, std::optional<Siblings> siblings) {
   NodeSet nodes = parts_[producer];
   nodes.insert(parts_[consumer].begin(), parts_[consumer].end());
-  // Kernels of different phases are launched at different times.
-  if (graph_.PhaseOf(parts_[producer]) == graph_.PhaseOf(parts_[consumer]) && WouldCycle(producer, consumer)) {
-    Refuse(producer, consumer, {"SK160", "another kernel lies between them"});
-    return false;
+  // Kernels of different phases are launched at different times, so no cycle matters there.
+  const bool same_phase = graph_.PhaseOf(parts_[producer]) == graph_.PhaseOf(parts_[consumer]);
+  std::optional<Reason> reason;
+  if (same_phase && (WouldCycle(producer, consumer) || (siblings && WouldCycle(consumer, producer)))) {
+    reason = {"SK160", "another kernel lies between them"};
+  } else {
+    reason = WhyNot(nodes);
   }
-  if (std::optional<Reason> never = NeverTogether(graph_, nodes)) {
-    Refuse(producer, consumer, *std::move(never));
+  if (reason) {
+    if (!siblings) siblings = EdgeBetween(producer, consumer);
+    if (siblings) Refuse(siblings->first, siblings->second, *std::move(reason));
     return false;
-  }
-  if (!ObviouslyFits(graph_, nodes)) {
-    const absl::Status fits = TrySchedule(nodes).status();
-    if (!fits.ok()) {
-      Refuse(producer, consumer, ReasonOf(fits));
-      return false;
-    }
   }
   for (NodeId id : nodes) part_of_[id.index] = producer;
   parts_[producer] = std::move(nodes);
@@ -60,15 +87,59 @@ bool Groups::TryMerge(int producer, int consumer) {
   return true;
 }
 
-void Groups::Refuse(int producer, int consumer, Reason reason) {
+std::optional<Groups::Siblings> Groups::EdgeBetween(int producer, int consumer) const {
   for (NodeId id : parts_[producer]) {
     for (NodeId reader : graph_.ReadersOf(id)) {
-      if (PartOf(reader) != consumer) continue;
-      const Graph& graph = graph_.graph();
-      std::string sentence = absl::StrCat(OriginText(graph, id), " and ", OriginText(graph, reader),
-                                          " do not share a kernel: ", reason.sentence);
-      refusals_[{id, reader}] = {{id, 0}, reader, std::move(reason.code), std::move(sentence)};
-      return;
+      if (PartOf(reader) == consumer) return {{id, reader}};
+    }
+  }
+  return std::nullopt;
+}
+
+void Groups::Refuse(NodeId a, NodeId b, Reason reason) {
+  const Graph& graph = graph_.graph();
+  std::string sentence = absl::StrCat(OriginText(graph, a), " and ", OriginText(graph, b),
+                                      " do not share a kernel: ", reason.sentence);
+  refusals_[{a, b}] = {{a, 0}, b, std::move(reason.code), std::move(sentence)};
+}
+
+bool Groups::Regroup(const std::vector<NodeSet>& sets) {
+  const std::vector<NodeSet> old_parts = parts_;
+  const std::vector<int> old_part_of = part_of_;
+  std::set<int> emptied;
+  for (const NodeSet& nodes : sets) {
+    for (NodeId id : nodes) emptied.insert(PartOf(id));
+  }
+  for (int part : emptied) parts_[part].clear();
+  std::vector<int> free(emptied.begin(), emptied.end());
+  for (const NodeSet& nodes : sets) {
+    if (free.empty()) {
+      free.push_back(size());
+      parts_.emplace_back();
+    }
+    for (NodeId id : nodes) part_of_[id.index] = free.back();
+    parts_[free.back()] = nodes;
+    free.pop_back();
+  }
+  if (OrderOf(graph_, *this)) return true;
+  parts_ = old_parts;
+  part_of_ = old_part_of;
+  return false;
+}
+
+void Groups::ExplainEdges() {
+  std::set<std::pair<int, int>> known;
+  for (const auto& [edge, refusal] : refusals_) known.insert({PartOf(edge.first), PartOf(edge.second)});
+  for (NodeId id : graph_.computed()) {
+    for (NodeId reader : graph_.ReadersOf(id)) {
+      const std::pair<int, int> parts = {PartOf(id), PartOf(reader)};
+      if (parts.first == parts.second || !known.insert(parts).second) continue;
+      NodeSet nodes = parts_[parts.first];
+      nodes.insert(parts_[parts.second].begin(), parts_[parts.second].end());
+      std::optional<Reason> reason = WhyNot(nodes);
+      if (!reason && WouldCycle(parts.first, parts.second)) reason = {"SK160", "another kernel lies between them"};
+      if (!reason) reason = {"SK164", "together with others, they move fewer bytes apart"};
+      Refuse(id, reader, *std::move(reason));
     }
   }
 }
@@ -132,6 +203,39 @@ void Groups::UndoAbsorb(NodeId id) {
 void Groups::Remove(int part, int by) {
   for (NodeId id : parts_[part]) part_of_[id.index] = by;
   parts_[part].clear();
+}
+
+std::optional<std::vector<int>> OrderOf(const PlanGraph& graph, const Groups& groups) {
+  std::vector<std::set<int>> needs(groups.size()), feeds(groups.size());
+  int alive = 0;
+  for (int i = 0; i < groups.size(); ++i) {
+    alive += groups.alive(i);
+    for (NodeId id : groups.nodes(i)) {
+      for (NodeId from : graph.ReadsOf(id)) {
+        const int part = groups.PartOf(from);
+        if (part == i) continue;
+        needs[i].insert(part);
+        feeds[part].insert(i);
+      }
+    }
+  }
+  auto later = [&](int a, int b) { return *groups.nodes(b).begin() < *groups.nodes(a).begin(); };
+  std::priority_queue<int, std::vector<int>, decltype(later)> ready(later);
+  for (int i = 0; i < groups.size(); ++i) {
+    if (groups.alive(i) && needs[i].empty()) ready.push(i);
+  }
+  std::vector<int> order;
+  while (!ready.empty()) {
+    const int i = ready.top();
+    ready.pop();
+    order.push_back(i);
+    for (int next : feeds[i]) {
+      needs[next].erase(i);
+      if (needs[next].empty()) ready.push(next);
+    }
+  }
+  if (static_cast<int>(order.size()) != alive) return std::nullopt;
+  return order;
 }
 
 }  // namespace skein

@@ -2,13 +2,17 @@
 #ifndef SKEIN_FUSION_PLANNER_GROUPS_H_
 #define SKEIN_FUSION_PLANNER_GROUPS_H_
 
+#include <array>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fusion/planner_cost.h"
 #include "fusion/planner_graph.h"
+#include "fusion/planner_reach.h"
 #include "fusion/planner_rules.h"
 #include "fusion/schedule.h"
 
@@ -25,8 +29,21 @@ class Groups {
   bool alive(int part) const { return !parts_[part].empty(); }
   int PartOf(NodeId id) const { return part_of_[id.index]; }
 
-  // Puts the consumer's nodes into the producer's part if they may share a kernel, else notes why not.
-  bool TryMerge(int producer, int consumer);
+  // Puts the consumer's nodes into the producer's part if they may share a kernel, else notes why not: between two
+  // neighbours of theirs, or between `siblings`, which read the same and not each other.
+  using Siblings = std::pair<NodeId, NodeId>;
+  bool TryMerge(int producer, int consumer, std::optional<Siblings> siblings = std::nullopt);
+
+  // Why no kernel can be just these nodes. Does not look for cycles.
+  std::optional<Reason> WhyNot(const NodeSet& nodes) const;
+  // Whether some kernel may hold both nodes, as far as can be told without asking about a certain one.
+  bool MayShare(const Reachability& reach, NodeId a, NodeId b) const;
+
+  // Puts the nodes of `sets`, which are all of the parts that they belong to, into parts of their own. False, and
+  // nothing changes, if parts would depend on each other in a cycle.
+  bool Regroup(const std::vector<NodeSet>& sets);
+  // Notes why every edge between parts is there where a merge has not been refused yet.
+  void ExplainEdges();
 
   // What the group stores and reads: the results that are needed outside it, at the end of the movement that was
   // absorbed behind them.
@@ -45,7 +62,8 @@ class Groups {
  private:
   std::vector<Value> Outputs(const NodeSet& nodes) const;
   bool WouldCycle(int producer, int consumer) const;
-  void Refuse(int producer, int consumer, Reason reason);
+  std::optional<Siblings> EdgeBetween(int producer, int consumer) const;
+  void Refuse(NodeId a, NodeId b, Reason reason);
 
   const PlanGraph& graph_;
   const Target& target_;
@@ -54,11 +72,17 @@ class Groups {
   std::map<NodeId, Value> absorbed_;    // node -> the movement result that is stored instead
   std::set<Value> absorbed_values_;
   std::map<std::pair<NodeId, NodeId>, Refusal> refusals_;
+  mutable std::map<NodeSet, std::optional<Reason>> asked_;
+  mutable std::map<std::array<int, 3>, std::optional<Reason>> asked_kinds_;
 };
+
+// Parts in topological order, among ready ones the earliest in the graph first; nothing if they depend on each other
+// in a cycle.
+std::optional<std::vector<int>> OrderOf(const PlanGraph& graph, const Groups& groups);
 
 // The passes over groups, in this order.
 // Greedy: of all edges between parts, the one that saves most is tried first (planner_merge.cc).
-void MergeGreedily(const PlanGraph& graph, Groups* groups);
+void MergeGreedily(const PlanGraph& graph, const Traffic& traffic, const Reachability& reach, Groups* groups);
 // Op by op: what one node of the user's graph became is one group, where one kernel can take it.
 void MergeBySource(const PlanGraph& graph, Groups* groups);
 // If all that happens to a result before it is computed with again is a chain of movement, and stores stay

@@ -100,7 +100,6 @@ std::optional<Reason> FeedsProduct(const PlanGraph& graph, const NodeSet& nodes)
 
 std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes) {
   constexpr double kRepeatedFlops = 6;
-  constexpr size_t kMostNodes = 64;
   const Phase phase = graph.PhaseOf(*nodes.begin());
   for (NodeId id : nodes) {
     if (graph.PhaseOf(id) != phase) return Reason{"SK163", "one is computed once, the other in every run"};
@@ -115,6 +114,24 @@ std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes
   return std::nullopt;
 }
 
+bool HoldsForLargerSets(const Reason& reason) {
+  static constexpr const char* kCodes[] = {"SK101", "SK102", "SK103", "SK154", "SK161", "SK162", "SK163"};
+  return std::find(std::begin(kCodes), std::end(kCodes), reason.code) != std::end(kCodes);
+}
+
+std::array<int, 3> KindsOf(const PlanGraph& graph, std::span<const NodeId> nodes) {
+  std::array<int, 3> kinds = {0, 0, 0};
+  for (NodeId id : nodes) {
+    const Node& node = graph.graph().node(id);
+    const OpClass op_class = Def(node.op).op_class;
+    if (op_class == OpClass::kContraction) kinds[0] = std::min(kinds[0] + 1, 2);
+    if (op_class != OpClass::kReduce) continue;
+    const std::string* order = node.attributes.Get<std::string>("order");
+    kinds[order != nullptr && *order == "outer" ? 2 : 1] = 1;
+  }
+  return kinds;
+}
+
 bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes) {
   const Graph& g = graph.graph();
   const Dims& dims = g.node(*nodes.begin()).results[0].dims;
@@ -122,7 +139,8 @@ bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes) {
     const Node& node = g.node(id);
     if (Def(node.op).op_class != OpClass::kPointwise || node.results[0].dims != dims) return false;
   }
-  return nodes.size() < 40;
+  // Far from the limit of pointers, were each node to read two inputs and be a result.
+  return nodes.size() <= 12;
 }
 
 Reason ReasonOf(const absl::Status& refused) {

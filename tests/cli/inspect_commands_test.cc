@@ -34,6 +34,9 @@ TEST(Plan, JsonListsGroups) {
   EXPECT_TRUE(softmax_ends_a_group);
   EXPECT_EQ(moved, NumberOf(json, "bytes_moved"));
   EXPECT_GT(NumberOf(json, "bytes_moved_no_fuse"), moved);
+  EXPECT_EQ(moved, NumberOf(json, "bytes"));
+  EXPECT_EQ(moved, NumberOf(json, "optimum_bytes"));
+  EXPECT_EQ(NumberOf(json, "gap"), 1);
   for (const char* node : {"the_MatMul", "the_Add", "the_Relu", "the_Softmax"}) {
     EXPECT_NE(std::find(all.begin(), all.end(), node), all.end()) << node;
   }

@@ -191,6 +191,71 @@ TEST(Planner, AnOutputStoredThroughMovementIsWrittenBeforeItIsRead) {
   ExpectRight(graph, {{{"n", 70}}, {{"n", 1}}});
 }
 
+TEST(Planner, SiblingsThatReadTheSameShareAKernel) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[n, 256]
+    %1 = input() {name = "y"} : f32[n, 256]
+    %2 = exp(%0) : f32[n, 256]
+    %3 = add(%0, %1) : f32[n, 256]
+    output "exp" = %2
+    output "sum" = %3
+  )");
+  const Plan plan = MakePlanOf(graph);
+  EXPECT_EQ(Kinds(plan), "pointwise");
+  EXPECT_EQ(*Evaluate(plan.fused_bytes, {{"n", 10}}), 4 * 4 * 10 * 256);  // x once, y, and two results
+  ExpectRight(graph, {{{"n", 5}}, {{"n", 0}}});
+}
+
+TEST(Planner, SiblingRowsShareAKernel) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[n, 256]
+    %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[n, 1]
+    %2 = reduce(%0) {axes = (1), reducer = max<f32>} : f32[n, 1]
+    output "sum" = %1
+    output "max" = %2
+  )");
+  EXPECT_EQ(Kinds(MakePlanOf(graph)), "row");
+  ExpectRight(graph, {{{"n", 5}}, {{"n", 0}}});
+}
+
+TEST(Planner, SiblingsStayApartWhereLittleIsSharedOrAKernelLiesBetween) {
+  // Nothing that is worth a kernel of two results is read by both.
+  EXPECT_EQ(Kinds(MakePlanOf(Parse(R"(
+    %0 = input() {name = "x"} : f32[16]
+    %1 = exp(%0) : f32[16]
+    %2 = sin(%0) : f32[16]
+    output "exp" = %1
+    output "sin" = %2
+  )"))), "pointwise pointwise");
+  // sin reads x, and what is made from exp.
+  EXPECT_EQ(Kinds(MakePlanOf(Parse(R"(
+    %0 = input() {name = "x"} : f32[m, m]
+    %1 = exp(%0) : f32[m, m]
+    %2 = dot(%1, %1) : f32[m, m]
+    %3 = reduce(%2) {axes = (0), reducer = max<f32>} : f32[1, m]
+    %4 = broadcast(%3) : f32[m, m]
+    %5 = add(%0, %4) : f32[m, m]
+    output "exp" = %1
+    output "y" = %5
+  )"))), "pointwise dot columns");
+  // Two products of one matrix: refused, and said so.
+  Graph products = Parse(R"(
+    %0 = input() {name = "x"} : f32[m, m]
+    %1 = input() {name = "a"} : f32[m, m]
+    %2 = input() {name = "b"} : f32[m, m]
+    %3 = dot(%0, %1) : f32[m, m]
+    %4 = dot(%0, %2) : f32[m, m]
+    output "y" = %3
+    output "z" = %4
+  )");
+  products.source_names = {"/A", "/B"};
+  products.AddOrigins(NodeId(3), std::vector<int32_t>{0});
+  products.AddOrigins(NodeId(4), std::vector<int32_t>{1});
+  const Plan plan = MakePlanOf(products);
+  EXPECT_EQ(Kinds(plan), "dot dot");
+  EXPECT_THAT(Why(plan, "/A", "/B"), HasSubstr("SK101"));
+}
+
 TEST(Planner, CountsBytesAndFlops) {
   const Graph graph = Parse(R"(
     %0 = input() {name = "x"} : f32[n, 8]
