@@ -82,6 +82,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
   return plan;
 }
 
+// Seconds, where MakePlan takes a fraction of one.
 constexpr ExactLimits kMeasureLimits = {32, 100'000, 400'000'000, 2'000, 4'000'000'000, 20'000};
 
 TrafficGap MeasureGap(const Plan& plan, const PlanOptions& options, const SymbolValues& sizes) {

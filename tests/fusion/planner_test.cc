@@ -175,19 +175,23 @@ TEST(Planner, TheSameGraphGivesTheSamePlan) {
   EXPECT_EQ(a.fused_bytes, b.fused_bytes);
 }
 
-// y is stored transposed by the kernel of exp, and read by that of the product, whose first node comes before exp.
+// Op by op, y is stored by the kernel of exp and read by that of the user's product, whose first node comes before exp.
 TEST(Planner, AnOutputStoredThroughMovementIsWrittenBeforeItIsRead) {
-  const Graph graph = Parse(R"(
-    %0 = input() {name = "x"} : f32[n, 6]
-    %1 = input() {name = "w"} : f32[n, 8]
-    %2 = neg(%1) : f32[n, 8]
-    %3 = exp(%0) : f32[n, 6]
-    %4 = transpose(%3) {permutation = (1, 0)} : f32[6, n]
-    %5 = dot(%4, %2) : f32[6, 8]
+  Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[6, n]
+    %1 = input() {name = "w"} : f32[2, n, 8]
+    %2 = mul(%1, %1) : f32[2, n, 8]
+    %3 = exp(%0) : f32[6, n]
+    %4 = reshape(%3) : f32[2, 3, n]
+    %5 = dot(%4, %2) : f32[2, 3, 8]
     output "y" = %4
     output "z" = %5
   )");
-  EXPECT_EQ(Kinds(MakePlanOf(graph)), "pointwise dot");
+  graph.source_names = {"/Exp", "/Product"};
+  graph.AddOrigins(NodeId(3), std::vector<int32_t>{0});
+  graph.AddOrigins(NodeId(2), std::vector<int32_t>{1});
+  graph.AddOrigins(NodeId(5), std::vector<int32_t>{1});
+  EXPECT_EQ(Kinds(MakePlanOf(graph, false)), "pointwise dot");
   ExpectRight(graph, {{{"n", 70}}, {{"n", 1}}});
 }
 
