@@ -1,6 +1,7 @@
 #include "codegen/legalize.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <queue>
 #include <span>
@@ -26,6 +27,7 @@ class Splitter {
   Splitter(const LoopNest& source, const Target& target)
       : source_(source),
         register_lanes_(target.lanes()),
+        lanes_shift_(std::countr_zero(static_cast<unsigned>(register_lanes_))),
         group_pieces_(target.isa == Isa::kAvx512 ? 4 : 2) {
     result_.buffers = source.buffers;
     result_.argument_count = source.argument_count;
@@ -36,8 +38,11 @@ class Splitter {
 
   LoopNest Run() {
     int pieces = 0;
-    for (int v = 0; v < source_.value_count(); ++v) pieces += PieceCount(ValueId(v));
-    result_.Reserve(pieces + source_.inst_count(), pieces);
+    for (int i = 0; i < source_.inst_count(); ++i) {
+      const Inst& inst = source_.inst(InstId(i));
+      pieces += IsSingleNode(inst) ? 1 : PieceCount(Lanes(inst));
+    }
+    result_.Reserve(pieces, pieces);
     result_.root = SplitBlock(source_.root);
     return std::move(result_);
   }
@@ -46,7 +51,7 @@ class Splitter {
   // --- pieces ---
   using Pieces = absl::InlinedVector<ValueId, 4>;
 
-  int PieceCount(int lanes) const { return (lanes + register_lanes_ - 1) / register_lanes_; }
+  int PieceCount(int lanes) const { return (lanes + register_lanes_ - 1) >> lanes_shift_; }
   int PieceCount(ValueId v) const { return PieceCount(source_.type(v).lanes); }
   int PieceLanes(int lanes, int piece) const {
     return std::min(register_lanes_, lanes - piece * register_lanes_);
@@ -59,8 +64,8 @@ class Splitter {
     return pieces.size() == 1 ? pieces[0] : pieces[piece];
   }
 
-  DimExpr Map(DimExpr e) const {
-    return MapLeaves(e, [&](DimExpr leaf) {
+  DimExpr Map(DimExpr e) {
+    return MapLeaves(e, mapped_, [&](DimExpr leaf) {
       if (leaf.kind() == DimKind::kCoord) {
         const DimExpr extent = Map(leaf.extent());
         return extent == leaf.extent() ? leaf : DimExpr::Coord(leaf.index(), extent);
@@ -90,6 +95,7 @@ class Splitter {
       NewPieces(argument, result_.block(block).arguments);
     }
     std::vector<InstId> straight;
+    straight.reserve(source_.block(source).insts.size());
     for (InstId id : source_.block(source).insts) {
       const Inst& inst = source_.inst(id);
       if (inst.op == Opcode::kLoop) {
@@ -186,8 +192,11 @@ class Splitter {
 
   void EmitStraight(std::span<const InstId> insts) {
     // With one group each, the order is that of the source.
-    if (std::all_of(insts.begin(), insts.end(),
-                    [&](InstId id) { return GroupCount(source_.inst(id)) == 1; })) {
+    const int group_lanes = group_pieces_ * register_lanes_;
+    if (std::all_of(insts.begin(), insts.end(), [&](InstId id) {
+          const Inst& inst = source_.inst(id);
+          return Lanes(inst) <= group_lanes || IsSingleNode(inst);
+        })) {
       for (InstId id : insts) EmitNode(source_.inst(id), 0);
       return;
     }
@@ -327,39 +336,34 @@ class Splitter {
       }
       return;
     }
-    Inst common = inst;
-    common.expr = Map(inst.expr);
-    common.address = Map(inst.address);
-    common.stride = Map(inst.stride);
-    for (int p = begin; p < end; ++p) EmitPiece(inst, p, common, PieceLanes(lanes, p));
-  }
-
-  // common: what all pieces of `inst` share, with expressions mapped.
-  void EmitPiece(const Inst& inst, int p, const Inst& common, int lanes) {
-    Inst piece = common;
-    for (ValueId& operand : piece.operands) operand = Piece(operand, p);
-    if (p > 0) {
+    const bool contiguous = inst.op == Opcode::kLoad || inst.op == Opcode::kStore;
+    const DimExpr expr = Map(inst.expr), address = Map(inst.address), stride = Map(inst.stride);
+    const bool is_broadcast = inst.op == Opcode::kLoad && inst.stride.IsConst(0) && lanes > 1;
+    for (int p = begin; p < end; ++p) {
+      const VectorType type{inst.type.element, PieceLanes(lanes, p)};
+      const ValueId zero = is_broadcast ? Zero(type.lanes) : ValueId();
+      const InstId id = result_.NewInst(inst);
+      result_.block(block_).insts.push_back(id);
+      Inst& piece = result_.inst(id);
+      for (ValueId& operand : piece.operands) operand = Piece(operand, p);
       const DimExpr offset = p * register_lanes_;
-      if (inst.op == Opcode::kLaneMask) piece.expr = piece.expr - offset;
-      if (inst.op == Opcode::kLoad || inst.op == Opcode::kStore) {
-        piece.address = piece.address + offset * piece.stride;
-      }
+      piece.expr = inst.op == Opcode::kLaneMask ? expr - offset : expr;
+      piece.address = contiguous && p > 0 ? address + offset * stride : address;
+      piece.stride = stride;
+      if (is_broadcast) MakeGather(piece, zero);
+      if (inst.results.empty()) continue;
+      piece.type = type;
+      piece.results[0] = pieces_[inst.results[0].index][p] = result_.NewValue(type);
     }
-    if (inst.op == Opcode::kLoad && inst.masked && inst.stride.IsConst(0) && inst.type.lanes > 1) {
-      piece = MaskedBroadcast(std::move(piece), lanes);
-    }
-    if (inst.results.empty()) return Append(std::move(piece));
-    const ValueId value = Emit(std::move(piece), {inst.type.element, lanes});
-    pieces_[inst.results[0].index][p] = value;
   }
 
-  // A load of stride 0 that may read nothing at all: a gather of index 0.
-  Inst MaskedBroadcast(Inst load, int lanes) {
-    const ValueId zero = Emit(Inst{.op = Opcode::kConst}, {ElementType::kI64, lanes});
+  ValueId Zero(int lanes) { return Emit(Inst{.op = Opcode::kConst}, {ElementType::kI64, lanes}); }
+
+  // A masked load of stride 0, which may read nothing at all, as a gather of index `zero`.
+  static void MakeGather(Inst& load, ValueId zero) {
     load.op = Opcode::kGather;
     load.operands.insert(load.operands.begin(), zero);
     load.stride = 1;
-    return load;
   }
 
   void EmitSingle(const Inst& source) {
@@ -490,11 +494,12 @@ class Splitter {
   }
 
   const LoopNest& source_;
-  const int register_lanes_;
+  const int register_lanes_, lanes_shift_;  // a power of two, and of which
   const int group_pieces_;
   LoopNest result_;
   BlockId block_;
-  std::vector<Pieces> pieces_;   // of each value of source_
+  std::vector<Pieces> pieces_;  // of each value of source_
+  MappedExprs mapped_;
   std::vector<int> definition_;  // place in the straight line at hand, or -1
 };
 

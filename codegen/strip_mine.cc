@@ -19,9 +19,12 @@ class StripMiner {
       : source_(source), register_lanes_(register_lanes) {
     result_.buffers = source.buffers;
     result_.argument_count = source.argument_count;
+    result_.loop_count = source.loop_count;
+    numbered_.resize(source.loop_count);
     values_.resize(source.value_count());
     loops_.resize(source.loop_count);
-    result_.Reserve(2 * source.inst_count(), 2 * source.value_count());
+    // Tails are copies, of small loops as a rule.
+    result_.Reserve(source.inst_count() * 3 / 2, source.value_count() * 3 / 2);
   }
 
   LoopNest Run() {
@@ -39,8 +42,8 @@ class StripMiner {
     bool seen = false;  // a kExtract may see inactive lanes, so they need their exact contents
   };
 
-  DimExpr Map(DimExpr e) const {
-    return MapLeaves(e, [&](DimExpr leaf) {
+  DimExpr Map(DimExpr e) {
+    return MapLeaves(e, mapped_, [&](DimExpr leaf) {
       if (leaf.kind() == DimKind::kCoord) return loops_[leaf.index()];
       if (leaf.kind() != DimKind::kValue) return leaf;
       const int value = values_[leaf.index()].index;
@@ -193,7 +196,7 @@ class StripMiner {
     } else {
       const LoopKind kind =
           loop.loop_kind == LoopKind::kParallel ? LoopKind::kParallel : LoopKind::kSerial;
-      EmitLoop(kind, extent, loop.step, carried,
+      EmitLoop(kind, NumberFor(loop), extent, loop.step, carried,
                [&](DimExpr index) { LowerBody(loop, index, carried); });
     }
     for (size_t i = 0; i < carried.size(); ++i) values_[loop.results[i].index] = carried[i];
@@ -203,17 +206,23 @@ class StripMiner {
   void LowerBody(const Inst& loop, DimExpr index, std::vector<ValueId>& carried) {
     const Block& body = source_.block(loop.body);
     loops_[loop.loop] = index;
+    mapped_.clear();
     for (size_t i = 0; i < carried.size(); ++i) values_[body.arguments[i].index] = carried[i];
     LowerBlock(loop.body);
     for (size_t i = 0; i < carried.size(); ++i) carried[i] = Map(body.yields[i]);
   }
 
+  // The number of the loop that `loop` becomes: its own in its first copy, so that addresses stay
+  // the expressions that they are.
+  int NumberFor(const Inst& loop) {
+    return std::exchange(numbered_[loop.loop], true) ? result_.loop_count++ : loop.loop;
+  }
+
   // Opens a loop around what `emit_body` emits; `carried` is its inits, then inside its arguments,
   // which the body turns into its yields, and then its results.
   template <typename EmitBody>
-  void EmitLoop(LoopKind kind, DimExpr extent, int64_t step, std::vector<ValueId>& carried,
-                EmitBody emit_body) {
-    const int number = result_.loop_count++;
+  void EmitLoop(LoopKind kind, int number, DimExpr extent, int64_t step,
+                std::vector<ValueId>& carried, EmitBody emit_body) {
     const BlockId body = result_.NewBlock();
     Inst loop{.op = Opcode::kLoop,
               .loop_kind = kind,
@@ -246,14 +255,14 @@ class StripMiner {
     if (full.IsConst(lanes)) {
       LowerBody(loop, 0, carried);
     } else if (!full.IsConst(0)) {
-      EmitLoop(LoopKind::kSerial, full, lanes, carried,
+      EmitLoop(LoopKind::kSerial, NumberFor(loop), full, lanes, carried,
                [&](DimExpr index) { LowerBody(loop, index, carried); });
     }
     if (rest.IsConst(0)) return;
     if (rest.IsConst()) {
       LowerTail(loop, full, rest, carried);
     } else {
-      EmitLoop(LoopKind::kSerial, rest, lanes, carried,
+      EmitLoop(LoopKind::kSerial, result_.loop_count++, rest, lanes, carried,
                [&](DimExpr) { LowerTail(loop, full, rest, carried); });
     }
   }
@@ -293,8 +302,10 @@ class StripMiner {
   const int register_lanes_;
   LoopNest result_;
   BlockId block_;
-  std::vector<ValueId> values_;  // of source_, in result_
-  std::vector<DimExpr> loops_;   // index of each loop of source_, in result_
+  std::vector<ValueId> values_;    // of source_, in result_
+  std::vector<uint8_t> numbered_;  // whether a loop of source_ has given its number away
+  std::vector<DimExpr> loops_;     // index of each loop of source_, in result_
+  MappedExprs mapped_;             // in this copy of the body
   Tail* tail_ = nullptr;
 };
 

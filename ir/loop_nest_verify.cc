@@ -2,6 +2,7 @@
 // scopes.
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "ir/loop_nest.h"
 
@@ -48,6 +49,65 @@ bool MayTouchStorageFloats(Opcode op) {
   }
 }
 
+// What the operands of an elementwise operation may be.
+bool AllowsElement(Opcode op, ElementType t) {
+  switch (op) {
+    case Opcode::kDiv:
+    case Opcode::kFma:
+    case Opcode::kMinX86:
+    case Opcode::kMaxX86:
+    case Opcode::kSqrt:
+    case Opcode::kFloor:
+    case Opcode::kCeil:
+    case Opcode::kTrunc:
+    case Opcode::kRoundEven:
+      return IsArithmeticFloat(t);
+    case Opcode::kIntDiv:
+    case Opcode::kIntRem:
+    case Opcode::kShl:
+    case Opcode::kShr:
+    case Opcode::kSar:
+      return IsInteger(t);
+    case Opcode::kAnd:
+    case Opcode::kOr:
+    case Opcode::kXor:
+    case Opcode::kNot:
+      return IsInteger(t) || IsBool(t);
+    case Opcode::kDot4:
+      return t == ElementType::kI32;
+    case Opcode::kClampIndex:
+      return t == ElementType::kI64;
+    case Opcode::kConvert:
+      return true;
+    case Opcode::kSelect:
+      return !IsStorageFloat(t);
+    default:
+      return IsNumber(t);
+  }
+}
+
+size_t OperandCount(Opcode op) {
+  switch (op) {
+    case Opcode::kClampIndex:
+    case Opcode::kNeg:
+    case Opcode::kAbs:
+    case Opcode::kSqrt:
+    case Opcode::kFloor:
+    case Opcode::kCeil:
+    case Opcode::kTrunc:
+    case Opcode::kRoundEven:
+    case Opcode::kNot:
+    case Opcode::kConvert:
+      return 1;
+    case Opcode::kFma:
+    case Opcode::kSelect:
+    case Opcode::kDot4:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
 class Verifier {
  public:
   explicit Verifier(const LoopNest& nest)
@@ -55,7 +115,9 @@ class Verifier {
         in_scope_(nest.value_count()),
         defined_(nest.value_count()),
         loop_seen_(std::max(nest.loop_count, 0)),
-        inst_seen_(nest.inst_count()) {}
+        inst_seen_(nest.inst_count()) {
+    defined_order_.reserve(nest.value_count());
+  }
 
   absl::Status Run() {
     SKEIN_RETURN_IF_ERROR(CheckBuffers());
@@ -70,33 +132,30 @@ class Verifier {
  private:
   // --- expressions ---
   absl::Status CheckExpr(DimExpr e, std::string_view what, bool arguments_only = false) {
-    const absl::Status status = CheckLeaves(e, arguments_only);
+    const absl::Status status = arguments_only && HasCoords(e)
+                                    ? InvalidArgument("depends on more than arguments")
+                                    : CheckLeaves(e);
     if (status.ok()) return status;
     return Annotate(status, absl::StrCat(std::string(what), " `", e.ToString(), "`"));
   }
 
-  absl::Status CheckLeaves(DimExpr e, bool arguments_only) {
-    if (e.IsConst()) return absl::OkStatus();
-    if (e.operands().empty()) return CheckLeaf(e, arguments_only);
-    constexpr int kShallow = 6;  // expressions are DAGs: deep ones are walked with a memory
-    absl::Status status;
-    if (e.node()->depth <= kShallow) {
-      for (DimExpr operand : e.operands()) {
-        status = CheckLeaves(operand, arguments_only);
-        if (!status.ok()) break;
-      }
-      return status;
+  absl::Status CheckLeaves(DimExpr e) {
+    switch (e.kind()) {
+      case DimKind::kConst:
+        return absl::OkStatus();
+      case DimKind::kSymbol:
+        return CheckSymbol(e);
+      case DimKind::kCoord:
+        return CheckCoord(e);
+      case DimKind::kValue:
+        return CheckValueLeaf(e);
+      default:
+        break;
     }
-    VisitLeaves(e, [&](DimExpr leaf) {
-      if (status.ok()) status = CheckLeaf(leaf, arguments_only);
-    });
-    return status;
-  }
-
-  absl::Status CheckLeaf(DimExpr leaf, bool arguments_only) {
-    if (leaf.kind() == DimKind::kSymbol) return CheckSymbol(leaf);
-    if (arguments_only) return InvalidArgument("depends on more than arguments");
-    return leaf.kind() == DimKind::kCoord ? CheckCoord(leaf) : CheckValueLeaf(leaf);
+    if (checked_.contains(e)) return absl::OkStatus();
+    for (DimExpr operand : e.operands()) SKEIN_RETURN_IF_ERROR(CheckLeaves(operand));
+    checked_.insert(e);
+    return absl::OkStatus();
   }
 
   absl::Status CheckSymbol(DimExpr leaf) {
@@ -124,6 +183,10 @@ class Verifier {
   }
 
   // --- values ---
+  bool IsInScope(ValueId id) const {
+    return id.valid() && id.index < nest_.value_count() && in_scope_[id.index];
+  }
+
   absl::Status CheckUse(ValueId id) {
     if (!id.valid() || id.index >= nest_.value_count()) {
       return InvalidArgument("%", id.index, " does not exist");
@@ -158,6 +221,7 @@ class Verifier {
   absl::Status CheckLoop(const Inst& loop, bool parallel_allowed);
   absl::Status CheckLoopHeader(const Inst& loop, bool parallel_allowed);
   absl::Status CheckCarried(const Inst& loop);
+  bool IsOrdinary(const Inst& inst);
   absl::Status CheckPlain(const Inst& inst);
   absl::Status CheckMemory(const Inst& inst);
   absl::Status CheckTypes(const Inst& inst);
@@ -186,11 +250,12 @@ class Verifier {
   }
 
   const LoopNest& nest_;
-  std::vector<bool> in_scope_, defined_;
+  std::vector<uint8_t> in_scope_, defined_;  // flags
   std::vector<ValueId> defined_order_;
-  std::vector<bool> loop_seen_, inst_seen_;
+  std::vector<uint8_t> loop_seen_, inst_seen_;
   std::vector<const Inst*> open_;
-  int vector_lanes_ = 0;  // of the vector loop around; 0 outside
+  absl::flat_hash_set<DimExpr> checked_;  // mention only what is in scope
+  int vector_lanes_ = 0;                  // of the vector loop around; 0 outside
 };
 
 absl::Status Verifier::CheckBuffers() {
@@ -228,6 +293,7 @@ absl::Status Verifier::CheckBlock(BlockId id, bool parallel_allowed) {
     }
     inst_seen_[inst_id.index] = true;
     const Inst& inst = nest_.inst(inst_id);
+    if (IsOrdinary(inst)) continue;
     const bool parallel = parallel_allowed && block.insts.size() == 1;
     const absl::Status status =
         inst.op == Opcode::kLoop ? CheckLoop(inst, parallel) : CheckPlain(inst);
@@ -242,6 +308,7 @@ absl::Status Verifier::CheckBlock(BlockId id, bool parallel_allowed) {
     in_scope_[defined_order_[i].index] = false;
   }
   defined_order_.resize(scope_start);
+  checked_.clear();
   return absl::OkStatus();
 }
 
@@ -317,6 +384,35 @@ absl::Status Verifier::CheckLoop(const Inst& loop, bool parallel_allowed) {
   vector_lanes_ = outer_lanes;
   for (ValueId result : loop.results) SKEIN_RETURN_IF_ERROR(Define(result));
   return absl::OkStatus();
+}
+
+// Most instructions are splats, or compute elementwise on operands of one type, and are right. This
+// asks of them all that CheckPlain would, defines the result if the answer is yes, and else leaves
+// it to CheckPlain to say what is wrong.
+bool Verifier::IsOrdinary(const Inst& inst) {
+  const bool splat = inst.op == Opcode::kSplat;
+  if (!splat && (inst.op < Opcode::kAdd || inst.op > Opcode::kSar ||
+                 !AllowsElement(inst.op, inst.type.element))) {
+    return false;
+  }
+  if (inst.masked || inst.results.size() != 1 ||
+      inst.operands.size() != (splat ? 1 : OperandCount(inst.op))) {
+    return false;
+  }
+  const VectorType wanted{inst.type.element, splat ? 1 : inst.type.lanes};
+  for (ValueId operand : inst.operands) {
+    if (!IsInScope(operand) || nest_.type(operand) != wanted) return false;
+  }
+  const ValueId result = inst.results[0];
+  const int lanes = inst.type.lanes;
+  if (!result.valid() || result.index >= nest_.value_count() || defined_[result.index] ||
+      nest_.type(result) != inst.type || lanes < 1 || lanes > kMaxLanes ||
+      (vector_lanes_ != 0 && lanes != 1 && lanes != vector_lanes_)) {
+    return false;
+  }
+  defined_[result.index] = in_scope_[result.index] = true;
+  defined_order_.push_back(result);
+  return true;
 }
 
 absl::Status Verifier::CheckPlain(const Inst& inst) {
@@ -441,65 +537,6 @@ absl::Status Verifier::CheckMovement(const Inst& inst) {
         return InvalidArgument("of ", TypeName(from), " to ", TypeName(inst.type));
       }
       return ExpectType("the result", inst.type, {inst.type.element, from.lanes});
-  }
-}
-
-// What the operands of an elementwise operation may be.
-bool AllowsElement(Opcode op, ElementType t) {
-  switch (op) {
-    case Opcode::kDiv:
-    case Opcode::kFma:
-    case Opcode::kMinX86:
-    case Opcode::kMaxX86:
-    case Opcode::kSqrt:
-    case Opcode::kFloor:
-    case Opcode::kCeil:
-    case Opcode::kTrunc:
-    case Opcode::kRoundEven:
-      return IsArithmeticFloat(t);
-    case Opcode::kIntDiv:
-    case Opcode::kIntRem:
-    case Opcode::kShl:
-    case Opcode::kShr:
-    case Opcode::kSar:
-      return IsInteger(t);
-    case Opcode::kAnd:
-    case Opcode::kOr:
-    case Opcode::kXor:
-    case Opcode::kNot:
-      return IsInteger(t) || IsBool(t);
-    case Opcode::kDot4:
-      return t == ElementType::kI32;
-    case Opcode::kClampIndex:
-      return t == ElementType::kI64;
-    case Opcode::kConvert:
-      return true;
-    case Opcode::kSelect:
-      return !IsStorageFloat(t);
-    default:
-      return IsNumber(t);
-  }
-}
-
-size_t OperandCount(Opcode op) {
-  switch (op) {
-    case Opcode::kClampIndex:
-    case Opcode::kNeg:
-    case Opcode::kAbs:
-    case Opcode::kSqrt:
-    case Opcode::kFloor:
-    case Opcode::kCeil:
-    case Opcode::kTrunc:
-    case Opcode::kRoundEven:
-    case Opcode::kNot:
-    case Opcode::kConvert:
-      return 1;
-    case Opcode::kFma:
-    case Opcode::kSelect:
-    case Opcode::kDot4:
-      return 3;
-    default:
-      return 2;
   }
 }
 

@@ -173,7 +173,7 @@ void Emitter::Fma(const Operation& op) {
   const bool wide = Wide(op.element);
   Variable a = op.operands[0], b = op.operands[1];
   const Variable c = op.operands[2];
-  auto dies = [&](Variable v) { return !program_->IsConstant(v) && registers_->Dies(v); };
+  auto dies = [&](Variable v) { return registers_->Dies(v); };
   if (!dies(c) && (dies(a) || dies(b))) {  // d = d * b + c
     if (!dies(a)) std::swap(a, b);
     const Xmm factor = UseVector(b, bits);

@@ -1,5 +1,6 @@
 #include "codegen/x86/emitter.h"
 
+#include <array>
 #include <cstring>
 
 namespace skein::x86 {
@@ -218,10 +219,19 @@ void Emitter::Swap(RegisterClass c, int a, int b) {
 
 // --- operands ---
 
+// From a table: a register object is made of bit fields, and copying one that was just made waits
+// for its bytes.
 Xbyak::Xmm Emitter::Vector(int r, int bits) {
-  if (bits <= 128) return Xbyak::Xmm(r);
-  if (bits <= 256) return Xbyak::Ymm(r);
-  return Xbyak::Zmm(r);
+  static const auto* const table = [] {
+    auto* registers = new std::array<std::array<Xmm, 32>, 3>();  // xmm, ymm, zmm
+    for (int i = 0; i < 32; ++i) {
+      (*registers)[0][i] = Xbyak::Xmm(i);
+      (*registers)[1][i] = Xbyak::Ymm(i);
+      (*registers)[2][i] = Xbyak::Zmm(i);
+    }
+    return registers;
+  }();
+  return (*table)[bits <= 128 ? 0 : bits <= 256 ? 1 : 2][r];
 }
 
 int Emitter::VectorBits(const Operation& op) {

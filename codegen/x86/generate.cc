@@ -10,47 +10,64 @@
 namespace skein {
 namespace {
 
-// No operation takes more: the longest, a division, is about 80 bytes, and each operand may cost a
-// spill and a reload of up to 12.
-constexpr size_t kBytesPerOperation = 256;
-constexpr size_t kBytesPerKernel = 1024;
 constexpr size_t kEntryAlignment = 32;  // as Emitter::EmitKernel aligns
 
-// Sum over loops of what their brackets may move: every register once.
-size_t BracketBytes(const x86::Program& program) { return program.loops.size() * 4096; }
+// Bytes of code to make room for.
+struct CodeEstimate {
+  size_t per_kernel, per_operation, per_loop;
 
+  size_t Bytes(const std::vector<x86::Program>& programs) const {
+    size_t bytes = kEntryAlignment;
+    for (const x86::Program& program : programs) {
+      bytes +=
+          per_kernel + program.operations.size() * per_operation + program.loops.size() * per_loop;
+    }
+    return bytes;
+  }
+};
+
+// Two to three times what kernels take. Large blocks come from the system and go back to it each
+// time, at 30 us of page faults for a kernel of 600 operations.
+constexpr CodeEstimate kUsual{.per_kernel = 512, .per_operation = 24, .per_loop = 128};
+// No operation takes more: the longest, a division, is about 80 bytes, and each operand may cost a
+// spill and a reload of up to 12. A loop's brackets move every register at most once.
+constexpr CodeEstimate kMost{.per_kernel = 1024, .per_operation = 256, .per_loop = 4096};
+
+// Throws Xbyak::Error, among others where `bytes` are too few.
 absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
                                         const std::vector<x86::Program>& programs,
-                                        x86::ConstantPool& constants, const Target& target) {
-  size_t bytes = 0;
-  for (const x86::Program& program : programs) {
-    bytes +=
-        kBytesPerKernel + program.operations.size() * kBytesPerOperation + BracketBytes(program);
-  }
+                                        const Target& target, size_t bytes) {
   // Xbyak aligns addresses, entries are offsets: the same thing only where the buffer is aligned.
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[bytes + kEntryAlignment]);
   uint8_t* const buffer =
       memory.get() + (-reinterpret_cast<uintptr_t>(memory.get())) % kEntryAlignment;
+  x86::Emitter emitter(buffer, bytes, target);
   ObjectCode object;
-  try {
-    x86::Emitter emitter(buffer, bytes, target);
-    for (size_t i = 0; i < programs.size(); ++i) {
-      const uint32_t begin = static_cast<uint32_t>((emitter.size() + kEntryAlignment - 1) /
-                                                   kEntryAlignment * kEntryAlignment);
-      if (!emitter.EmitKernel(programs[i])) {
-        return Unimplemented("x86: ", nests[i].name,
-                             " carries more values than there are registers");
-      }
-      object.entries.push_back(
-          {nests[i].name, begin, static_cast<uint32_t>(emitter.size()) - begin});
+  for (size_t i = 0; i < programs.size(); ++i) {
+    const uint32_t begin = static_cast<uint32_t>((emitter.size() + kEntryAlignment - 1) /
+                                                 kEntryAlignment * kEntryAlignment);
+    if (!emitter.EmitKernel(programs[i])) {
+      return Unimplemented("x86: ", nests[i].name, " carries more values than there are registers");
     }
-    object.code.assign(buffer, buffer + emitter.size());
-    object.relocations = emitter.Relocations();
-  } catch (const Xbyak::Error& error) {
-    return Internal("x86: Xbyak: ", error.what());
+    object.entries.push_back({nests[i].name, begin, static_cast<uint32_t>(emitter.size()) - begin});
   }
-  object.data = constants.Take();
+  object.code.assign(buffer, buffer + emitter.size());
+  object.relocations = emitter.Relocations();
   return object;
+}
+
+absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
+                                        const std::vector<x86::Program>& programs,
+                                        const Target& target) {
+  for (const CodeEstimate& estimate : {kUsual, kMost}) {
+    try {
+      return EmitPrograms(nests, programs, target, estimate.Bytes(programs));
+    } catch (const Xbyak::Error& error) {
+      const bool too_few = static_cast<int>(error) == Xbyak::ERR_CODE_IS_TOO_BIG;
+      if (!too_few) return Internal("x86: Xbyak: ", error.what());
+    }
+  }
+  return Internal("x86: Xbyak: the code does not fit");
 }
 
 }  // namespace
@@ -67,7 +84,9 @@ absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const
     if (!program.ok()) return Annotate(program.status(), named.name);
     programs.push_back(*std::move(program));
   }
-  return EmitPrograms(nests, programs, constants, target);
+  SKEIN_ASSIGN_OR_RETURN(ObjectCode object, EmitPrograms(nests, programs, target));
+  object.data = constants.Take();
+  return object;
 }
 
 }  // namespace skein

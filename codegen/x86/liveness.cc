@@ -1,49 +1,39 @@
 #include "codegen/x86/liveness.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace skein::x86 {
 namespace {
 
+using Counts = std::array<int, kClassCount>;  // general, vector, mask
+
 // Registers that an operation needs for itself, beyond operands and result: an estimate that keeps
 // constants from being hoisted into registers that are about to be wanted.
-int Temporaries(const Operation& operation, RegisterClass register_class) {
-  switch (register_class) {
-    case RegisterClass::kVector:
-      switch (operation.action) {
-        case Action::kDot4:
-        case Action::kGather:
-          return 3;
-        case Action::kScatter:
-        case Action::kClampVector:
-          return 2;
-        case Action::kLoadNibbles:
-        case Action::kStoreLane:
-          return 1;
-        case Action::kStore:
-        case Action::kLoad:
-          return IsBool(operation.element) ? 1 : 0;
-        default:
-          return 0;
-      }
-    case RegisterClass::kMask:
-      switch (operation.action) {
-        case Action::kGather:
-        case Action::kScatter:
-          return 2;
-        case Action::kInsertGeneral:
-        case Action::kLoadLane:
-        case Action::kClampVector:
-        case Action::kVector:
-          return 1;
-        default:
-          return 0;
-      }
-    case RegisterClass::kGeneral:
-      return 0;
+Counts Temporaries(const Operation& operation) {
+  switch (operation.action) {
+    case Action::kGather:
+      return {0, 3, 2};
+    case Action::kScatter:
+      return {0, 2, 2};
+    case Action::kClampVector:
+      return {0, 2, 1};
+    case Action::kDot4:
+      return {0, 3, 0};
+    case Action::kLoadNibbles:
+    case Action::kStoreLane:
+      return {0, 1, 0};
+    case Action::kStore:
+    case Action::kLoad:
+      return {0, IsBool(operation.element) ? 1 : 0, 0};
+    case Action::kInsertGeneral:
+    case Action::kLoadLane:
+    case Action::kVector:
+      return {0, 0, 1};
+    default:
+      return {0, 0, 0};
   }
-  return 0;
 }
 
 class Analysis {
@@ -51,8 +41,11 @@ class Analysis {
   explicit Analysis(const Program& program)
       : program_(program),
         home_(program.variables.size(), -1),
-        marked_(program.variables.size(), -1) {
+        set_words_((program.variables.size() + 63) / 64) {
     result_.loops.resize(program.loops.size());
+    result_.first_use.assign(program.variables.size() + 1, 0);
+    result_.last_use.assign(program.variables.size(), -1);
+    reads_.reserve(4 * program.operations.size());
   }
 
   Liveness Run() {
@@ -66,13 +59,21 @@ class Analysis {
   void Read(Variable v, int position, int loop) {
     if (!v.valid()) return;
     reads_.push_back({v.index, position});
-    if (home_[v.index] != loop) MarkUsed(v, loop);
+    ++result_.first_use[v.index + 1];
+    result_.last_use[v.index] = position;
+    if (home_[v.index] != loop) InnermostUsed()[v.index / 64] |= uint64_t{1} << v.index % 64;
   }
 
-  void MarkUsed(Variable v, int loop) {
-    if (marked_[v.index] == loop) return;
-    marked_[v.index] = loop;
-    result_.loops[loop].used.push_back(v);
+  uint64_t* InnermostUsed() { return used_.data() + used_.size() - set_words_; }
+
+  // Ends the innermost loop's set.
+  void TakeUsed(std::vector<Variable>& used) {
+    for (size_t word = 0; word < set_words_; ++word) {
+      for (uint64_t rest = InnermostUsed()[word]; rest != 0; rest &= rest - 1) {
+        used.push_back(Variable(64 * word + std::countr_zero(rest)));
+      }
+    }
+    used_.resize(used_.size() - set_words_);
   }
 
   void Define(Variable v, int loop) {
@@ -89,6 +90,7 @@ class Analysis {
         for (Variable v : begun.inits) Read(v, position, loop);
         Read(begun.limit, position, loop);
         loop = operation.loop;
+        used_.resize(used_.size() + set_words_);
         for (Variable v : begun.arguments) Define(v, loop);
         if (!begun.at_most_once) Read(begun.limit, position, loop);  // again at every trip
       } else if (operation.action == Action::kLoopEnd) {
@@ -96,8 +98,7 @@ class Analysis {
         for (Variable v : ended.yields) Read(v, position, loop);
         loop = ended.parent;
         std::vector<Variable>& used = result_.loops[operation.loop].used;
-        std::sort(used.begin(), used.end());
-        used.erase(std::unique(used.begin(), used.end()), used.end());
+        TakeUsed(used);
         for (Variable v : used) Read(v, position, loop);
         for (Variable v : ended.results) Define(v, loop);
       } else {
@@ -107,68 +108,78 @@ class Analysis {
     }
   }
 
+  // From counts in first_use.
   void SortUses() {
     const size_t count = program_.variables.size();
     std::vector<int32_t>& first = result_.first_use;
-    first.assign(count + 1, 0);
-    for (const auto& [variable, position] : reads_) ++first[variable + 1];
     for (size_t v = 0; v < count; ++v) first[v + 1] += first[v];
     std::vector<int32_t> next(first.begin(), first.end() - 1);
     result_.uses.resize(reads_.size());
     for (const auto& [variable, position] : reads_) result_.uses[next[variable]++] = position;
+    for (size_t v = 0; v < count; ++v) {
+      if (program_.IsConstant(Variable(v))) result_.last_use[v] = Liveness::kNever;
+    }
   }
 
   void FindPressure() {
-    std::vector<std::array<int16_t, kClassCount>> deaths(program_.operations.size());
+    // Counts by class, in 16 bits each.
+    const auto one = [&](Variable v) { return uint64_t{1} << 16 * ClassOf(v); };
+    std::vector<uint64_t> deaths(program_.operations.size());
     for (size_t v = 0; v < program_.variables.size(); ++v) {
-      const int last = result_.LastUse(Variable(v));
-      if (last >= 0 && !program_.IsConstant(Variable(v))) ++deaths[last][ClassOf(Variable(v))];
+      const int last = result_.last_use[v];
+      if (last >= 0 && last != Liveness::kNever) deaths[last] += one(Variable(v));
     }
-    std::array<int, kClassCount> live{};
+    uint64_t live = 0;
     auto define = [&](Variable v) {
-      if (v.valid() && result_.LastUse(v) >= 0) ++live[ClassOf(v)];
+      if (v.valid() && result_.LastUse(v) >= 0) live += one(v);
+    };
+    auto raise = [](Counts& most, const Counts& wanted) {
+      for (int c = 0; c < kClassCount; ++c) most[c] = std::max(most[c], wanted[c]);
     };
     for (Variable v : program_.parameters) define(v);
     int loop = -1;
     for (size_t i = 0; i < program_.operations.size(); ++i) {
       const Operation& operation = program_.operations[i];
       if (operation.action == Action::kLoopBegin) {
-        for (int c = 0; c < kClassCount; ++c) live[c] -= deaths[i][c];
+        live -= deaths[i];
         loop = operation.loop;
         // Every argument keeps a register for the whole loop, be it read or not.
         for (Variable v : program_.loops[loop].arguments) define(v);
-        result_.loops[loop].live_at_begin = live;
-        result_.loops[loop].pressure = live;
+        result_.loops[loop].live_at_begin = result_.loops[loop].pressure = Unpack(live);
         continue;
       }
       if (operation.action == Action::kLoopEnd) {
         const int ended = loop;
         loop = program_.loops[ended].parent;
-        for (int c = 0; c < kClassCount && loop >= 0; ++c) {
-          int& most = result_.loops[loop].pressure[c];
-          most = std::max(most, result_.loops[ended].pressure[c]);
-        }
-        for (int c = 0; c < kClassCount; ++c) live[c] -= deaths[i][c];
+        if (loop >= 0) raise(result_.loops[loop].pressure, result_.loops[ended].pressure);
+        live -= deaths[i];
         for (Variable v : program_.loops[ended].results) define(v);
         continue;
       }
       if (loop >= 0) {
-        for (int c = 0; c < kClassCount; ++c) {
-          int& most = result_.loops[loop].pressure[c];
-          most = std::max(most, live[c] + Temporaries(operation, static_cast<RegisterClass>(c)));
-        }
+        Counts wanted = Unpack(live);
+        const Counts temporaries = Temporaries(operation);
+        for (int c = 0; c < kClassCount; ++c) wanted[c] += temporaries[c];
+        raise(result_.loops[loop].pressure, wanted);
       }
-      for (int c = 0; c < kClassCount; ++c) live[c] -= deaths[i][c];
+      live -= deaths[i];
       define(operation.result);
     }
+  }
+
+  static Counts Unpack(uint64_t counts) {
+    return {static_cast<int>(counts & 0xffff), static_cast<int>(counts >> 16 & 0xffff),
+            static_cast<int>(counts >> 32)};
   }
 
   int ClassOf(Variable v) const { return static_cast<int>(program_.info(v).register_class); }
 
   const Program& program_;
   Liveness result_;
-  std::vector<int> home_;    // loop in which a variable is defined; -1: outside all
-  std::vector<int> marked_;  // loop in whose `used` it was put last
+  std::vector<int> home_;  // loop in which a variable is defined; -1: outside all
+  // For each open loop, the innermost last, a bit for every variable: read in it, defined outside.
+  std::vector<uint64_t> used_;
+  const size_t set_words_;                          // of one loop
   std::vector<std::pair<int32_t, int32_t>> reads_;  // (variable, position), by position
 };
 

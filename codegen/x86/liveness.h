@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "codegen/x86/program.h"
@@ -17,6 +16,9 @@ struct Liveness {
   // trip.
   std::vector<int32_t> first_use;
   std::vector<int32_t> uses;
+  // The last of them; -1 for what nobody reads, kNever for constants, which are made again.
+  static constexpr int32_t kNever = INT32_MAX;
+  std::vector<int32_t> last_use;
 
   struct LoopFacts {
     std::vector<Variable> used;  // inside, defined outside (constants too); each once
@@ -26,13 +28,7 @@ struct Liveness {
   };
   std::vector<LoopFacts> loops;
 
-  std::span<const int32_t> UsesOf(Variable v) const {
-    return std::span(uses).subspan(first_use[v.index], first_use[v.index + 1] - first_use[v.index]);
-  }
-  int LastUse(Variable v) const {
-    const auto all = UsesOf(v);
-    return all.empty() ? -1 : all.back();
-  }
+  int LastUse(Variable v) const { return last_use[v.index]; }
 };
 
 Liveness ComputeLiveness(const Program& program);

@@ -7,6 +7,11 @@
 namespace skein::x86 {
 namespace {
 
+// Room to begin with.
+constexpr size_t kUsualLine = 64;  // operations of one loop
+constexpr size_t kUsualVariables = 512;
+constexpr size_t kUsualDepth = 8;
+
 // Operations that matter even if nobody reads a result.
 bool HasEffect(const Operation& operation) {
   switch (operation.action) {
@@ -28,6 +33,9 @@ bool HasEffect(const Operation& operation) {
 }  // namespace
 
 ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
+  program_.variables.reserve(kUsualVariables);
+  depths_.reserve(kUsualVariables);
+  open_.reserve(kUsualDepth);
   for (Variable& v : program_.parameters) v = NewVariable(RegisterClass::kGeneral);
   Append({.action = Action::kEntry});
 }
@@ -82,30 +90,29 @@ Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) {
   return Constant({RegisterClass::kVector, ConstantKind::kVector, 0, pool_->Add(all)});
 }
 
-void ProgramBuilder::Append(Operation operation, int depth) {
-  open_[depth < 0 ? open_.size() - 1 : depth].line.push_back(std::move(operation));
+void ProgramBuilder::Append(const Operation& operation, int depth) {
+  open_[depth < 0 ? open_.size() - 1 : depth].line.push_back(operation);
 }
 
-Variable ProgramBuilder::Emit(Operation operation, RegisterClass register_class, int depth) {
-  operation.result = NewVariable(register_class);
-  const Variable result = operation.result;
-  depths_[result.index] = static_cast<int8_t>(depth < 0 ? this->depth() : depth);
-  Append(std::move(operation), depth);
+Variable ProgramBuilder::Emit(const Operation& operation, RegisterClass register_class, int depth) {
+  if (depth < 0) depth = this->depth();
+  const Variable result = NewVariable(register_class);
+  depths_[result.index] = static_cast<int8_t>(depth);
+  open_[depth].line.push_back(operation);
+  open_[depth].line.back().result = result;
   return result;
 }
 
 bool ProgramBuilder::BroadcastAtLoad(Variable v) {
-  for (Open& open : open_) {
-    const auto load =
-        std::find_if(open.line.rbegin(), open.line.rend(),
-                     [&](const Operation& operation) { return operation.result == v; });
-    if (load == open.line.rend()) continue;
-    if (load->action != Action::kLoad || load->lanes != 1 || load->masked) return false;
-    if (BitWidth(load->element) < 32) return false;
-    load->broadcast = true;
-    return true;
+  std::vector<Operation>& line = open_[DepthOf(v)].line;
+  const auto load = std::find_if(line.rbegin(), line.rend(),
+                                 [&](const Operation& operation) { return operation.result == v; });
+  if (load == line.rend() || load->action != Action::kLoad || load->lanes != 1 || load->masked ||
+      BitWidth(load->element) < 32) {
+    return false;
   }
-  return false;
+  load->broadcast = true;
+  return true;
 }
 
 int ProgramBuilder::OpenLoop(Loop loop) {
@@ -113,7 +120,8 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   loop.parent = open_.back().loop;
   for (Variable v : loop.arguments) depths_[v.index] = static_cast<int8_t>(depth() + 1);
   program_.loops.push_back(std::move(loop));
-  open_.push_back({number});
+  open_.push_back({number, {}});
+  open_.back().line.reserve(kUsualLine);
   open_.back().line.push_back({.action = Action::kLoopBegin, .loop = number});
   return number;
 }
@@ -133,7 +141,7 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
 
 Program ProgramBuilder::Finish() {
   std::vector<Operation>& line = open_[0].line;
-  std::vector<bool> read(program_.variables.size());
+  std::vector<uint8_t> read(program_.variables.size());
   auto mark = [&](Variable v) {
     if (v.valid()) read[v.index] = true;
   };
@@ -142,22 +150,26 @@ Program ProgramBuilder::Finish() {
     for (Variable v : loop.inits) mark(v);
     for (Variable v : loop.yields) mark(v);
   }
-  size_t kept = line.size();
+  std::vector<uint8_t> kept(line.size());
   for (size_t i = line.size(); i-- > 0;) {
     if (!HasEffect(line[i]) && !read[line[i].result.index]) continue;
     VisitReads(line[i], mark);
-    line[--kept] = line[i];
+    kept[i] = true;
   }
-  line.erase(line.begin(), line.begin() + static_cast<ptrdiff_t>(kept));
-  program_.operations = std::move(line);
-  for (size_t i = 0; i < program_.operations.size(); ++i) {
-    const Operation& operation = program_.operations[i];
+  size_t count = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (!kept[i]) continue;
+    if (i != count) line[count] = line[i];
+    const Operation& operation = line[count];
     if (operation.action == Action::kLoopBegin) {
-      program_.loops[operation.loop].begin = static_cast<int>(i);
+      program_.loops[operation.loop].begin = static_cast<int>(count);
     } else if (operation.action == Action::kLoopEnd) {
-      program_.loops[operation.loop].end = static_cast<int>(i);
+      program_.loops[operation.loop].end = static_cast<int>(count);
     }
+    ++count;
   }
+  line.resize(count);
+  program_.operations = std::move(line);
   return std::move(program_);
 }
 

@@ -147,13 +147,14 @@ int Registers::Scratch(RegisterClass c) {
   const int r = free != 0 ? std::bit_width(free) - 1 : Take(c, -1);
   free_[Index(c)] &= ~(1u << r);
   locked_[Index(c)] |= 1u << r;
+  scratch_[Index(c)] |= 1u << r;
   holders_[Index(c)][r] = Variable();
   return r;
 }
 
 void Registers::ReleaseDying() {
   for (Variable v : touched_) {
-    if (program_.IsConstant(v) || !Dies(v) || state_[v.index].in_register < 0) continue;
+    if (!Dies(v) || state_[v.index].in_register < 0) continue;
     locked_[Index(ClassOf(v))] &= ~(1u << state_[v.index].in_register);
     Free(v);
   }
@@ -170,7 +171,7 @@ int Registers::Define(Variable v) {
 
 int Registers::Overwrite(Variable result, Variable operand) {
   const RegisterClass c = ClassOf(result);
-  if (!program_.IsConstant(operand) && Dies(operand)) {
+  if (Dies(operand)) {
     const int r = Use(operand);
     state_[operand.index].in_register = -1;
     Hold(c, r, result);
@@ -190,16 +191,10 @@ int Registers::Overwrite(Variable result, Variable operand) {
 
 void Registers::End() {
   for (Variable v : touched_) {
-    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+    if (Dies(v)) Free(v);
   }
-  for (int c = 0; c < kClassCount; ++c) {
-    // Scratch registers have no holder.
-    for (uint32_t rest = locked_[c]; rest != 0; rest &= rest - 1) {
-      const int r = std::countr_zero(rest);
-      if (!holders_[c][r].valid()) free_[c] |= 1u << r;
-    }
-    locked_[c] = 0;
-  }
+  for (int c = 0; c < kClassCount; ++c) free_[c] |= std::exchange(scratch_[c], 0);
+  locked_ = {};
 }
 
 void Registers::Bind(Variable v, int r) { Hold(ClassOf(v), r, v); }
@@ -227,7 +222,7 @@ void Registers::BeginLoop(int number) {
     const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1,
                                  loop.inits.end(), init) != loop.inits.end();
     int r = s.in_register;
-    if (r >= 0 && !again && !program_.IsConstant(init) && Dies(init)) {
+    if (r >= 0 && !again && Dies(init)) {
       s.in_register = -1;
     } else if (r >= 0) {
       locked_[Index(c)] |= 1u << r;
@@ -243,7 +238,7 @@ void Registers::BeginLoop(int number) {
     locked_[Index(c)] |= 1u << r;
   }
   for (Variable v : touched_) {
-    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+    if (Dies(v)) Free(v);
   }
   ++mark_stamp_;
   for (Variable v : liveness_.loops[number].used) mark_[v.index] = mark_stamp_;
@@ -447,10 +442,10 @@ void Registers::LeaveLoop(int number) {
     if (liveness_.LastUse(result) < 0) Free(result);
   }
   for (Variable v : loop.yields) {
-    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+    if (Dies(v)) Free(v);
   }
   for (Variable v : liveness_.loops[number].used) {
-    if (!program_.IsConstant(v) && Dies(v)) Free(v);
+    if (Dies(v)) Free(v);
   }
 }
 

@@ -53,6 +53,7 @@ class Registers {
   // A register for `result` that starts with the value of `operand`: the operand's own if this is
   // its last use, else a copy.
   int Overwrite(Variable result, Variable operand);
+  // Whether nobody reads `v` any more; never true of a constant.
   bool Dies(Variable v) const { return liveness_.LastUse(v) <= position_; }
   void End();
   // `v` is defined by the caller's hand in register `r`.
@@ -120,6 +121,7 @@ class Registers {
   Holders holders_;  // invalid: free
   std::array<uint32_t, kClassCount> free_;
   std::array<uint32_t, kClassCount> locked_{};
+  std::array<uint32_t, kClassCount> scratch_{};
   std::vector<Variable> touched_;
   std::vector<OpenLoop> open_;
   std::vector<Variable> spills_;  // in order; undone when a loop is left

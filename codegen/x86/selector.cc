@@ -28,14 +28,14 @@ absl::Status Selector::Refuse(const Inst& inst, ElementType element) const {
 
 // --- building blocks ---
 
-Variable Selector::Emit(Operation operation, RegisterClass register_class) {
-  return builder_.Emit(std::move(operation), register_class);
+Variable Selector::Emit(const Operation& operation, RegisterClass register_class) {
+  return builder_.Emit(operation, register_class);
 }
 
 Variable Selector::Emit(Operation operation, std::initializer_list<Variable> operands,
                         RegisterClass register_class) {
   for (Variable v : operands) operation.AddOperand(v);
-  return builder_.Emit(std::move(operation), register_class);
+  return builder_.Emit(operation, register_class);
 }
 
 Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {

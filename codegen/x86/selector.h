@@ -47,7 +47,7 @@ class Selector {
   absl::Status Refuse(const Inst& inst, ElementType element) const;
 
   // --- building blocks (selector.cc) ---
-  Variable Emit(Operation operation, RegisterClass register_class);
+  Variable Emit(const Operation& operation, RegisterClass register_class);
   Variable Emit(Operation operation, std::initializer_list<Variable> operands,
                 RegisterClass register_class);
   Parts Constant(ElementType element, uint64_t bits, int lanes);

@@ -79,6 +79,21 @@ TEST_F(X86, PointwiseConstantExtents) {
   }
 }
 
+// Far more bytes an operation than usual: the room that is made for the code has to grow.
+TEST_F(X86, CodeOfLongOperations) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kI64, 2);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kI64, 1);
+  ValueId value = b.Load(in, 0);
+  const ValueId other = b.Load(in, 1);
+  for (int i = 0; i < 300; ++i) {
+    value = b.Binary(i % 2 == 0 ? Opcode::kIntDiv : Opcode::kIntRem, b.Sub(other, value), value);
+  }
+  b.Store(out, 0, value);
+  ExpectAgrees({MakeCase(nest, {}), MakeCase(nest, {}, 7)});
+}
+
 TEST_F(X86, InPlace) {
   const LoopNest nest = InPlaceNest();
   ExpectAgrees(Cases(nest, {{3}, {64}, {100}}));
