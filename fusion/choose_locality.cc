@@ -4,52 +4,62 @@
 
 namespace skein {
 
-Locality ChooseLocality(const Plan& plan, size_t group, const Target& target,
-                        const std::function<std::optional<int64_t>(DimExpr)>& size) {
-  const Group& g = plan.groups[group];
-  Locality result;
-  if (g.phase != Phase::kRun || g.kind == "dot" || !g.nest.root.valid()) return result;
-  auto bytes = [&](DimExpr e) { return size(e).value_or(0); };
-  result.far = bytes(g.bytes_read) + bytes(g.bytes_written) > target.l2_bytes;
-  bool any = false;
-  for (Value output : g.outputs) {
-    // What runs between here and the first reader pushes the output out of the caches.
-    int64_t between = 0;
-    bool read = false;
-    for (size_t i = group + 1; i < plan.groups.size() && !read; ++i) {
-      const Group& later = plan.groups[i];
-      read = std::find(later.inputs.begin(), later.inputs.end(), output) != later.inputs.end();
-      if (!read) between += bytes(later.bytes_read) + bytes(later.bytes_written);
+std::vector<Locality> ChooseLocalities(const Plan& plan, const Target& target, std::span<const GroupBytes> bytes,
+                                       const std::function<int64_t(Value)>& size) {
+  std::vector<Locality> result(plan.groups.size());
+  for (size_t g = 0; g < plan.groups.size(); ++g) {
+    const Group& group = plan.groups[g];
+    if (group.phase != Phase::kRun || !group.nest.root.valid() || group.kind == "dot") continue;
+    result[g].far = bytes[g].read + bytes[g].written > target.l2_bytes;
+    if (bytes[g].written < std::min(target.stream_output_bytes, target.stream_intermediate_bytes)) continue;
+    bool any = false;
+    for (Value output : group.outputs) {
+      // What runs between here and the first reader pushes the output out of the caches.
+      int64_t between = 0;
+      bool read = false;
+      for (size_t i = g + 1; i < plan.groups.size() && !read; ++i) {
+        const std::vector<Value>& inputs = plan.groups[i].inputs;
+        read = std::find(inputs.begin(), inputs.end(), output) != inputs.end();
+        if (!read) between += bytes[i].read + bytes[i].written;
+      }
+      const bool soon = read && between < target.stream_intermediate_bytes;
+      result[g].streamed.push_back(size(output) >=
+                                   (soon ? target.stream_intermediate_bytes : target.stream_output_bytes));
+      any = any || result[g].streamed.back();
     }
-    const bool soon = read && between < target.stream_intermediate_bytes;
-    const TensorType& type = plan.graph.type(output);
-    const int64_t written = BytesFor(type.element, bytes(Product(type.dims)));
-    const bool streamed = written >= (soon ? target.stream_intermediate_bytes : target.stream_output_bytes);
-    any = any || streamed;
-    result.streamed.push_back(streamed);
+    if (!any) result[g].streamed.clear();
   }
-  if (!any) result.streamed.clear();
   return result;
 }
 
-absl::StatusOr<Group> Reschedule(const Graph& graph, const Group& group, const Target& target,
-                                 const Locality& locality) {
-  auto boundary = [&](Value v) {
-    return std::find(group.inputs.begin(), group.inputs.end(), v) != group.inputs.end();
-  };
-  SKEIN_ASSIGN_OR_RETURN(Group result, Schedule(graph, {group.outputs, boundary, locality}, target));
-  result.phase = group.phase;
-  return result;
+absl::Status ScheduleForLocalities(const Target& target, std::span<const Locality> localities, Plan* plan) {
+  for (size_t g = 0; g < plan->groups.size(); ++g) {
+    if (localities[g] == Locality()) continue;
+    Group& group = plan->groups[g];
+    const std::vector<Value> inputs = group.inputs;
+    auto boundary = [&](Value v) { return std::find(inputs.begin(), inputs.end(), v) != inputs.end(); };
+    SKEIN_ASSIGN_OR_RETURN(Group again,
+                           Schedule(plan->graph, {group.outputs, boundary, localities[g]}, target));
+    if (again.inputs != group.inputs) {
+      return Internal("the kernel of ", OriginText(plan->graph, group.outputs[0].node),
+                      " reads other memory when it is scheduled for another locality");
+    }
+    again.phase = group.phase;
+    group = std::move(again);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SettleLocality(const Target& target, Plan* plan) {
-  for (size_t i = 0; i < plan->groups.size(); ++i) {
-    const Locality locality =
-        ChooseLocality(*plan, i, target, [](DimExpr e) { return e.AsConst(); });
-    if (locality == Locality()) continue;
-    SKEIN_ASSIGN_OR_RETURN(plan->groups[i], Reschedule(plan->graph, plan->groups[i], target, locality));
+  std::vector<GroupBytes> bytes;
+  for (const Group& group : plan->groups) {
+    bytes.push_back({group.bytes_read.AsConst().value_or(0), group.bytes_written.AsConst().value_or(0)});
   }
-  return absl::OkStatus();
+  const std::vector<Locality> localities = ChooseLocalities(*plan, target, bytes, [&](Value v) {
+    const TensorType& type = plan->graph.type(v);
+    return BytesFor(type.element, Product(type.dims).AsConst().value_or(0));
+  });
+  return ScheduleForLocalities(target, localities, plan);
 }
 
 }  // namespace skein

@@ -3,23 +3,29 @@
 #define SKEIN_FUSION_CHOOSE_LOCALITY_H_
 
 #include <functional>
+#include <span>
+#include <vector>
 
 #include "fusion/plan.h"
 #include "fusion/schedule.h"
 
 namespace skein {
 
-// Where the memory of group number `group` lies when its kernel runs.
-//   size: the value of an expression over the graph's symbols, or nothing where it is not known; what is not
-//   known counts as small.
-Locality ChooseLocality(const Plan& plan, size_t group, const Target& target,
-                        const std::function<std::optional<int64_t>(DimExpr)>& size);
+// Sizes of a group in bytes; 0 where they are not known, which counts as small.
+struct GroupBytes {
+  int64_t read = 0, written = 0;
+};
 
-// The group's kernel again, for another locality: same values, same bits.
-absl::StatusOr<Group> Reschedule(const Graph& graph, const Group& group, const Target& target,
-                                 const Locality& locality);
+// Where the memory of each group lies when its kernel runs.
+//   bytes: per group.   size: of an output, in bytes; asked for outputs of large groups only.
+std::vector<Locality> ChooseLocalities(const Plan& plan, const Target& target, std::span<const GroupBytes> bytes,
+                                       const std::function<int64_t(Value)>& size);
 
-// Reschedules every group whose sizes are constants for the locality that they give.
+// Schedules the groups of `plan` again whose locality is not the default one. Same values, same bits.
+//   localities: per group.
+absl::Status ScheduleForLocalities(const Target& target, std::span<const Locality> localities, Plan* plan);
+
+// Both, for sizes that are constants.
 absl::Status SettleLocality(const Target& target, Plan* plan);
 
 }  // namespace skein

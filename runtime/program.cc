@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_join.h"
 #include "codegen/codegen.h"
+#include "fusion/choose_locality.h"
 #include "ir/specialize.h"
 #include "runtime/compile_kernels.h"
 #include "runtime/launch.h"
@@ -71,6 +72,9 @@ class ProgramImpl final : public Program {
   absl::StatusOr<std::shared_ptr<Binding>> FindBinding(std::span<const TensorView> inputs);
   absl::StatusOr<Variant*> SelectVariant(const std::vector<int64_t>& symbols);
   absl::StatusOr<Variant*> AddVariant(SymbolValues fixed);
+  absl::StatusOr<Variant*> AddPlan(Plan plan, SymbolValues fixed, Clock::time_point start,
+                                   std::vector<Locality> localities = {});
+  absl::StatusOr<Variant*> ForLocality(Variant* variant, const std::vector<int64_t>& sizes);
   absl::Status CheckSameInterface(const Graph& other) const;
   absl::Status CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
                             std::span<const TensorView> outputs) const;
@@ -130,9 +134,15 @@ absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
     plan = make_plan(*specialized);
   }
   SKEIN_RETURN_IF_ERROR(plan.status());
+  return AddPlan(*std::move(plan), std::move(fixed), start);
+}
+
+absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clock::time_point start,
+                                              std::vector<Locality> localities) {
   const auto planned = Clock::now();
-  SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Variant> variant, LayOutPlan(*std::move(plan), std::move(fixed), &binder_));
+  SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Variant> variant, LayOutPlan(std::move(plan), std::move(fixed), &binder_));
   SKEIN_RETURN_IF_ERROR(CompileKernels(options_, variant.get()));
+  variant->localities = std::move(localities);
   std::lock_guard lock(mutex_);
   stats_.plan_ms += 1e3 * Seconds(planned - start);
   stats_.compile_ms += 1e3 * Seconds(Clock::now() - planned);
@@ -145,6 +155,43 @@ absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
   return variants_.back().get();
 }
 
+// The variant whose kernels suit the memory that these sizes take, where outputs are too large for the caches: bits
+// are the same, stores and prefetches differ.
+// `variant` is one without localities.
+absl::StatusOr<Variant*> ProgramImpl::ForLocality(Variant* variant, const std::vector<int64_t>& sizes) {
+  std::vector<GroupBytes> bytes;
+  absl::flat_hash_map<Value, int> written;
+  for (const GroupProgram& group : variant->groups) {
+    bytes.push_back({sizes[group.bytes_read], sizes[group.bytes_written]});
+    for (size_t i = group.input_count; i < group.buffers.size(); ++i) {
+      written[variant->values[group.buffers[i]].value] = group.buffers[i];
+    }
+  }
+  std::vector<Locality> localities = ChooseLocalities(variant->plan, options_.target, bytes, [&](Value v) {
+    const MaterializedValue& value = variant->values[written.at(v)];
+    int64_t count = 1;
+    for (int d : value.dims) count *= std::max<int64_t>(0, sizes[d]);
+    return BytesFor(value.element, count);
+  });
+  for (size_t g = 0; g < localities.size(); ++g) {  // constant sizes are settled already
+    const Group& group = variant->plan.groups[g];
+    if (group.bytes_read.IsConst() && group.bytes_written.IsConst()) localities[g] = Locality();
+  }
+  // Fetching ahead alone is not worth another compilation.
+  if (std::all_of(localities.begin(), localities.end(), [](const Locality& l) { return l.streamed.empty(); })) {
+    return variant;
+  }
+  for (const std::unique_ptr<Variant>& known : variants_) {
+    if (known->fixed == variant->fixed && known->localities == localities) return known.get();
+  }
+  const auto start = Clock::now();
+  Plan plan = variant->plan;
+  SKEIN_RETURN_IF_ERROR(ScheduleForLocalities(options_.target, localities, &plan));
+  SKEIN_ASSIGN_OR_RETURN(Variant * added, AddPlan(std::move(plan), variant->fixed, start, std::move(localities)));
+  added->program_memory = variant->program_memory;  // what is computed once is the same
+  return added;
+}
+
 // Follows failed guards: each adds its symbols to those that are replaced by constants. Ends because a guard
 // without symbols that fails is an error.
 absl::StatusOr<Variant*> ProgramImpl::SelectVariant(const std::vector<int64_t>& symbols) {
@@ -153,7 +200,7 @@ absl::StatusOr<Variant*> ProgramImpl::SelectVariant(const std::vector<int64_t>& 
   for (;;) {
     const std::vector<int64_t> sizes = variant->expressions.Evaluate(symbols);
     auto failed = std::find_if(variant->guards.begin(), variant->guards.end(), [&](int g) { return sizes[g] == 0; });
-    if (failed == variant->guards.end()) return variant;
+    if (failed == variant->guards.end()) return ForLocality(variant, sizes);
     const Guard& guard = variant->plan.graph.guards()[failed - variant->guards.begin()];
     SymbolValues fixed = variant->fixed;
     std::string values;
@@ -166,7 +213,7 @@ absl::StatusOr<Variant*> ProgramImpl::SelectVariant(const std::vector<int64_t>& 
     const std::string report =
         absl::StrCat(guard.reason, " (", guard.condition.ToString(), ") does not hold", values.empty() ? "" : " at ", values);
     if (fixed.size() == variant->fixed.size()) return InvalidArgument(report);
-    auto known = std::find_if(variants_.begin(), variants_.end(), [&](const auto& v) { return v->fixed == fixed; });
+    auto known = std::find_if(variants_.begin(), variants_.end(), [&](const auto& v) { return v->fixed == fixed && v->localities.empty(); });
     if (known != variants_.end()) {
       variant = known->get();
       continue;
@@ -337,7 +384,7 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
     if (value.place == Place::kArena) pointer = state->arena.data() + binding.offsets[i];
   }
   if (options.group_seconds != nullptr) options.group_seconds->resize(variant.groups.size(), 0.0);
-  SKEIN_RETURN_IF_ERROR(Fill(binding, Phase::kProgram, binding.program_bytes, &variant.program_memory, options, state));
+  SKEIN_RETURN_IF_ERROR(Fill(binding, Phase::kProgram, binding.program_bytes, variant.program_memory.get(), options, state));
   SKEIN_RETURN_IF_ERROR(Fill(binding, Phase::kBinding, binding.binding_bytes, &binding.binding_memory, options, state));
   SKEIN_RETURN_IF_ERROR(RunGroups(binding, Phase::kRun, options, state));
   for (size_t i = 0; i < outputs.size(); ++i) {

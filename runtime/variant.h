@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "fusion/locality.h"
 #include "fusion/plan.h"
 #include "ir/dim_expr_eval.h"
 #include "runtime/arena.h"
@@ -76,12 +77,13 @@ struct Variant {
 
   Plan plan;
   SymbolValues fixed;                          // symbols that were replaced by constants
+  std::vector<Locality> localities;            // what kernels were scheduled for, if sizes of a binding say so
   std::vector<GroupProgram> groups;            // as plan.groups
   std::vector<MaterializedValue> values;
   std::vector<int> output_values;              // per output of the graph
   std::vector<int> guards;                     // expressions, as plan.graph.guards()
   ExpressionTable expressions;
-  OnceMemory program_memory;
+  std::shared_ptr<OnceMemory> program_memory = std::make_shared<OnceMemory>();
   int kernels_compiled = 0, cache_hits = 0;
   std::vector<std::string> interpreted;        // groups that no back end took, with the reason
 
