@@ -50,6 +50,8 @@ void CountWork(const Graph& graph, const GroupSpec& spec, const GroupContent& co
       group->dot_flops = group->dot_flops + 2 * elements * k;
     } else if (def.op_class == OpClass::kReduce) {
       group->flops = group->flops + Product(graph.type(node.operands[0]).dims);
+    } else if (def.op_class == OpClass::kScan) {
+      group->flops = group->flops + elements;
     } else if (def.op_class == OpClass::kPointwise) {
       group->flops = group->flops + elements * def.flops;
     }
@@ -61,6 +63,7 @@ std::string KindOf(const GroupContent& content) {
   if (!content.dots.empty()) return "dot";
   if (!content.inner_reductions.empty()) return "row";
   if (!content.outer_reductions.empty()) return "columns";
+  if (!content.scans.empty()) return "scan";
   return "pointwise";
 }
 
@@ -91,6 +94,7 @@ absl::StatusOr<GroupContent> FindContent(const Graph& graph, const GroupSpec& sp
         (outer ? content.outer_reductions : content.inner_reductions).push_back(id);
         break;
       }
+      case OpClass::kScan: content.scans.push_back(id); break;
       case OpClass::kPointwise:
       case OpClass::kMovement:
       case OpClass::kGather:
@@ -245,6 +249,9 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   if (!content.inner_reductions.empty() && !content.outer_reductions.empty()) {
     return Refuse("SK103", "reductions over inner and over outer axes do not share a kernel");
   }
+  if (!content.scans.empty() && (reduces || !content.dots.empty())) {
+    return Refuse("SK104", "a running sum shares a kernel with pointwise operations only");
+  }
   Group group;
   LoopBuilder builder(&group.nest);
   // What a group writes it also computes: its own outputs are no boundary to it.
@@ -263,6 +270,8 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
     SKEIN_RETURN_IF_ERROR(ScheduleRows(emitter, inner, content, target));
   } else if (!content.outer_reductions.empty()) {
     SKEIN_RETURN_IF_ERROR(ScheduleColumns(emitter, inner, content, target));
+  } else if (!content.scans.empty()) {
+    SKEIN_RETURN_IF_ERROR(ScheduleScan(emitter, inner, content, target));
   } else {
     SKEIN_RETURN_IF_ERROR(SchedulePointwise(emitter, inner, target));
   }

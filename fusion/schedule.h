@@ -1,6 +1,6 @@
 // Scheduler: a group's outputs and boundary -> the loops of one kernel. Structure decides: a group with a
 // contraction becomes a register-tiled GEMM, one with reductions over inner axes a row-phase kernel, over
-// other axes a column kernel, anything else a pointwise kernel.
+// other axes a column kernel, one with running sums a scan kernel, anything else a pointwise kernel.
 #ifndef SKEIN_FUSION_SCHEDULE_H_
 #define SKEIN_FUSION_SCHEDULE_H_
 
@@ -29,7 +29,7 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
 // What the nodes between the outputs and the boundary are.
 struct GroupContent {
   std::vector<NodeId> nodes;   // ascending
-  std::vector<NodeId> dots, inner_reductions, outer_reductions, others;
+  std::vector<NodeId> dots, inner_reductions, outer_reductions, scans, others;
 };
 absl::StatusOr<GroupContent> FindContent(const Graph& graph, const GroupSpec& spec);
 
@@ -68,6 +68,8 @@ absl::Status ScheduleRows(Emitter& emitter, const GroupSpec& spec, const GroupCo
                           const Target& target);
 absl::Status ScheduleColumns(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                              const Target& target);
+absl::Status ScheduleScan(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                          const Target& target);
 absl::Status ScheduleDot(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                          const Target& target);
 

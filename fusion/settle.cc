@@ -8,24 +8,37 @@
 namespace skein {
 namespace {
 
-// A reduction whose innermost dim that is not 1 is reduced runs along rows; any other runs down columns. The order
+// The innermost dim that is not 1, or 0.
+int Innermost(const Dims& dims) {
+  int last = static_cast<int>(dims.size()) - 1;
+  while (last > 0 && dims[last].IsConst(1)) --last;
+  return last;
+}
+
+bool ReducesRows(const Dims& dims, std::span<const int64_t> axes) {
+  bool inner = false, nothing = true;  // nothing: every axis has one element, which is a row of its own
+  for (int64_t axis : axes) {
+    inner = inner || axis == Innermost(dims);
+    nothing = nothing && dims[axis].IsConst(1);
+  }
+  return inner || nothing;
+}
+
+// A reduction or scan over the innermost dim that is not 1 runs along rows; any other runs down columns. The order
 // of its additions (DESIGN section 6) follows from that, and from here on belongs to the op.
 absl::StatusOr<Graph> SettleOrders(const Graph& graph) {
   return RewriteGraph(graph, [](Graph* to, const Node& node, std::span<const Value> operands)
                                  -> absl::StatusOr<std::optional<Value>> {
-    if (node.op != Op::reduce || node.attributes.Has("order")) return std::nullopt;
-    const Dims& dims = to->type(operands[0]).dims;
-    int last = static_cast<int>(dims.size()) - 1;
-    while (last > 0 && dims[last].IsConst(1)) --last;
-    bool inner = false, nothing = true;  // nothing: every axis has one element, which is a row of its own
-    for (int64_t axis : node.attributes.Ints("axes")) {
-      inner = inner || axis == last;
-      nothing = nothing && dims[axis].IsConst(1);
+    const OpClass op_class = Def(node.op).op_class;
+    if ((op_class != OpClass::kReduce && op_class != OpClass::kScan) || node.attributes.Has("order")) {
+      return std::nullopt;
     }
-    inner = inner || nothing;
+    const Dims& dims = to->type(operands[0]).dims;
+    const bool inner = op_class == OpClass::kScan ? node.attributes.Int("axis") == Innermost(dims)
+                                                  : ReducesRows(dims, node.attributes.Ints("axes"));
     Attributes attributes = node.attributes;
     attributes.Set("order", std::string(inner ? "inner" : "outer"));
-    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::reduce, operands, attributes));
+    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(node.op, operands, attributes));
     return Value{id, 0};
   });
 }

@@ -25,10 +25,9 @@ double SumRoundoff(ElementType t) {
 
 namespace {
 
-bool IsInner(const Node& node, size_t rank) {
+bool IsInner(const Node& node, std::span<const int64_t> axes, size_t rank) {
   const std::string* order = node.attributes.Get<std::string>("order");
   if (order != nullptr) return *order == "inner";
-  const std::vector<int64_t>& axes = node.attributes.Ints("axes");
   return std::find(axes.begin(), axes.end(), static_cast<int64_t>(rank) - 1) != axes.end();
 }
 
@@ -227,7 +226,7 @@ std::vector<RefTensor> ReferenceReduce(const Node& node, RefOperands x,
     results.push_back(EmptyTensor(t.element, layout.result_dims, options.track_error));
   }
   int64_t n = static_cast<int64_t>(layout.offsets.size());
-  bool inner = IsInner(node, x[0]->dims.size());
+  bool inner = IsInner(node, node.attributes.Ints("axes"), x[0]->dims.size());
   auto simple = SimpleCombine(reducer);
   int64_t chain = inner ? InnerSumChain(n) : OuterSumChain(n);
   if (node.attributes.Get<std::string>("order") == nullptr)
@@ -263,7 +262,7 @@ RefTensor ReferenceScan(const Node& node, const RefTensor& x, const InterpretOpt
   std::vector<int64_t> axes = {axis};
   Layout layout = LayOut(x.dims, axes);
   if (reverse) std::reverse(layout.offsets.begin(), layout.offsets.end());
-  bool innermost = axis == static_cast<int64_t>(x.dims.size()) - 1;
+  bool innermost = IsInner(node, axes, x.dims.size());
   double unit = SumRoundoff(x.element);
   for (int64_t start : layout.starts) {
     double total = 0, magnitude = 0, error = 0;

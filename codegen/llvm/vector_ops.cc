@@ -50,7 +50,22 @@ std::vector<int> Range(int begin, int end) {
   return indices;
 }
 
-Value* EmitShuffle(IrBuilder& b, const Inst& inst, std::span<Value* const> operands) {
+bool IsZero(Value* v) {
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(v);
+  return constant != nullptr && constant->isNullValue();
+}
+
+// A shuffle of 16 floats or 8 doubles with zeros as one permutation of two registers. LLVM would choose vexpand,
+// which takes some processors six times as long.
+Value* PermuteWithZeros(IrBuilder& b, Value* first, Value* second, const std::vector<int>& mask) {
+  const bool wide = first->getType()->getScalarSizeInBits() == 64;
+  std::vector<llvm::Constant*> lanes;
+  for (int i : mask) lanes.push_back(llvm::ConstantInt::get(b.getIntNTy(wide ? 64 : 32), static_cast<uint64_t>(i)));
+  return b.CreateIntrinsic(wide ? intrinsic::x86_avx512_vpermi2var_pd_512 : intrinsic::x86_avx512_vpermi2var_ps_512,
+                           {}, {first, llvm::ConstantVector::get(lanes), second});
+}
+
+Value* EmitShuffle(IrBuilder& b, const Inst& inst, std::span<Value* const> operands, const Target& target) {
   Value* first = operands[0];
   Value* second = operands.size() > 1 ? operands[1] : nullptr;
   // Scalars become vectors of one lane, and the shorter operand gets lanes that nobody reads.
@@ -74,8 +89,15 @@ Value* EmitShuffle(IrBuilder& b, const Inst& inst, std::span<Value* const> opera
     return mask[0] < common ? b.CreateExtractElement(first, uint64_t(mask[0]))
                             : b.CreateExtractElement(second, uint64_t(mask[0] - common));
   }
-  return second == nullptr ? b.CreateShuffleVector(first, mask)
-                           : b.CreateShuffleVector(first, second, mask);
+  if (second == nullptr) return b.CreateShuffleVector(first, mask);
+  const unsigned bits = first->getType()->getScalarSizeInBits();
+  if (inst.type.element == ElementType::kF32 || inst.type.element == ElementType::kF64) {
+    const bool whole = bits * static_cast<unsigned>(common) == 512 && static_cast<int>(mask.size()) == common;
+    if (whole && target.isa == Isa::kAvx512 && (IsZero(first) || IsZero(second))) {
+      return PermuteWithZeros(b, first, second, mask);
+    }
+  }
+  return b.CreateShuffleVector(first, second, mask);
 }
 
 Value* EmitBitcast(IrBuilder& b, VectorType to, VectorType from, Value* x) {
@@ -348,7 +370,7 @@ Value* EmitOperation(IrBuilder& b, const Inst& inst, VectorType operand,
       if (operand.lanes == 1) return operands[0];
       return b.CreateExtractElement(operands[0], static_cast<uint64_t>(inst.lane));
     case Opcode::kShuffle:
-      return EmitShuffle(b, inst, operands);
+      return EmitShuffle(b, inst, operands, target);
     case Opcode::kBitcast:
       return EmitBitcast(b, inst.type, operand, operands[0]);
     case Opcode::kFma:
