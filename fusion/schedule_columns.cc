@@ -143,6 +143,7 @@ class ColumnScheduler {
 
   // Emits before a loop over rows what its body needs and does not change in it.
   absl::Status EmitAhead(size_t phase, DimExpr extent) {
+    if (extent.IsConst(0)) return absl::OkStatus();  // what nobody needs may not even exist
     const int first_loop = b_.nest().loop_count;
     const DimExpr row = DimExpr::Coord(first_loop, extent);
     for (const Demand& d : group_.Roots(phase)) {

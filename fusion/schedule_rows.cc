@@ -146,8 +146,9 @@ class RowScheduler {
     }
   }
 
-  // Emits before a loop what its body needs and does not change in it.
-  absl::Status EmitAhead(std::span<const Demand> roots, const std::function<bool(int)>& inner) {
+  // Emits before a loop over `extent` what its body needs and does not change in it.
+  absl::Status EmitAhead(DimExpr extent, std::span<const Demand> roots, const std::function<bool(int)>& inner) {
+    if (extent.IsConst(0)) return absl::OkStatus();  // what nobody needs may not even exist
     std::vector<Demand> all(roots.begin(), roots.end());
     for (const Kept& k : kept_) {
       if (static_cast<size_t>(k.first_phase) != phase_) continue;
@@ -174,7 +175,7 @@ class RowScheduler {
     const int first_loop = b_.nest().loop_count;
     std::vector<Demand> roots = group_.Roots(phase_);
     inner_index_ = DimExpr::Coord(first_loop, phase.extent);  // only to tell what is invariant
-    SKEIN_RETURN_IF_ERROR(EmitAhead(roots, [&](int i) { return i >= first_loop && i < kPlaceholder; }));
+    SKEIN_RETURN_IF_ERROR(EmitAhead(phase.extent, roots, [&](int i) { return i >= first_loop && i < kPlaceholder; }));
 
     std::vector<ValueId> totals = scalars;
     DimExpr start = 0, extent = phase.extent;
@@ -255,7 +256,7 @@ class RowScheduler {
     if (!group_.final_extent().IsConst(1)) {
       const int lanes = LanesFor(group_.final_extent());
       inner_index_ = DimExpr::Coord(loop, group_.final_extent());
-      SKEIN_RETURN_IF_ERROR(EmitAhead(group_.Roots(phase_), [&](int i) { return i == loop; }));
+      SKEIN_RETURN_IF_ERROR(EmitAhead(group_.final_extent(), group_.Roots(phase_), [&](int i) { return i == loop; }));
       DimExpr j = b_.BeginVectorLoop(group_.final_extent(), lanes);
       emitter_.PushScope();
       emitter_.SetLane({j.index(), lanes});

@@ -138,6 +138,19 @@ TEST(Columns, MiddleAxes) {
   )"), Around({1, 40}));
 }
 
+// Nothing is read for a row without elements, not even what would be the same for all of them.
+TEST(Rows, ReductionsOverNothingReadNothing) {
+  ExpectRight(Parse(R"(
+    %0 = input() {name = "x"} : f32[1]
+    %1 = input() {name = "sizes"} : f32[n]
+    %2 = slice(%0) {starts = [1], steps = [1]} : f32[0]
+    %3 = reduce(%2) {axes = (0), reducer = sum<f32>} : f32[1]
+    %4 = broadcast(%3) : f32[n]
+    %5 = add(%4, %1) : f32[n]
+    output "y" = %5
+  )"), {{{"n", 1}}, {{"n", 20}}});
+}
+
 // A reduction needed for some rows only is no part of the kernel that needs it: its rows would not exist.
 TEST(Rows, BehindPaddingOfRowsIsRefused) {
   const Graph graph = Parse(R"(
