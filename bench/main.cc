@@ -3,73 +3,56 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bench/ceilings.h"
 #include "bench/families.h"
+#include "bench/reporters.h"
+#include "bench/rows.h"
+#include "bench/team.h"
 
 namespace skein {
 namespace {
 
-// A narrower table than Google Benchmark's: a row is one measurement, so iterations and CPU time
-// say nothing.
-class RowReporter : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context& context) override {
-    const CacheSizes& caches = Caches();
-    std::printf("%d CPUs, L1 %zu KiB, L2 %zu KiB, L3 %zu KiB\n", context.cpu_info.num_cpus,
-                caches.l1 >> 10, caches.l2 >> 10, caches.l3 >> 10);
-    std::printf("%-40s %12s %9s %9s %8s\n", "row", "time [us]", "GB/s", "GFLOP/s", "ceiling");
-    return true;
-  }
-
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      if (run.error_occurred) {
-        std::printf("%-40s %s\n", run.run_name.function_name.c_str(), run.error_message.c_str());
-        continue;
-      }
-      std::printf("%-40s %12.3f %9s %9s %8s  %s\n", run.run_name.function_name.c_str(),
-                  run.GetAdjustedRealTime(), Counter(run, "GB/s", 1, "").c_str(),
-                  Counter(run, "GFLOP/s", 1, "").c_str(), Counter(run, "ceiling", 100, "%").c_str(),
-                  run.report_label.c_str());
-    }
-    std::fflush(stdout);
-  }
-
- private:
-  static std::string Counter(const Run& run, const char* name, double scale, const char* unit) {
-    const auto found = run.counters.find(name);
-    if (found == run.counters.end()) return "-";
-    char text[32];
-    std::snprintf(text, sizeof(text), "%.1f%s", found->second.value * scale, unit);
-    return text;
-  }
-};
-
 void PrintHelp() {
   std::printf(
-      "Usage: skein-bench [FAMILY...] [--family=NAME,...] [--benchmark_...]\n"
+      "Usage: skein-bench [FAMILY...] [--family=NAME,...] [--threads N] [--benchmark_...]\n"
       "\n"
-      "Runs the rows of the named families, or of all, on one thread. Each row's `ceiling` is the\n"
-      "share of the machine's limit that it reached: the slower of streaming the same bytes and\n"
-      "of the multiply-add peak, both measured between the row's own rounds. 1 is the limit.\n"
+      "Runs the rows of the named families, or of all. Each row's `ceiling` is the share of the\n"
+      "machine's limit that it reached: the slower of streaming the same bytes and of its own\n"
+      "arithmetic on data in L1, both measured between the row's own rounds. 100%% is the limit.\n"
+      "`asked` is the share that the project asks of the row. docs/performance.md says more.\n"
       "\n"
       "Families:\n");
   for (const Family& family : Families()) std::printf("  %-12s %s\n", family.name, family.summary);
   std::printf(
       "\n"
       "Options:\n"
+      "  --threads N                  kernels and ceilings on N threads (1)\n"
       "  --list                       print the names of the rows and stop\n"
       "  --benchmark_filter=REGEX     only rows whose name matches\n"
-      "  --benchmark_format=json      for scripts (also csv)\n"
+      "  --markdown                   the table as Markdown\n"
+      "  --json                       for scripts; also --benchmark_format=csv\n"
       "  --benchmark_out=FILE         write the rows to a file too\n"
       "  --help                       this text\n"
       "\n"
-      "Example: skein-bench ceilings --benchmark_filter=copy\n");
+      "Exit status: 0; 2 for a mistake in the arguments; 3 if the CPU has no AVX2; 4 if the run "
+      "is\n"
+      "VOID: the machine was disturbed, and the shares of the marked rows are not to be believed.\n"
+      "\n"
+      "Example: skein-bench softmax --benchmark_filter=DRAM\n");
 }
+
+struct Arguments {
+  std::vector<const Family*> families;
+  std::vector<std::string> passed_on;  // to Google Benchmark
+  std::optional<TableStyle> table = TableStyle::kPlain;
+  bool list = false, help = false;
+};
 
 bool AddFamily(std::string_view name, std::vector<const Family*>& chosen) {
   for (const Family& family : Families()) {
@@ -83,55 +66,90 @@ bool AddFamily(std::string_view name, std::vector<const Family*>& chosen) {
   return false;
 }
 
-int Run(int argc, char** argv) {
-  std::vector<const Family*> chosen;
-  std::vector<std::string> passed_on = {argv[0]};
-  bool own_table = true;
+bool AddFamilies(std::string_view names, std::vector<const Family*>& chosen) {
+  while (true) {
+    const size_t comma = names.find(',');
+    if (!AddFamily(names.substr(0, comma), chosen)) return false;
+    if (comma == names.npos) return true;
+    names.remove_prefix(comma + 1);
+  }
+}
+
+bool SetThreads(std::string_view text) {
+  const std::string digits(text);
+  char* end = nullptr;
+  const long threads = std::strtol(digits.c_str(), &end, 10);
+  if (end == digits.c_str() || *end != 0 || threads < 1 || threads > 1024) {
+    std::fprintf(stderr, "skein-bench: --threads takes a number from 1 to 1024, not '%s'\n",
+                 digits.c_str());
+    return false;
+  }
+  Team::SetSize(static_cast<int>(threads));
+  return true;
+}
+
+// False after a mistake, which has been reported.
+bool Parse(int argc, char** argv, Arguments& parsed) {
+  parsed.passed_on = {argv[0]};
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    constexpr std::string_view kFamily = "--family=";
+    constexpr std::string_view kFamily = "--family=", kThreads = "--threads=";
     if (argument == "--help" || argument == "-h") {
-      PrintHelp();
-      return 0;
-    }
-    if (argument == "--list") {
-      passed_on.push_back("--benchmark_list_tests");
+      parsed.help = true;
+    } else if (argument == "--list") {
+      parsed.list = true;
+      parsed.passed_on.push_back("--benchmark_list_tests");
+    } else if (argument == "--json") {
+      parsed.table.reset();
+      parsed.passed_on.push_back("--benchmark_format=json");
+    } else if (argument == "--markdown") {
+      parsed.table = TableStyle::kMarkdown;
+    } else if (argument == "--threads" && i + 1 < argc) {
+      if (!SetThreads(argv[++i])) return false;
+    } else if (argument.starts_with(kThreads)) {
+      if (!SetThreads(argument.substr(kThreads.size()))) return false;
     } else if (argument.starts_with("--benchmark_")) {
-      if (argument.starts_with("--benchmark_format")) own_table = false;
-      passed_on.emplace_back(argument);
+      if (argument.starts_with("--benchmark_format")) parsed.table.reset();
+      if (argument.starts_with("--benchmark_list_tests")) parsed.list = true;
+      parsed.passed_on.emplace_back(argument);
     } else if (argument.starts_with(kFamily)) {
-      std::string_view names = argument.substr(kFamily.size());
-      while (true) {
-        const size_t comma = names.find(',');
-        if (!AddFamily(names.substr(0, comma), chosen)) return 2;
-        if (comma == names.npos) break;
-        names.remove_prefix(comma + 1);
-      }
+      if (!AddFamilies(argument.substr(kFamily.size()), parsed.families)) return false;
     } else if (argument.starts_with("-")) {
       std::fprintf(stderr, "skein-bench: unknown option '%s'; see --help\n", argv[i]);
-      return 2;
-    } else if (!AddFamily(argument, chosen)) {
-      return 2;
+      return false;
+    } else if (!AddFamily(argument, parsed.families)) {
+      return false;
     }
+  }
+  return true;
+}
+
+int Run(int argc, char** argv) {
+  Arguments arguments;
+  if (!Parse(argc, argv, arguments)) return 2;
+  if (arguments.help) {
+    PrintHelp();
+    return 0;
   }
   if (!CanMeasureCeilings()) {
     std::fprintf(stderr, "skein-bench: this CPU has no AVX2\n");
     return 3;
   }
-  if (chosen.empty()) {
-    for (const Family& family : Families()) chosen.push_back(&family);
+  if (arguments.families.empty()) {
+    for (const Family& family : Families()) arguments.families.push_back(&family);
   }
-  for (const Family* family : chosen) family->add_rows();
+  for (const Family* family : arguments.families) family->add_rows();
 
   std::vector<char*> pointers;
-  for (std::string& argument : passed_on) pointers.push_back(argument.data());
+  for (std::string& argument : arguments.passed_on) pointers.push_back(argument.data());
   int count = static_cast<int>(pointers.size());
   benchmark::Initialize(&count, pointers.data());
   if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return 2;
-  RowReporter table;
-  benchmark::RunSpecifiedBenchmarks(own_table ? &table : nullptr);
+  if (!arguments.list) CheckMachine();
+  const auto table = arguments.table ? MakeTable(*arguments.table) : nullptr;
+  benchmark::RunSpecifiedBenchmarks(table.get());
   benchmark::Shutdown();
-  return 0;
+  return RunIsVoid() ? 4 : 0;
 }
 
 }  // namespace

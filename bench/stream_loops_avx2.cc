@@ -31,8 +31,8 @@ struct Vector {
 
 }  // namespace
 
-StreamLoop StreamLoopAvx2(int reads, int writes, const StreamVariant& variant) {
-  return PickStream(reads, writes, variant);
+StreamLoop StreamLoopAvx2(const StreamShape& shape, const StreamVariant& variant) {
+  return PickStream(shape, variant);
 }
 
 // 12 accumulators: 16 registers, two of them operands.

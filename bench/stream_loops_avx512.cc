@@ -31,8 +31,8 @@ struct Vector {
 
 }  // namespace
 
-StreamLoop StreamLoopAvx512(int reads, int writes, const StreamVariant& variant) {
-  return PickStream(reads, writes, variant);
+StreamLoop StreamLoopAvx512(const StreamShape& shape, const StreamVariant& variant) {
+  return PickStream(shape, variant);
 }
 
 // 24 accumulators: two ports by four cycles need 8.

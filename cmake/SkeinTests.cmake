@@ -51,8 +51,10 @@ foreach(folder IN LISTS skein_test_folders)
     target_link_libraries(${program} PRIVATE skein_onnx)  # tests make models of their own
   endif()
   if(folder STREQUAL "bench")  # a program, not a library: its testable part is compiled again
-    file(GLOB measured CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/ceilings.cc
-         ${PROJECT_SOURCE_DIR}/bench/stream_loops_*.cc)
+    set(measured ceilings canary huge_buffer streams stream_loops_avx2 stream_loops_avx512 team
+        timing)
+    list(TRANSFORM measured PREPEND ${PROJECT_SOURCE_DIR}/bench/)
+    list(TRANSFORM measured APPEND .cc)
     target_sources(${program} PRIVATE ${measured})
   endif()
   if(folder STREQUAL "cli")  # writes ONNX files as the tests of the front end do

@@ -1,0 +1,37 @@
+#include "bench/huge_buffer.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdint>
+#include <new>
+
+namespace skein {
+
+HugeBuffer::HugeBuffer(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  constexpr int kPlaces = 12;
+  static std::atomic<unsigned> count = 0;
+  const size_t stagger = size_t{64} * 5 * (count++ % kPlaces);
+  mapped_bytes_ = (bytes + stagger + kHugePage - 1) / kHugePage * kHugePage + kHugePage;
+  mapping_ =
+      mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping_ == MAP_FAILED) throw std::bad_alloc();
+  const uintptr_t start =
+      (reinterpret_cast<uintptr_t>(mapping_) + kHugePage - 1) / kHugePage * kHugePage;
+  madvise(reinterpret_cast<void*>(start), mapped_bytes_ - kHugePage, MADV_HUGEPAGE);
+  data_ = reinterpret_cast<std::byte*>(start) + stagger;
+}
+
+HugeBuffer::~HugeBuffer() {
+  if (mapping_ != nullptr) munmap(mapping_, mapped_bytes_);
+}
+
+HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapped_bytes_, other.mapped_bytes_);
+  std::swap(data_, other.data_);
+  return *this;
+}
+
+}  // namespace skein

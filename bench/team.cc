@@ -1,0 +1,73 @@
+#include "bench/team.h"
+
+#include <immintrin.h>
+#include <sched.h>
+
+#include <algorithm>
+
+#include "bench/timing.h"
+
+namespace skein {
+namespace {
+
+int size_of_this_run = 1;
+
+// Waits for the others of the team, which are awake; gives the CPU away where it is shared.
+template <typename Condition>
+void SpinUntil(Condition condition) {
+  for (int spins = 0; !condition(); ++spins) {
+    _mm_pause();
+    if (spins % 4096 == 4095) sched_yield();
+  }
+}
+
+}  // namespace
+
+Team::Team(int threads) {
+  for (int number = 1; number < threads; ++number) {
+    workers_.emplace_back([this, number] { Work(number); });
+  }
+}
+
+Team::~Team() {
+  round_ = -1;
+  round_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+double Team::Time(const std::function<void(int)>& body) {
+  body_ = &body;
+  awake_ = 0;
+  busy_ = static_cast<int>(workers_.size());
+  const int round = round_ + 1;
+  round_ = round;
+  if (!workers_.empty()) round_.notify_all();
+  SpinUntil([&] { return awake_ == busy_; });
+
+  const double start = Now();
+  started_ = round;
+  body(0);
+  SpinUntil([&] { return busy_ == 0; });
+  return Now() - start;
+}
+
+void Team::Work(int number) {
+  for (int seen = 0;;) {
+    round_.wait(seen);
+    seen = round_;
+    if (seen < 0) return;
+    ++awake_;
+    SpinUntil([&] { return started_ == seen; });
+    (*body_)(number);
+    --busy_;
+  }
+}
+
+Team& Team::OfThisRun() {
+  static Team team(size_of_this_run);
+  return team;
+}
+
+void Team::SetSize(int threads) { size_of_this_run = std::max(threads, 1); }
+
+}  // namespace skein
