@@ -54,6 +54,7 @@ class DotScheduler {
       };
     }
     ChooseBlocks(&gemm);
+    gemm.epilogue_lanes = EpilogueLanes(gemm.panel);
     gemm.row_prologue = [this](std::span<const DimExpr> batch, DimExpr m, DimExpr n,
                                const std::function<bool(int)>& inner) -> absl::Status {
       for (const Output& o : outputs_) {
@@ -80,6 +81,17 @@ class DotScheduler {
   }
 
  private:
+  // A long epilogue keeps the machine busy with two registers' worth of lanes, in half the code of four.
+  int EpilogueLanes(int64_t panel) const {
+    constexpr int kLong = 20, kLanes = 32;  // flops an element: one elementary function
+    int flops = 0;
+    for (NodeId id : content_.nodes) {
+      const OpDef& def = Def(graph_.node(id).op);
+      if (def.op_class == OpClass::kPointwise) flops += def.flops;
+    }
+    return static_cast<int>(flops < kLong ? panel : std::min<int64_t>(panel, kLanes));
+  }
+
   struct Output {
     OutputPath path;
     Dims coords;  // of the core, over Coord(kPlaceholder + i) of the dot's dims

@@ -92,7 +92,7 @@ struct Builder {
   absl::Status Epilogue() {
     DimExpr row = b.BeginLoop(LoopKind::kSerial, rows);
     Enter();
-    const int lanes = static_cast<int>(spec.panel);
+    const int lanes = spec.epilogue_lanes;
     const int loop = b.nest().loop_count;  // the number that the vector loop will get
     DimExpr column = DimExpr::Coord(loop, columns);
     SKEIN_RETURN_IF_ERROR(spec.row_prologue(batch, row0 + row, panel_index * spec.panel + column,

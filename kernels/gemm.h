@@ -28,6 +28,7 @@ struct GemmSpec {
   int64_t panel = 64;           // columns of a register tile and of a packed panel
   int64_t tile_rows = 6;
   int64_t block_rows = 128;
+  int epilogue_lanes = 64;      // of the loop that calls `epilogue`; divides the panel
 
   using Scope = std::function<void(bool enter)>;  // told around every loop that is opened
   Scope scope;

@@ -209,6 +209,7 @@ void ExpectAllAgree(const std::vector<KernelCase>& cases, Generator generate) {
     SCOPED_TRACE(isa == Isa::kAvx2 ? "AVX2" : "AVX-512");
     const absl::StatusOr<LoopNest> legal = Legalize(nest, target);
     ASSERT_TRUE(legal.ok()) << legal.status() << "\n" << nest.ToString();
+    ASSERT_TRUE(Verify(*legal).ok()) << Verify(*legal) << "\n" << legal->ToString();
     const NamedNest named{&nest, "kernel"};
     const absl::StatusOr<ObjectCode> object = generate({&named, 1}, target);
     ASSERT_TRUE(object.ok()) << object.status() << "\n" << nest.ToString();

@@ -41,6 +41,9 @@ absl::StatusOr<ObjectCode> Generate(const LoopNest& nest, const Target& target =
 void ExpectAgrees(const std::vector<KernelCase>& cases, const Target& target = Target{}) {
   const LoopNest& nest = *cases[0].nest;
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest) << "\n" << nest.ToString();
+  const absl::StatusOr<LoopNest> legal = Legalize(nest, target);
+  ASSERT_TRUE(legal.ok()) << legal.status();
+  ASSERT_TRUE(Verify(*legal).ok()) << Verify(*legal) << "\n" << legal->ToString();
   const absl::StatusOr<ObjectCode> object = Generate(nest, target);
   ASSERT_TRUE(object.ok()) << object.status();
   const auto loaded = LoadedCode::Load(*object);
