@@ -16,6 +16,9 @@ constexpr Family kFamilies[] = {
     {"convert", "f16, bf16, i8, u8, i4 in, f32 arithmetic, and back", AddConversions},
     {"fusion", "chains fused and op by op", AddFusion},
     {"gemm", "activations times packed weights", AddGemm},
+#ifdef SKEIN_HAVE_ONEDNN
+    {"onednn", "the same kernels beside oneDNN's", AddOneDnn},
+#endif
 };
 
 }  // namespace

@@ -25,5 +25,6 @@ void AddScans();
 void AddConversions();
 void AddFusion();
 void AddGemm();
+void AddOneDnn();  // only where oneDNN is installed
 
 }  // namespace skein

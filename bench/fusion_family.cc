@@ -2,11 +2,9 @@
 // with a kernel for each op. On data in memory the times should be in the ratio of the bytes moved.
 
 #include "absl/strings/str_format.h"
-#include "bench/canary.h"
 #include "bench/families.h"
 #include "bench/rows.h"
 #include "bench/team.h"
-#include "bench/timing.h"
 
 namespace skein {
 namespace {
@@ -66,30 +64,18 @@ absl::Status MeasureFusion(Graph (*graph)(int64_t), bool asked, benchmark::State
     return absl::UnimplementedError(absl::StrCat("interpreted: ", kernel->interpreted.c_str()));
   }
 
-  double fused_seconds = 0, unfused_seconds = 0;
-  const std::string disturbed = UntilQuiet([&] {
-    std::vector<double> fused_rounds, unfused_rounds;
-    fused.run();
-    unfused.run();
-    for (int round = 0; round < kRounds; ++round) {
-      fused_rounds.push_back(TimePasses(fused.run, 1));
-      unfused_rounds.push_back(TimePasses(unfused.run, 1));
-      if (RunCanary() != nullptr) RunCanary()->Sing();
-    }
-    fused_seconds = Median(fused_rounds);
-    unfused_seconds = Median(unfused_rounds);
-  });
-  const double faster = unfused_seconds / fused_seconds, fewer = unfused.bytes / fused.bytes;
-  for (auto _ : state) state.SetIterationTime(fused_seconds);
-  state.counters["GB/s"] = work.streams.total() / fused_seconds * 1e-9;
+  const PairSeconds pair = MeasurePair(fused.run, unfused.run);
+  const double faster = pair.second / pair.first, fewer = unfused.bytes / fused.bytes;
+  for (auto _ : state) state.SetIterationTime(pair.first);
+  state.counters["GB/s"] = work.streams.total() / pair.first * 1e-9;
   state.counters["compile_ms"] = fused.compile_ms;
-  state.counters["unfused_us"] = unfused_seconds * 1e6;
+  state.counters["unfused_us"] = pair.second * 1e6;
   state.counters["times_ratio"] = faster;
   state.counters["bytes_ratio"] = fewer;
   state.counters["quotient"] = faster / fewer;
   state.SetLabel(absl::StrFormat("%.0f us in %d kernels: %.2fx the time, %.2fx the bytes: %.2f%s%s",
-                                 unfused_seconds * 1e6, unfused.groups, faster, fewer,
-                                 faster / fewer, asked ? ", asked 0.85" : "", disturbed.c_str()));
+                                 pair.second * 1e6, unfused.groups, faster, fewer, faster / fewer,
+                                 asked ? ", asked 0.85" : "", pair.disturbed.c_str()));
   return absl::OkStatus();
 }
 

@@ -189,6 +189,17 @@ Value GraphMaker::Gelu(Value x) {
   return Times(Op2(Op::mul, x, Plus(Op1(Op::erf, scaled), 1)), 0.5);
 }
 
+Value GraphMaker::GeluTanh(Value x) {
+  const Value cube = Op2(Op::mul, Op2(Op::mul, x, x), x);
+  const Value inner = Times(Op2(Op::add, x, Times(cube, 0.044715)), 0.7978845608028654);
+  return Op2(Op::mul, Times(x, 0.5), Plus(Op1(Op::tanh, inner), 1));
+}
+
+Value GraphMaker::Elu(Value x) {
+  const Value negative = Op2(Op::less, x, Scalar(0, x));
+  return Node(Op::select, {negative, Op1(Op::expm1, x), x});
+}
+
 Value GraphMaker::Chain8(Value x) {
   Value t = Op2(Op::mul, Plus(Times(x, 1.5), 0.25), x);
   t = Relu(Plus(t, -0.5));

@@ -45,6 +45,8 @@ class GraphMaker {
   Value LayerNorm(Value x, Value scale, Value bias);
   Value RmsNorm(Value x, Value scale);
   Value Gelu(Value x);
+  Value GeluTanh(Value x);
+  Value Elu(Value x);
   Value Silu(Value x) { return Op2(Op::mul, x, Op1(Op::sigmoid, x)); }
   Value Relu(Value x) { return Op2(Op::maximum, x, Scalar(0, x)); }
   // |min(relu((1.5 x + 0.25) x - 0.5), 3) 0.7 - x| x: nine ops, the peers' chain of eight.

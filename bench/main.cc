@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/calibrate.h"
 #include "bench/ceilings.h"
 #include "bench/families.h"
 #include "bench/reporters.h"
@@ -21,11 +22,13 @@ namespace {
 void PrintHelp() {
   std::printf(
       "Usage: skein-bench [FAMILY...] [--family=NAME,...] [--threads N] [--benchmark_...]\n"
+      "       skein-bench calibrate\n"
       "\n"
       "Runs the rows of the named families, or of all. Each row's `ceiling` is the share of the\n"
       "machine's limit that it reached: the slower of streaming the same bytes and of its own\n"
       "arithmetic on data in L1, both measured between the row's own rounds. 100%% is the limit.\n"
       "`asked` is the share that the project asks of the row. docs/performance.md says more.\n"
+      "`calibrate` measures the machine instead, and prints `key = value` lines.\n"
       "\n"
       "Families:\n");
   for (const Family& family : Families()) std::printf("  %-12s %s\n", family.name, family.summary);
@@ -51,7 +54,7 @@ struct Arguments {
   std::vector<const Family*> families;
   std::vector<std::string> passed_on;  // to Google Benchmark
   std::optional<TableStyle> table = TableStyle::kPlain;
-  bool list = false, help = false;
+  bool list = false, help = false, calibrate = false;
 };
 
 bool AddFamily(std::string_view name, std::vector<const Family*>& chosen) {
@@ -96,6 +99,8 @@ bool Parse(int argc, char** argv, Arguments& parsed) {
     constexpr std::string_view kFamily = "--family=", kThreads = "--threads=";
     if (argument == "--help" || argument == "-h") {
       parsed.help = true;
+    } else if (argument == "calibrate" && argc == 2) {
+      parsed.calibrate = true;
     } else if (argument == "--list") {
       parsed.list = true;
       parsed.passed_on.push_back("--benchmark_list_tests");
@@ -134,6 +139,12 @@ int Run(int argc, char** argv) {
   if (!CanMeasureCeilings()) {
     std::fprintf(stderr, "skein-bench: this CPU has no AVX2\n");
     return 3;
+  }
+  if (arguments.calibrate) {
+    const absl::Status status = Calibrate();
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "skein-bench: %s\n", std::string(status.message()).c_str());
+    return 1;
   }
   if (arguments.families.empty()) {
     for (const Family& family : Families()) arguments.families.push_back(&family);

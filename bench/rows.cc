@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/canary.h"
 #include "bench/team.h"
+#include "bench/timing.h"
 
 namespace skein {
 namespace {
@@ -140,6 +141,41 @@ std::string UntilQuiet(const std::function<void()>& measure) {
 }
 
 Canary* RunCanary() { return canary ? &*canary : nullptr; }
+
+PairSeconds MeasurePair(const std::function<void()>& first, const std::function<void()>& second) {
+  constexpr double kSlow = 20e-3;  // a second warm pass would only take time
+  struct Side {
+    const std::function<void()>& kernel;
+    int passes = 1;
+    bool slow = false;
+    std::vector<double> rounds = {};
+
+    void Prepare() {
+      const double seconds = TimePasses(kernel, 2);
+      passes = PassesPerRound(seconds);
+      slow = seconds > kSlow;
+    }
+    void Round() {
+      if (!slow) kernel();  // finds its data where its own last pass has left them
+      rounds.push_back(TimePasses(kernel, passes));
+    }
+  };
+  Side sides[] = {{first}, {second}};
+  for (Side& side : sides) side.Prepare();
+  PairSeconds pair;
+  pair.disturbed = UntilQuiet([&] {
+    for (Side& side : sides) side.rounds.clear();
+    const double start = Now();
+    for (int round = 0; round < kRounds; ++round) {
+      if (round >= 3 && round % 2 == 1 && Now() - start > 1) break;
+      for (Side& side : sides) side.Round();
+      if (canary) canary->Sing();
+    }
+    pair.first = Median(sides[0].rounds);
+    pair.second = Median(sides[1].rounds);
+  });
+  return pair;
+}
 
 void Report(const Work& work, const Measurement& measured, benchmark::State& state) {
   state.SetIterationTime(measured.kernel_seconds);

@@ -57,6 +57,13 @@ void AddRow(const std::string& name, const std::function<void(benchmark::State&)
 std::string UntilQuiet(const std::function<void()>& measure);
 Canary* RunCanary();  // null before CheckMachine
 
+// Medians of the seconds of two kernels that run in turns.
+struct PairSeconds {
+  double first = 0, second = 0;
+  std::string disturbed;  // as from UntilQuiet
+};
+PairSeconds MeasurePair(const std::function<void()>& first, const std::function<void()>& second);
+
 // Writes a measurement into a benchmark's one iteration.
 void Report(const Work& work, const Measurement& measured, benchmark::State& state);
 

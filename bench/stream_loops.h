@@ -61,6 +61,12 @@ using StreamLoop = void (*)(const StreamArguments&);
 StreamLoop StreamLoopAvx2(const StreamShape& shape, const StreamVariant& variant);
 StreamLoop StreamLoopAvx512(const StreamShape& shape, const StreamVariant& variant);
 
+// One to three reads of one length into one write around the cache, with as many multiply-adds per
+// vector as a transcendental function takes: the processor then sees few lines ahead by itself.
+inline constexpr int kBusyMultiplyAdds = 16;
+StreamLoop BusyLoopAvx2(int reads, StreamVariant::Prefetch prefetch);
+StreamLoop BusyLoopAvx512(int reads, StreamVariant::Prefetch prefetch);
+
 // Runs `iterations` rounds of independent multiply-adds on registers. Returns the flops done.
 double FmaLoopAvx2(int64_t iterations);
 double FmaLoopAvx512(int64_t iterations);

@@ -23,6 +23,8 @@ struct Vector {
   static void StoreAroundCache(std::byte* p, Type v) {
     _mm256_stream_si256(reinterpret_cast<Type*>(p), v);
   }
+  static FloatType AsFloats(Type v) { return _mm256_castsi256_ps(v); }
+  static Type AsBits(FloatType v) { return _mm256_castps_si256(v); }
   static FloatType Splat(float x) { return _mm256_set1_ps(x); }
   static FloatType Fma(FloatType a, FloatType b, FloatType c) { return _mm256_fmadd_ps(a, b, c); }
 };
@@ -33,6 +35,10 @@ struct Vector {
 
 StreamLoop StreamLoopAvx2(const StreamShape& shape, const StreamVariant& variant) {
   return PickStream(shape, variant);
+}
+
+StreamLoop BusyLoopAvx2(int reads, StreamVariant::Prefetch prefetch) {
+  return PickBusy(reads, prefetch);
 }
 
 // 12 accumulators: 16 registers, two of them operands.

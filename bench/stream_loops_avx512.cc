@@ -23,6 +23,8 @@ struct Vector {
   static void StoreAroundCache(std::byte* p, Type v) {
     _mm512_stream_si512(reinterpret_cast<Type*>(p), v);
   }
+  static FloatType AsFloats(Type v) { return _mm512_castsi512_ps(v); }
+  static Type AsBits(FloatType v) { return _mm512_castps_si512(v); }
   static FloatType Splat(float x) { return _mm512_set1_ps(x); }
   static FloatType Fma(FloatType a, FloatType b, FloatType c) { return _mm512_fmadd_ps(a, b, c); }
 };
@@ -33,6 +35,10 @@ struct Vector {
 
 StreamLoop StreamLoopAvx512(const StreamShape& shape, const StreamVariant& variant) {
   return PickStream(shape, variant);
+}
+
+StreamLoop BusyLoopAvx512(int reads, StreamVariant::Prefetch prefetch) {
+  return PickBusy(reads, prefetch);
 }
 
 // 24 accumulators: two ports by four cycles need 8.

@@ -20,7 +20,10 @@ std::vector<StreamVariant> Variants(bool has_reads, bool has_writes,
     for (const auto prefetch : {kNone, kL1, kL2}) {
       if (prefetch != kNone && !has_reads) continue;
       if (has_reads && choice.prefetch.value_or(prefetch) != prefetch) continue;
-      if (choice.chunks) {
+      if (choice.busy && !around) continue;
+      if (choice.busy) {
+        variants.push_back({around, prefetch, 1});
+      } else if (choice.chunks) {
         variants.push_back({around, prefetch, *choice.chunks});
       } else {
         for (const int chunks : {1, 4}) variants.push_back({around, prefetch, chunks});
@@ -110,8 +113,12 @@ StreamProbe::Candidate StreamProbe::MakeCandidate(const StreamVariant& variant, 
   Candidate candidate;
   candidate.variant = variant;
   candidate.turn = turn;
-  candidate.loop = __builtin_cpu_supports("avx512f") ? StreamLoopAvx512(shape, variant)
-                                                     : StreamLoopAvx2(shape, variant);
+  const bool wide = __builtin_cpu_supports("avx512f");
+  if (choice_.busy) {
+    candidate.loop = (wide ? BusyLoopAvx512 : BusyLoopAvx2)(shape.reads, variant.prefetch);
+  } else {
+    candidate.loop = (wide ? StreamLoopAvx512 : StreamLoopAvx2)(shape, variant);
+  }
   candidate.seconds = INFINITY;
   const size_t threads = Team::OfThisRun().size();
   const auto whole = [&](size_t bytes, size_t step) {

@@ -32,11 +32,13 @@ class StreamProbe {
     std::optional<bool> non_temporal;                 // one kind of store only
     std::optional<StreamVariant::Prefetch> prefetch;  // one kind of prefetch only
     std::optional<int> chunks;                        // one number of chunks only
-    size_t l1_distance = 4096, l2_distance = 8192;    // of the prefetches, in bytes
+    bool busy = false;  // with arithmetic, see BusyLoopAvx2: 1 to 3 reads, 1 write of one length
+    size_t l1_distance = 4096, l2_distance = 8192;  // of the prefetches, in bytes
   };
 
   // Allocates the buffers and ranks the variants: {normal, non-temporal stores} x {no prefetch,
-  // into L1, into L2} x {1, 4 chunks}, less what `choice` excludes.
+  // into L1, into L2} x {1, 4 chunks}, less what `choice` excludes;
+  // of busy loops the prefetches only.
   //   streams: 1 to kMaxStreams reads and writes of any size; loops run over whole steps, and times
   //     are scaled to the size.
   StreamProbe(const Streams& streams, const Choice& choice);

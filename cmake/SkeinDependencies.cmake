@@ -39,4 +39,8 @@ if(SKEIN_TESTS)
 endif()
 if(SKEIN_BENCH)
   find_package(benchmark REQUIRED)
+  # A family of skein-bench runs oneDNN's kernels beside ours where it is installed. Its 3.x API is
+  # another one.
+  find_package(dnnl 2.6 QUIET CONFIG)
+  find_package(OpenMP QUIET COMPONENTS CXX)
 endif()
