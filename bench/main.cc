@@ -27,6 +27,7 @@ void PrintHelp() {
       "Runs the rows of the named families, or of all. Each row's `ceiling` is the share of the\n"
       "machine's limit that it reached: the slower of streaming the same bytes and of its own\n"
       "arithmetic on data in L1, both measured between the row's own rounds. 100%% is the limit.\n"
+      "`of memory` is the share of streaming alone.\n"
       "`asked` is the share that the project asks of the row. docs/performance.md says more.\n"
       "`calibrate` measures the machine instead, and prints `key = value` lines.\n"
       "\n"

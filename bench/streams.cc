@@ -95,9 +95,14 @@ StreamProbe::StreamProbe(const Streams& streams, const Choice& choice)
       if (streams.shape().any_lengths()) candidates_.push_back(MakeCandidate(v, 8192));  // in cache
     }
   }
-  // All variants once to settle the pages and caches, then the best of three rounds each.
+  // All variants once to settle the pages and caches, then the best of three rounds each. One
+  // thread's part says how many passes fill a round: with few, waking the others would be most of
+  // it.
   double fastest = INFINITY;
-  for (const Candidate& candidate : candidates_) fastest = std::min(fastest, Time(candidate, 1));
+  for (const Candidate& candidate : candidates_) {
+    Time(candidate, 1);
+    fastest = std::min(fastest, TimePasses([&] { Walk(candidate, 0); }, 2));
+  }
   passes_ = PassesPerRound(fastest);
   for (int round = 0; round < 3; ++round) {
     for (Candidate& candidate : candidates_) {
