@@ -39,6 +39,9 @@ class Domain {
     return product;
   }
 
+  // An index of a loop, to analyze accesses with.
+  DimExpr Placeholder(int loop) const { return DimExpr::Coord(base_ + kFirstLoop + loop, extent(loop)); }
+
   // Coordinates of the tensor for given loop indices.
   Dims Coords(std::span<const DimExpr> indices) const {
     Dims coords(dims_.size(), DimExpr(0));
@@ -52,6 +55,7 @@ class Domain {
   }
 
  private:
+  static constexpr int kFirstLoop = 1000;  // past the numbers of dims and of merged dims
   Dims ActiveDims() const {
     Dims result;
     for (int d : active_) result.push_back(dims_[d]);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 namespace skein {
 namespace {
@@ -22,6 +23,10 @@ class LocalityPass {
       tile = nest_.inst(loop).body;
     }
     if (tiles_.empty()) return;  // one tile: nothing follows it
+    for (int i = 0; i < nest_.inst_count(); ++i) {
+      const Inst& inst = nest_.inst(InstId(i));
+      if (inst.op == Opcode::kPrefetch) fetched_.insert(inst.buffer.index);
+    }
     FindStreams(tile, {});
     for (const Stream& stream : streams_) InsertPrefetches(stream);
   }
@@ -78,6 +83,7 @@ class LocalityPass {
   // A contiguous run of a large input that is somewhere else in the next tile.
   bool IsWorthFetching(const Inst& load) const {
     const Buffer& buffer = nest_.buffers[load.buffer.index];
+    if (fetched_.contains(load.buffer.index)) return false;
     if (buffer.kind != BufferKind::kInput || !load.stride.IsConst(1) || load.type.lanes < 16) return false;
     if (ProveLessEqual(buffer.size * BytesFor(buffer.element, 1), target_.l2_bytes / 2)) return false;
     bool moves = false, computed = false;
@@ -186,6 +192,7 @@ class LocalityPass {
   std::vector<InstId> tiles_;  // the parallel loops
   std::vector<Walk> walks_;    // to the innermost loops of a tile, in order
   std::vector<Stream> streams_;
+  std::set<int> fetched_;      // buffers whose prefetches the schedule placed itself
   size_t spread_ = 0;
 };
 

@@ -3,10 +3,11 @@
 
 #include "fusion/domain.h"
 #include "fusion/schedule.h"
+#include "fusion/schedule_transpose.h"
 
 namespace skein {
 
-absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Target&) {
+absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Target& target) {
   const Graph& graph = emitter.graph();
   LoopBuilder& b = emitter.builder();
   std::vector<OutputPath> paths;
@@ -34,6 +35,9 @@ absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Ta
     const TensorType& type = graph.type(path.output);
     buffers.push_back(b.AddBuffer(BufferKind::kOutput, type.element, Product(type.dims)));
   }
+  const PointwiseWork work{paths, buffers, domain};
+  SKEIN_ASSIGN_OR_RETURN(std::optional<TransposePlan> transpose, FindTranspose(emitter, work));
+  if (transpose) return ScheduleTranspose(emitter, spec, work, *transpose, target);
 
   int loops = 0;
   auto open = [&](LoopKind kind, DimExpr extent, int64_t step = 1) {
