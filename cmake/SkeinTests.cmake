@@ -80,7 +80,7 @@ foreach(folder IN LISTS skein_test_folders)
   endif()
 endforeach()
 
-# The error of vector math over all inputs: an hour, so built and run on request only.
+# The error of vector math over all inputs: minutes on all cores, so built and run on request only.
 if(SKEIN_LLVM)
   add_executable(skein_math_exhaustive EXCLUDE_FROM_ALL
                  ${PROJECT_SOURCE_DIR}/tests/exhaustive/math_exhaustive.cc)

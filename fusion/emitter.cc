@@ -53,16 +53,14 @@ std::vector<Demand> IndexDemands(const Graph& graph, const Demand& demand) {
   return result;
 }
 
-// f16 and bf16 are storage types: only casts and data movement touch them. Elementary functions are f32.
+// f16 and bf16 are storage types: only casts and data movement touch them.
 absl::Status CheckEmittable(const Graph& graph, Value v) {
   const Node& node = graph.node(v.node);
   const OpDef& def = Def(node.op);
   for (Value operand : node.operands) {
     const ElementType t = graph.type(operand).element;
     const bool narrow = t == ElementType::kF16 || t == ElementType::kBF16 || BitWidth(t) == 4;
-    constexpr int kTranscendental = 20;  // flops, DESIGN section 6
-    if ((narrow && node.op != Op::cast && node.op != Op::select) ||
-        (def.flops >= kTranscendental && t != ElementType::kF32)) {
+    if (narrow && node.op != Op::cast && node.op != Op::select) {
       return Unimplemented("no kernel computes ", def.name, " in ", skein::Name(t));
     }
   }

@@ -9,6 +9,7 @@
 #include "absl/container/node_hash_map.h"
 #include "base/hash.h"
 #include "fusion/emitter.h"
+#include "fusion/gates.h"
 #include "fusion/rewrite.h"
 #include "ir/numeric.h"
 #include "ir/op.h"
@@ -49,7 +50,7 @@ class Simplifier {
         &Simplifier::Movement,
         &Simplifier::Power,         &Simplifier::Division,       &Simplifier::ErrorFunction,
         &Simplifier::ExponentialOfLogarithm,
-        &Simplifier::Negation,      &Simplifier::Product,        &Simplifier::Comparison,
+        &Simplifier::Negation,      &Simplifier::GatedProduct, &Simplifier::Product,        &Simplifier::Comparison,
         &Simplifier::SharedBroadcast, &Simplifier::OrderOperands,
     };
     for (Rule rule : kRules) {
@@ -438,6 +439,29 @@ class Simplifier {
     }
     SortByStructure(&factors.values);
     return factors;
+  }
+
+  // x * sigmoid(x) = silu(x) and the like, for two factors of a product: see MatchGate.
+  absl::StatusOr<std::optional<Value>> GatedProduct(Op op, std::span<const Value> x, const Attributes&) {
+    if (op != Op::mul || !IsFloatValue(x[0])) return kNone;
+    const Factors left = FactorsOf(x[0]), right = FactorsOf(x[1]);
+    std::vector<Value> factors = left.values;
+    factors.insert(factors.end(), right.values.begin(), right.values.end());
+    for (size_t i = 0; i < factors.size(); ++i) {
+      for (size_t j = 0; j < factors.size(); ++j) {
+        const std::optional<Gate> gate = i == j ? std::nullopt : MatchGate(g_, factors[i], factors[j]);
+        if (!gate) continue;
+        SKEIN_ASSIGN_OR_RETURN(Value product, Make(gate->op, {factors[j]}));
+        SKEIN_ASSIGN_OR_RETURN(Value scale, Constant(left.constant * right.constant * gate->factor, product));
+        SKEIN_ASSIGN_OR_RETURN(product, Make(Op::mul, {product, scale}));
+        for (size_t k = 0; k < factors.size(); ++k) {
+          if (k == i || k == j) continue;
+          SKEIN_ASSIGN_OR_RETURN(product, Make(Op::mul, {product, factors[k]}));
+        }
+        return std::optional(product);
+      }
+    }
+    return kNone;
   }
 
   // Products are commutative and associative in real arithmetic. Canonical form: constants multiplied together,

@@ -127,6 +127,12 @@ Bounded Monotone(ElementType type, Bounded x, double (*f)(double), double ulp) {
   return {y, moved + Ulps(type, std::fabs(y) + moved, ulp)};
 }
 
+Bounded Sloped(ElementType type, Bounded x, long double (*f)(long double), double slope, double ulp) {
+  const double y = static_cast<double>(f(x.value));
+  const double moved = x.error == 0 ? 0 : slope * x.error;
+  return {y, moved + Ulps(type, std::fabs(y) + moved, ulp)};
+}
+
 Bounded Comparison(bool value, Bounded a, Bounded b) {
   double error = a.error + b.error;
   bool certain = error == 0 || std::isnan(a.value) || std::isnan(b.value) ||
@@ -160,27 +166,6 @@ Bounded PowReference(ElementType type, Bounded a, Bounded b) {
   }
   if (!std::isfinite(moved)) return {y, HUGE_VAL};
   return {y, moved + Ulps(type, y + moved, kUlp)};
-}
-
-// r = x - trunc(x/y)*y is exact by fma while the quotient fits the significand. Its rounding may
-// carry it to the next integer, which leaves r one |y| too far towards zero and beyond: then r has
-// the wrong sign.
-ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y) {
-  ElementType t = b.type(x).element;
-  ValueId zero = b.Const(t, 0);
-  ValueId ax = b.Unary(Opcode::kAbs, x), ay = b.Unary(Opcode::kAbs, y);
-  ValueId quotient = b.Unary(Opcode::kTrunc, b.Div(ax, ay));
-  ValueId r = b.Fma(b.Unary(Opcode::kNeg, quotient), ay, ax);
-  r = b.Select(b.Binary(Opcode::kLess, r, zero), b.Add(r, ay), r);
-  // x rem inf = x; inf * 0 above gave NaN.
-  ValueId infinity = b.Const(t, HUGE_VAL);
-  ValueId whole = b.Binary(Opcode::kAnd, b.Binary(Opcode::kEqual, ay, infinity),
-                           b.Binary(Opcode::kLess, ax, infinity));
-  r = b.Select(whole, ax, r);
-  // The sign of x, also of a zero: a sign bit that is set makes x's integer bits negative.
-  ElementType bits = t == ElementType::kF64 ? ElementType::kI64 : ElementType::kI32;
-  ValueId x_negative = b.Binary(Opcode::kLess, b.Bitcast(bits, x), b.ConstInt(bits, 0));
-  return b.Select(x_negative, b.Unary(Opcode::kNeg, r), r);
 }
 
 namespace {

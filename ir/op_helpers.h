@@ -32,6 +32,8 @@ std::optional<DimExpr> FoldBinary(const Graph& graph, const Node& node,
 // y = f(x) for a monotone f: what an error of x does is seen at the two ends. `ulp` is the stated
 // bound of generated code. An end outside f's domain (NaN) makes the error infinite.
 Bounded Monotone(ElementType type, Bounded x, double (*f)(double), double ulp);
+// y = f(x) for an f whose slope is at most `slope` anywhere.
+Bounded Sloped(ElementType type, Bounded x, long double (*f)(long double), double slope, double ulp);
 // `ulp` ulps of y in `type`, and for f64 the reference's own rounding.
 double Ulps(ElementType type, double y, double ulp);
 // One rounding of y by an operation that is correctly rounded.
@@ -61,8 +63,6 @@ double OverflowLimit(ElementType type);
 // a - floor(a/b)*b, exact up to one rounding; the sign of b.
 double FloorMod(double a, double b);
 Bounded PowReference(ElementType type, Bounded a, Bounded b);
-// fmod of floats for quotients below 2^(digits-1): see the .cc.
-ValueId EmitFloatRem(LoopBuilder& b, ValueId x, ValueId y);
 
 // The value of an integer or bool literal as an expression of its coordinates: splat, affine in
 // them, a lower triangle of ones, or of at most 64 elements.

@@ -3,60 +3,24 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
 namespace skein {
 namespace {
 
-constexpr double kSqrtHalf = 0.70710678118654752440;
+using math::Real;
 
-double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-
-double Silu(double x) {
-  return x == -std::numeric_limits<double>::infinity() ? -0.0 : x / (1 + std::exp(-x));
-}
-
-double Softplus(double x) {
-  if (std::isnan(x)) return x;
-  return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x)));
-}
-
-double Gelu(double x) {
-  if (x == -std::numeric_limits<double>::infinity()) return -0.0;
-  return 0.5 * x * std::erfc(-x * kSqrtHalf);
-}
-
-double Reciprocal(double x) { return 1 / x; }
-
-double Rsqrt(double x) { return x == 0 ? 1 / x : 1 / std::sqrt(x); }
-
-struct Reference {
-  std::string_view name;
-  DoubleFunction function;
-};
-
-constexpr Reference kReferences[] = {
-    {"exp", std::exp},          {"exp2", std::exp2},   {"expm1", std::expm1},
-    {"sigmoid", Sigmoid},       {"silu", Silu},        {"softplus", Softplus},
-    {"log", std::log},          {"log2", std::log2},   {"log1p", std::log1p},
-    {"erf", std::erf},          {"erfc", std::erfc},   {"gelu", Gelu},
-    {"sin", std::sin},          {"cos", std::cos},     {"tan", std::tan},
-    {"asin", std::asin},        {"acos", std::acos},   {"atan", std::atan},
-    {"sinh", std::sinh},        {"cosh", std::cosh},   {"tanh", std::tanh},
-    {"asinh", std::asinh},      {"acosh", std::acosh}, {"atanh", std::atanh},
-    {"reciprocal", Reciprocal}, {"rsqrt", Rsqrt},      {"cbrt", std::cbrt},
-};
-
-LoopNest MathNest(EmitUnary unary, EmitBinary binary, int lanes) {
+LoopNest MathNest(EmitUnary unary, EmitBinary binary, int lanes, ElementType t) {
   LoopNest nest;
   LoopBuilder b(&nest);
   const DimExpr count = b.AddArgument();
-  const BufferId x = b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
-  const BufferId y =
-      binary == nullptr ? BufferId() : b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
-  const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, count);
+  const BufferId x = b.AddBuffer(BufferKind::kInput, t, count);
+  const BufferId y = binary == nullptr ? BufferId() : b.AddBuffer(BufferKind::kInput, t, count);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, t, count);
   const DimExpr i = b.BeginVectorLoop(count, lanes);
   const ValueId result =
       binary == nullptr ? unary(b, b.Load(x, i)) : binary(b, b.Load(x, i), b.Load(y, i));
@@ -65,25 +29,27 @@ LoopNest MathNest(EmitUnary unary, EmitBinary binary, int lanes) {
   return nest;
 }
 
-}  // namespace
-
-LoopNest UnaryMathNest(EmitUnary emit, int lanes) { return MathNest(emit, nullptr, lanes); }
-LoopNest BinaryMathNest(EmitBinary emit, int lanes) { return MathNest(nullptr, emit, lanes); }
-
-absl::Status RunMathNest(const LoopNest& nest, std::span<const std::span<const float>> inputs,
-                         std::span<float> output, KernelFunction compiled) {
-  std::vector<void*> buffers;
-  for (std::span<const float> input : inputs) buffers.push_back(const_cast<float*>(input.data()));
-  buffers.push_back(output.data());
-  const int64_t count = static_cast<int64_t>(output.size());
-  uint64_t status = 0;
-  const KernelArgs args{buffers.data(), &count, &status};
-  if (compiled == nullptr) return InterpretLoopNest(nest, args, 0, 1, nullptr);
-  compiled(&args, 0, 1, nullptr);
-  return absl::OkStatus();
+// UlpError for f64 vectors, `actual` holding an f32.
+Real EmitUlpError(Real actual, Real exact) {
+  using namespace math;  // NOLINT: a formula
+  constexpr int64_t kExponent = 0x7ff0000000000000;
+  constexpr double kOverflow = 0x1p128;
+  const Real y = MinX86(kOverflow, MaxX86(-kOverflow, actual));
+  const Real e = MinX86(kOverflow, MaxX86(-kOverflow, exact));
+  const Real power = MinX86(0x1p127, MaxX86(0x1p-126, FloatOf(BitsOf(e) & Word(kExponent))));
+  // 2^23 / power, by the exponent bits.
+  constexpr uint64_t kInverse = 0x7fe0000000000000 + (uint64_t{23} << 52);
+  const Real per_ulp = FloatOf(Word(static_cast<int64_t>(kInverse)) - BitsOf(power));
+  const Real error = Abs(y - e) * per_ulp;
+  const Mask nan_actual = actual != actual, nan_exact = exact != exact;
+  const Mask sign_differs = (SignOf(actual) ^ SignOf(exact)) != Word(0);
+  const Mask wrong = (nan_actual ^ nan_exact) | ((actual == 0) & sign_differs);
+  return Select(wrong, kInfinity, Select(nan_exact, 0, error));
 }
 
-double UlpError(float actual, double exact) {
+template <typename Float, typename Wide>
+double UlpErrorIn(Float actual, Wide exact) {
+  using Limits = std::numeric_limits<Float>;
   constexpr double kWrong = std::numeric_limits<double>::infinity();
   if (std::isnan(exact) || std::isnan(actual)) {
     return std::isnan(exact) && std::isnan(actual) ? 0 : kWrong;
@@ -92,23 +58,76 @@ double UlpError(float actual, double exact) {
     if (actual == exact) return std::signbit(actual) == std::signbit(exact) ? 0 : kWrong;
   }
   if (actual == 0 && std::signbit(actual) != std::signbit(exact)) return kWrong;
-  constexpr double kOverflow = 0x1p128;
-  const double y = std::clamp<double>(actual, -kOverflow, kOverflow);
-  exact = std::clamp(exact, -kOverflow, kOverflow);
-  const int exponent = exact == 0 ? -126 : std::clamp(std::ilogb(exact), -126, 127);
-  return std::fabs(y - exact) * std::ldexp(1.0, 23 - exponent);
+  const Wide overflow = std::ldexp(Wide(1), Limits::max_exponent);
+  const Wide y = std::clamp<Wide>(actual, -overflow, overflow);
+  exact = std::clamp(exact, -overflow, overflow);
+  constexpr int kLeast = Limits::min_exponent - 1, kMost = Limits::max_exponent - 1;
+  const int exponent = exact == 0 ? kLeast : std::clamp(std::ilogb(exact), kLeast, kMost);
+  return static_cast<double>(
+      std::ldexp(std::fabs(y - exact), Limits::digits - 1 - exponent));
 }
 
-DoubleFunction MathReference(std::string_view name) {
-  for (const Reference& reference : kReferences) {
-    if (reference.name == name) return reference.function;
+template <typename Float, typename Wide>
+absl::StatusOr<Accuracy> Measure(std::string_view function, std::span<const Float> inputs,
+                                 KernelFunction compiled, ElementType t) {
+  const UnaryMathFunction* found = FindUnaryMathFunction(function);
+  const ReferenceFunction reference = MathReference(function);
+  if (found == nullptr || reference == nullptr) {
+    return InvalidArgument("no vector math function is called ", function);
   }
-  return nullptr;
+  std::vector<Float> output(inputs.size());
+  const void* input = inputs.data();
+  SKEIN_RETURN_IF_ERROR(RunMathNest(UnaryMathNest(found->emit, 64, t), {&input, 1}, output.data(),
+                                    static_cast<int64_t>(inputs.size()), compiled));
+  Accuracy accuracy;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Wide exact = static_cast<Wide>(reference(inputs[i]));
+    accuracy.Add(inputs[i], output[i], static_cast<double>(exact), UlpError(output[i], exact));
+  }
+  return accuracy;
 }
 
-void Accuracy::Add(float input, float result, double reference) {
+}  // namespace
+
+LoopNest UnaryMathNest(EmitUnary emit, int lanes, ElementType t) {
+  return MathNest(emit, nullptr, lanes, t);
+}
+LoopNest BinaryMathNest(EmitBinary emit, int lanes, ElementType t) {
+  return MathNest(nullptr, emit, lanes, t);
+}
+
+LoopNest UnaryErrorNest(EmitUnary emit, int lanes) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr count = b.AddArgument();
+  const BufferId in = b.AddBuffer(BufferKind::kInput, ElementType::kF32, count);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, count);
+  const DimExpr i = b.BeginVectorLoop(count, lanes);
+  const ValueId x = b.Load(in, i);
+  const Real actual(b, b.Convert(ElementType::kF64, emit(b, x)));
+  const Real exact(b, emit(b, b.Convert(ElementType::kF64, x)));
+  b.Store(out, i, ToSingle(EmitUlpError(actual, exact)).id());
+  b.EndLoop();
+  return nest;
+}
+
+absl::Status RunMathNest(const LoopNest& nest, std::span<const void* const> inputs, void* output,
+                         int64_t count, KernelFunction compiled) {
+  std::vector<void*> buffers;
+  for (const void* input : inputs) buffers.push_back(const_cast<void*>(input));
+  buffers.push_back(output);
+  uint64_t status = 0;
+  const KernelArgs args{buffers.data(), &count, &status};
+  if (compiled == nullptr) return InterpretLoopNest(nest, args, 0, 1, nullptr);
+  compiled(&args, 0, 1, nullptr);
+  return absl::OkStatus();
+}
+
+double UlpError(float actual, double exact) { return UlpErrorIn(actual, exact); }
+double UlpError(double actual, long double exact) { return UlpErrorIn(actual, exact); }
+
+void Accuracy::Add(double input, double result, double reference, double ulp) {
   ++inputs;
-  const double ulp = UlpError(result, reference);
   if (!(ulp > max_ulp)) return;
   max_ulp = ulp;
   worst_input = input;
@@ -124,19 +143,22 @@ void Accuracy::Merge(const Accuracy& other) {
 
 absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<const float> inputs,
                                          KernelFunction compiled) {
-  const UnaryMathFunction* found = FindUnaryMathFunction(function);
-  const DoubleFunction reference = MathReference(function);
-  if (found == nullptr || reference == nullptr) {
-    return InvalidArgument("no vector math function is called ", function);
+  return Measure<float, double>(function, inputs, compiled, ElementType::kF32);
+}
+
+absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<const double> inputs,
+                                         KernelFunction compiled) {
+  return Measure<double, long double>(function, inputs, compiled, ElementType::kF64);
+}
+
+Hash128 MathCodeHash() {
+  std::string text;
+  for (const UnaryMathFunction& function : UnaryMathFunctions()) {
+    text += function.name;
+    text += UnaryMathNest(function.emit).ToString();
   }
-  const LoopNest nest = UnaryMathNest(found->emit);
-  std::vector<float> output(inputs.size());
-  SKEIN_RETURN_IF_ERROR(RunMathNest(nest, {{inputs}}, output, compiled));
-  Accuracy accuracy;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    accuracy.Add(inputs[i], output[i], reference(inputs[i]));
-  }
-  return accuracy;
+  for (EmitBinary emit : {EmitPow, EmitAtan2, EmitRem}) text += BinaryMathNest(emit).ToString();
+  return StableHash(text);
 }
 
 }  // namespace skein

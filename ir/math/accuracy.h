@@ -1,5 +1,6 @@
-// Measures the error of a vector math function, by the LoopNest interpreter or by compiled code,
-// against glibc's double functions.
+// Measures the error of vector math functions. What is right is said by long double functions
+// (MathReference: the C library's, or short formulas of them), and, where 2^32 inputs are to be
+// checked, by the f64 vector functions, which are themselves checked against those.
 #ifndef SKEIN_IR_MATH_ACCURACY_H_
 #define SKEIN_IR_MATH_ACCURACY_H_
 
@@ -7,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/hash.h"
 #include "base/status.h"
 #include "ir/kernel_abi.h"
 #include "ir/loop_nest.h"
@@ -16,38 +18,48 @@ namespace skein {
 using EmitUnary = ValueId (*)(LoopBuilder& b, ValueId x);
 using EmitBinary = ValueId (*)(LoopBuilder& b, ValueId x, ValueId y);
 
-// Kernels of one tile: out[i] = f(in[i]), i < a0, in vectors of `lanes`; f32 buffers in, (in,) out.
-LoopNest UnaryMathNest(EmitUnary emit, int lanes = 64);
-LoopNest BinaryMathNest(EmitBinary emit, int lanes = 64);
+// Kernels of one tile: out[i] = f(in[i]), i < a0, in vectors of `lanes`; buffers of t in, (in,) out.
+LoopNest UnaryMathNest(EmitUnary emit, int lanes = 64, ElementType t = ElementType::kF32);
+LoopNest BinaryMathNest(EmitBinary emit, int lanes = 64, ElementType t = ElementType::kF32);
+// out[i] = UlpError(f(in[i]), f in f64), f32 in and out: f against itself in double, in vectors.
+LoopNest UnaryErrorNest(EmitUnary emit, int lanes = 64);
 
-// Runs such a kernel compiled; without one, interprets the nest. All spans have one length.
-// Errors: those of InterpretLoopNest.
-absl::Status RunMathNest(const LoopNest& nest, std::span<const std::span<const float>> inputs,
-                         std::span<float> output, KernelFunction compiled = nullptr);
+// Runs such a kernel compiled; without one, interprets the nest. `inputs` and `output` are arrays of
+// `count` elements of the kernel's type. Errors: those of InterpretLoopNest.
+absl::Status RunMathNest(const LoopNest& nest, std::span<const void* const> inputs, void* output,
+                         int64_t count, KernelFunction compiled = nullptr);
 
-// |actual - exact| in units of 2^(max(floor(log2 |exact|), -126) - 23), infinities standing for
-// 2^128. Infinity (just wrong) where only one is NaN, or zero or infinity has the wrong sign.
+// |actual - exact| in units of 2^(max(floor(log2 |exact|), -126) - 23) (f64: -1022 and 52),
+// infinities standing for the next power of two after the largest number. Infinity (just wrong) where
+// only one is NaN, or zero or infinity has the wrong sign.
 double UlpError(float actual, double exact);
+double UlpError(double actual, long double exact);
 
-// The function of this name (as in UnaryMathFunctions) in double, with a relative error far below
-// an f32 ULP over all f32 arguments. Null if there is none.
-using DoubleFunction = double (*)(double x);
-DoubleFunction MathReference(std::string_view name);
+// The function of this name (as in UnaryMathFunctions), with a relative error below 2^-60. Null if
+// there is none.
+using ReferenceFunction = long double (*)(long double x);
+ReferenceFunction MathReference(std::string_view name);
 
 struct Accuracy {
   double max_ulp = 0;
-  float worst_input = 0;
-  float actual = 0;  // at the worst input
+  double worst_input = 0;
+  double actual = 0;  // at the worst input
   double exact = 0;
   int64_t inputs = 0;
 
-  void Add(float input, float result, double reference);
+  void Add(double input, double result, double reference, double ulp);
   void Merge(const Accuracy& other);
 };
 
-// Interprets the function on `inputs`. Errors: InvalidArgument for an unknown name.
+// Runs the function on `inputs`, compiled or interpreted. Errors: InvalidArgument for an unknown name.
 absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<const float> inputs,
                                          KernelFunction compiled = nullptr);
+absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<const double> inputs,
+                                         KernelFunction compiled = nullptr);
+
+// Of the code that every function of vector_math.h emits in f32: the measured table is stamped with
+// it.
+Hash128 MathCodeHash();
 
 }  // namespace skein
 

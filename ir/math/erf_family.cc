@@ -1,4 +1,6 @@
 // erf, erfc, gelu.
+#include "ir/math/double_functions.h"
+#include "ir/math/erf_parts.h"
 #include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
@@ -10,6 +12,7 @@ using namespace math;  // NOLINT: this file is formulas
 // that its rounding errors vanish where 1 - erfc(a) is most sensitive to them.
 ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleErf(x).id();
   const Real a = MinX86(3.94, Abs(x));
   constexpr double kCentre = 0x1.15b49ap0;  // log2(erfc(kCentre)) = kCentreTail - 3
   constexpr double kCentreTail = 0x1.f2b872p-24;
@@ -29,35 +32,6 @@ ValueId EmitErf(LoopBuilder& b, ValueId x_id) {
 
 namespace {
 
-// d + d_tail = a + k, its reciprocal y within an ULP, and q = centre - 2k/(a+k), in which the
-// scaled functions below are smooth from 0 to infinity.
-struct RationalVariable {
-  Real d;
-  Real d_tail;
-  Real y;
-  Real q;
-};
-
-RationalVariable MapToRational(Real a, double k, double centre) {
-  const Real d = a + k;
-  const Real d_tail = a - (d - k);
-  const Real y = ReciprocalOfNormal(d, d_tail);
-  return {d, d_tail, y, Fma(y, -2 * k, centre)};
-}
-
-// p / (a + k) in two parts.
-Pair DivideInTwoParts(Pair p, const RationalVariable& t) {
-  const Real quotient = p.high * t.y;
-  const Real residual = Fma(-quotient, t.d_tail, Fma(-quotient, t.d, p.high) + p.low);
-  return {quotient, residual * t.y};
-}
-
-// c0 + q*rest in two parts.
-Pair FinishPolynomial(Real q, Real rest, double c0) {
-  const Real high = Fma(q, rest, c0);
-  return {high, Fma(q, rest, c0 - high)};
-}
-
 // e^-(h + l) = (1 + v) * 2^n, n + bias in the low bits of `bits`.
 struct ExpOfSquare {
   Word bits;
@@ -71,9 +45,6 @@ ExpOfSquare ExpOfNegative(Pair square, int bias) {
   return {BitsOf(sum), Fma(ExpTail(r), r * r, r)};
 }
 
-// m * (1 + v); m.low is as large as a rounding error of m.high, so its product with v counts.
-Real TimesOnePlus(Pair m, Real v) { return m.high + Fma(m.high, v, Fma(m.low, v, m.low)); }
-
 }  // namespace
 
 // erfc(a) = e^(-a^2) * P(q) / (a + k) with a^2 exact, for a = |x|; 2 - erfc(a) for x < 0. Instead
@@ -82,6 +53,7 @@ Real TimesOnePlus(Pair m, Real v) { return m.high + Fma(m.high, v, Fma(m.low, v,
 // q placed where P's constant is nearly an f32.
 ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleErfc(x).id();
   const Real a = MinX86(10.2, Abs(x));
   const RationalVariable t = MapToRational(a, 1.125, 0.75);
   const Real rest = Horner(t.q, {-0x1.5a9aaep-2, -0x1.d1f592p-6, 0x1.d27864p-5, 0x1.266f8ap-6,
@@ -101,6 +73,7 @@ ValueId EmitErfc(LoopBuilder& b, ValueId x_id) {
 // no cancellation on either side, and full relative accuracy in the negative tail. P as for erfc.
 ValueId EmitGelu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleGelu(x).id();
   const Real a = MinX86(14.5, Abs(x));
   const RationalVariable t = MapToRational(a, 1.5625, 0.765625);
   const Real rest = Horner(t.q, {-0x1.dc0b12p-3, -0x1.bed572p-6, 0x1.3b9ea8p-5, 0x1.ed3ce6p-7,

@@ -1,4 +1,5 @@
 // exp, exp2, expm1, and the functions of e^-x: sigmoid, silu, softplus.
+#include "ir/math/double_functions.h"
 #include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
@@ -8,6 +9,7 @@ using namespace math;  // NOLINT: this file is formulas
 
 ValueId EmitExp(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleExp(x).id();
   const ExpArgument a = ReduceForExp(MinX86(89.5, MaxX86(-104.5, x)), 254);
   // e^-103.98 is just above half of the smallest subnormal.
   return ScaleInTwoSteps(ExpPolynomial(a.remainder), a.bits, x < -103.98).id();
@@ -15,6 +17,7 @@ ValueId EmitExp(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitExpOfNonPositive(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleExp(x).id();
   const ExpArgument a = ReduceForExp(MaxX86(-104.5, x), 127 + 64);
   const Real scale = FloatOf(Select(x < -103.98, Word(0), a.bits << 23));
   return ((ExpPolynomial(a.remainder) * scale) * 0x1p-64).id();
@@ -22,6 +25,7 @@ ValueId EmitExpOfNonPositive(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitExp2(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleExp2(x).id();
   const Real clamped = MinX86(129, MaxX86(-152, x));
   const Real sum = clamped + (kRounder + 254);
   const Real fraction = clamped - (sum - (kRounder + 254));  // exact
@@ -30,6 +34,7 @@ ValueId EmitExp2(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitExpm1(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleExpm1(x).id();
   // A clamp of 89.5 would make the scale infinite, and infinity - infinity.
   const Real clamped = MinX86(89, MaxX86(-17.5, x));
   constexpr int kBias = 126;  // half the scale delays the overflow
@@ -58,11 +63,13 @@ struct ScaledSigmoid {
   Real f;
 };
 
-ScaledSigmoid SigmoidParts(Real clamped, bool accurate) {
+// Of clamped + tail.
+ScaledSigmoid SigmoidParts(Real clamped, bool accurate, const Real* tail_of_argument = nullptr) {
   constexpr double kBias = 127 - 32;
   const Real sum = Fma(clamped, -kLog2E, kRounder + kBias);
   const Real n = sum - (kRounder + kBias);
-  const Real r = Fma(n, -kLn2Low, Fma(n, -kLn2High, -clamped));
+  Real r = Fma(n, -kLn2Low, Fma(n, -kLn2High, -clamped));
+  if (tail_of_argument != nullptr) r = r - *tail_of_argument;
   const Real s = PowerOfTwo(BitsOf(sum));
   const Real square = r * r;
   const Real tail = ExpTail(r);
@@ -86,6 +93,7 @@ ScaledSigmoid SigmoidParts(Real clamped, bool accurate) {
 
 ValueId EmitSigmoid(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleSigmoid(x).id();
   const ScaledSigmoid s = SigmoidParts(MinX86(40, MaxX86(-105, x)), true);
   const Real scale = Select(x < -103.98, Real(0), Real(kSigmoidScale));
   return (Fma(s.y, s.f, s.y) * scale).id();
@@ -93,6 +101,7 @@ ValueId EmitSigmoid(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitSilu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleSilu(x).id();
   const Real clamped = MaxX86(-110, x);
   const ScaledSigmoid s = SigmoidParts(MinX86(40, clamped), false);
   // x*2^-32 first would lose subnormal x, y*2^-32 first would lose the tail.
@@ -102,8 +111,42 @@ ValueId EmitSilu(LoopBuilder& b, ValueId x_id) {
   return Select(x > 39, x, WithSignOf(unscaled * scale, x)).id();
 }
 
+// x * sigmoid(x*(k0 + k1*x^2)). The argument reaches 100, where a rounding error of it would be
+// worth as many ULP: it is carried in two parts.
+ValueId EmitGeluTanh(LoopBuilder& b, ValueId x_id) {
+  const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleGeluTanh(x).id();
+  // k0 has no bit below the last of t, so that k0 - t is exact.
+  constexpr double k0 = 0x1.9884500000000p+0, k0_tail = 0x1.9ea1b2p-23;
+  constexpr double k1 = 0x1.2444f2p-4, k1_tail = 0x1.49b16ap-29;
+  const Real a = MinX86(5.5, MaxX86(-10.9, x));
+  const Pair square = TwoProduct(a, a);
+  const Real t = Fma(square.high, k1, k0);
+  const Real t_rounding = Fma(square.high, k1, k0 - t);
+  const Real t_tail = t_rounding + Fma(square.high, k1_tail, Fma(square.low, k1, k0_tail));
+  const Real v = a * t;
+  const Real v_tail = Fma(a, t_tail, Fma(a, t, -v));
+  const ScaledSigmoid s = SigmoidParts(v, false, &v_tail);
+  const Pair product = TwoProduct(a, s.y);
+  const Real unscaled = product.high + Fma(product.high, s.f, product.low);
+  const Real scale = Select(x < -10.85, Real(0), Real(kSigmoidScale));
+  return Select(x > 5.4, x, WithSignOf(unscaled * scale, x)).id();
+}
+
+ValueId EmitMish(LoopBuilder& b, ValueId x_id) {
+  const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleMish(x, false).id();
+  return ToSingle(DoubleMish(ToDouble(x), true)).id();
+}
+
+ValueId EmitElu(LoopBuilder& b, ValueId x_id) {
+  const Real x(b, x_id);
+  return Select(x < 0, Real(b, EmitExpm1(b, x_id)), x).id();
+}
+
 ValueId EmitSoftplus(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleSoftplus(x).id();
   const Real z(b, EmitExpOfNonPositive(b, (-Abs(x)).id()));
   // log1p(z) with z in (0, 1]: halved above 1/2 to stay where the polynomial is good.
   const Mask high = z > 0.5;

@@ -1,4 +1,5 @@
 // sinh, cosh, tanh and their inverses.
+#include "ir/math/double_functions.h"
 #include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
@@ -27,13 +28,16 @@ ExpPair ExpBothWays(Real a) {
 }  // namespace
 
 ValueId EmitCosh(LoopBuilder& b, ValueId x_id) {
-  const ExpPair e = ExpBothWays(MinX86(89.7, Abs(Real(b, x_id))));
+  const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleCosh(x).id();
+  const ExpPair e = ExpBothWays(MinX86(89.7, Abs(x)));
   const Real half = Fma(e.inverse, e.inverse_scale, e.exp);
   return (half + half).id();
 }
 
 ValueId EmitSinh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleSinh(x).id();
   const Real a = MinX86(89.7, Abs(x));
   const ExpPair e = ExpBothWays(a);
   const Real half = Fma(-e.inverse, e.inverse_scale, e.exp);
@@ -45,6 +49,7 @@ ValueId EmitSinh(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitTanh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleTanh(x).id();
   const Real a = MinX86(9.2, Abs(x));
   // 1 - 2/(e^(2a) + 1). The polynomial takes a's remainder, so coefficient k is that of e^r times
   // 2^k.
@@ -80,6 +85,7 @@ constexpr double kLarge = 0x1p60;
 // log1p(a + a^2 / (1 + sqrt(a^2 + 1))).
 ValueId EmitAsinh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleAsinh(x).id();
   const Real a = Abs(x);
   const Mask large = a > kLarge;
   const Real u = a * a;
@@ -92,6 +98,7 @@ ValueId EmitAsinh(LoopBuilder& b, ValueId x_id) {
 // log1p(t + sqrt(t^2 + 2t)), t = x - 1.
 ValueId EmitAcosh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleAcosh(x).id();
   const Mask large = x > kLarge;
   const Real t = x - 1;
   const Pair sum = FastTwoSum(Sqrt(Fma(t, t, t + t)), t);
@@ -104,6 +111,7 @@ ValueId EmitAcosh(LoopBuilder& b, ValueId x_id) {
 // log1p(2a / (1-a)) / 2, and a polynomial below 0.4.
 ValueId EmitAtanh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleAtanh(x).id();
   const Real a = Abs(x);
   const Real d = 1 - a;
   const Real d_tail = (1 - d) - a;

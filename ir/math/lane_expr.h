@@ -10,15 +10,16 @@
 
 namespace skein::math {
 
-// An f32 vector, or a constant that takes the lanes of what it meets.
+// A vector of f32 or f64, or a constant that takes lanes and type of what it meets.
 class Real {
  public:
   Real(double constant) : constant_(constant) {}  // NOLINT: formulas mix vectors and numbers
   Real(LoopBuilder& b, ValueId id) : builder_(&b), id_(id) {}
 
   LoopBuilder* builder() const { return builder_; }
-  ValueId In(LoopBuilder& b) const {
-    return builder_ != nullptr ? id_ : b.Const(ElementType::kF32, constant_);
+  ElementType type() const { return builder_->type(id_).element; }  // not of a constant
+  ValueId In(LoopBuilder& b, ElementType t) const {
+    return builder_ != nullptr ? id_ : b.Const(t, constant_);
   }
   ValueId id() const { return id_; }  // not of a constant
 
@@ -28,16 +29,18 @@ class Real {
   double constant_ = 0;
 };
 
-// An i32 vector, or a constant: the bits of a float.
+// A vector of i32 or i64, or a constant: the bits of an f32 or f64.
 class Word {
  public:
   Word(int64_t constant) : constant_(constant) {}  // NOLINT: as Real
   Word(LoopBuilder& b, ValueId id) : builder_(&b), id_(id) {}
 
   LoopBuilder* builder() const { return builder_; }
-  ValueId In(LoopBuilder& b) const {
-    return builder_ != nullptr ? id_ : b.ConstInt(ElementType::kI32, constant_);
+  ElementType type() const { return builder_->type(id_).element; }  // not of a constant
+  ValueId In(LoopBuilder& b, ElementType t) const {
+    return builder_ != nullptr ? id_ : b.ConstInt(t, constant_);
   }
+  ValueId id() const { return id_; }  // not of a constant
 
  private:
   LoopBuilder* builder_ = nullptr;
@@ -51,15 +54,18 @@ struct Mask {
   ValueId id;
 };
 
+// The one of `a` and `b` that is no constant.
 template <typename T>
-LoopBuilder& BuilderOf(const T& a, const T& b) {
-  return a.builder() != nullptr ? *a.builder() : *b.builder();
+const T& VectorOf(const T& a, const T& b) {
+  return a.builder() != nullptr ? a : b;
 }
 
 template <typename T>
 T Apply(Opcode op, const T& a, const T& b) {
-  LoopBuilder& builder = BuilderOf(a, b);
-  return T(builder, builder.Binary(op, a.In(builder), b.In(builder)));
+  const T& vector = VectorOf(a, b);
+  LoopBuilder& builder = *vector.builder();
+  const ElementType t = vector.type();
+  return T(builder, builder.Binary(op, a.In(builder, t), b.In(builder, t)));
 }
 
 inline Real operator+(Real a, Real b) { return Apply(Opcode::kAdd, a, b); }
@@ -77,8 +83,10 @@ inline Real Trunc(Real a) { return Apply(Opcode::kTrunc, a); }
 
 // a*b + c, rounded once.
 inline Real Fma(Real a, Real b, Real c) {
-  LoopBuilder& builder = a.builder() != nullptr ? *a.builder() : BuilderOf(b, c);
-  return Real(builder, builder.Fma(a.In(builder), b.In(builder), c.In(builder)));
+  const Real& vector = VectorOf(a, VectorOf(b, c));
+  LoopBuilder& builder = *vector.builder();
+  const ElementType t = vector.type();
+  return Real(builder, builder.Fma(a.In(builder, t), b.In(builder, t), c.In(builder, t)));
 }
 
 inline Word operator+(Word a, Word b) { return Apply(Opcode::kAdd, a, b); }
@@ -90,24 +98,38 @@ inline Word operator<<(Word a, int amount) { return Apply(Opcode::kShl, a, Word(
 inline Word ShiftRight(Word a, int amount) { return Apply(Opcode::kShr, a, Word(amount)); }
 inline Word ShiftRightSigned(Word a, int amount) { return Apply(Opcode::kSar, a, Word(amount)); }
 
+inline ElementType WordType(ElementType real) {
+  return real == ElementType::kF64 ? ElementType::kI64 : ElementType::kI32;
+}
+inline ElementType RealType(ElementType word) {
+  return word == ElementType::kI64 ? ElementType::kF64 : ElementType::kF32;
+}
 inline Word BitsOf(Real a) {
-  return Word(*a.builder(), a.builder()->Bitcast(ElementType::kI32, a.id()));
+  return Word(*a.builder(), a.builder()->Bitcast(WordType(a.type()), a.id()));
 }
 inline Real FloatOf(Word a) {
-  return Real(*a.builder(), a.builder()->Bitcast(ElementType::kF32, a.In(*a.builder())));
+  return Real(*a.builder(), a.builder()->Bitcast(RealType(a.type()), a.id()));
 }
 // By value, not by bits.
 inline Real ToReal(Word a) {
-  return Real(*a.builder(), a.builder()->Convert(ElementType::kF32, a.In(*a.builder())));
+  return Real(*a.builder(), a.builder()->Convert(RealType(a.type()), a.id()));
 }
 inline Word ToWord(Real a) {
-  return Word(*a.builder(), a.builder()->Convert(ElementType::kI32, a.id()));
+  return Word(*a.builder(), a.builder()->Convert(WordType(a.type()), a.id()));
+}
+inline Real ToDouble(Real a) {
+  return Real(*a.builder(), a.builder()->Convert(ElementType::kF64, a.id()));
+}
+inline Real ToSingle(Real a) {
+  return Real(*a.builder(), a.builder()->Convert(ElementType::kF32, a.id()));
 }
 
 template <typename T>
 Mask Compare(Opcode op, const T& a, const T& b) {
-  LoopBuilder& builder = BuilderOf(a, b);
-  return Mask{&builder, builder.Binary(op, a.In(builder), b.In(builder))};
+  const T& vector = VectorOf(a, b);
+  LoopBuilder& builder = *vector.builder();
+  const ElementType t = vector.type();
+  return Mask{&builder, builder.Binary(op, a.In(builder, t), b.In(builder, t))};
 }
 inline Mask operator<(Real a, Real b) { return Compare(Opcode::kLess, a, b); }
 inline Mask operator>(Real a, Real b) { return Compare(Opcode::kLess, b, a); }
@@ -122,12 +144,22 @@ inline Mask operator|(Mask a, Mask b) { return Combine(Opcode::kOr, a, b); }
 inline Mask operator^(Mask a, Mask b) { return Combine(Opcode::kXor, a, b); }
 
 template <typename T>
-T Choose(Mask condition, const T& a, const T& b) {
+T Choose(Mask condition, const T& a, const T& b, ElementType t) {
   LoopBuilder& builder = *condition.builder;
-  return T(builder, builder.Select(condition.id, a.In(builder), b.In(builder)));
+  return T(builder, builder.Select(condition.id, a.In(builder, t), b.In(builder, t)));
 }
-inline Real Select(Mask condition, Real a, Real b) { return Choose(condition, a, b); }
-inline Word Select(Mask condition, Word a, Word b) { return Choose(condition, a, b); }
+// Of two constants, an f32 or i32.
+inline Real Select(Mask condition, Real a, Real b) {
+  const Real& vector = VectorOf(a, b);
+  return Choose(condition, a, b, vector.builder() ? vector.type() : ElementType::kF32);
+}
+inline Word Select(Mask condition, Word a, Word b) {
+  const Word& vector = VectorOf(a, b);
+  return Choose(condition, a, b, vector.builder() ? vector.type() : ElementType::kI32);
+}
+inline Real SelectDouble(Mask condition, double a, double b) {
+  return Choose(condition, Real(a), Real(b), ElementType::kF64);
+}
 
 // c0 + u*(c1 + u*(c2 + ...)), one fma per coefficient after the last.
 inline Real Horner(Real u, std::initializer_list<double> coefficients) {

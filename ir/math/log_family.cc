@@ -1,4 +1,5 @@
 // log, log2, log1p.
+#include "ir/math/double_functions.h"
 #include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
@@ -19,6 +20,7 @@ Real WithLogSpecials(Real x, Real y) {
 
 ValueId EmitLog(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleLog(x).id();
   const LogArgument a = ReduceForLog(x, 0x3f2aaaab);  // m in [2/3, 4/3)
   const Real f = a.m - 1;
   const Real p = Horner(f, {-0.5, 0x1.555506p-2, -0x1.fffefp-3, 0x1.99d064p-3, -0x1.559de8p-3,
@@ -29,6 +31,7 @@ ValueId EmitLog(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitLog2(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleLog2(x).id();
   // m in [0.7071, 1.4142): less cancels in n + q than with [2/3, 4/3).
   const LogArgument a = ReduceForLog(x, 0x3f3504f3);
   const Real f = a.m - 1;
@@ -41,6 +44,7 @@ ValueId EmitLog2(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitLog1p(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleLog1p(x).id();
   const ScaledLog1p a = ScaleForLog1p(x);
   const Real y = WithSignOf(Fma(a.n, kLn2, Fma(Log1pTail(a.m), a.m * a.m, a.m)), x);
   const Real finite = Select(x < kInfinity, y, x);

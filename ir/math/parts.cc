@@ -63,4 +63,20 @@ ScaledLog1p ScaleForLog1p(Real x) {
   return {ToReal(exponent) * 0x1p-23, scaled_x + Fma(scaled_four, 0.25, -1), scaled_four};
 }
 
+Real WithPowSpecials(Real x, Real y, Real power) {
+  const Real magnitude = Abs(x);
+  const Mask zero = x == 0;
+  const Mask infinite = magnitude == kInfinity;
+  const Real extreme = Choose(zero ^ (y < 0), Real(0), Real(kInfinity), x.type());
+  Real result = Select(zero | infinite, extreme, power);
+  const Mask integral = Trunc(y) == y;
+  const Real half = y * 0.5;
+  const Mask odd = integral & (Trunc(half) != half);
+  result = FloatOf(BitsOf(result) | Select(odd, SignOf(x), Word(0)));
+  const Mask fractional = y != Trunc(y);
+  result = Select((x < 0) & (magnitude < kInfinity) & fractional, kNaN, result);
+  result = Select((x != x) | (y != y), kNaN, result);
+  return Select((x == 1) | (y == 0), 1, result);
+}
+
 }  // namespace skein::math

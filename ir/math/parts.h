@@ -16,7 +16,7 @@ inline constexpr double kLn2 = 0x1.62e43p-1;
 inline constexpr double kSmallestNormal = 0x1p-126;
 inline constexpr double kInfinity = __builtin_inf();
 inline constexpr double kNaN = __builtin_nan("");
-inline constexpr int64_t kSignBit = int64_t{1} << 31;
+inline constexpr int64_t kSignBit = int64_t{1} << 31;  // of an f32
 
 // a = n*ln2 + remainder with |remainder| <= ln2/2; n + bias is in the low bits of `bits`.
 struct ExpArgument {
@@ -65,7 +65,13 @@ struct ScaledLog1p {
 ScaledLog1p ScaleForLog1p(Real x);
 
 // The magnitude of y (which is not negative) with the sign of x.
-inline Real WithSignOf(Real y, Real x) { return FloatOf(BitsOf(y) | (BitsOf(x) & Word(kSignBit))); }
+inline Word SignOf(Real x) {
+  return BitsOf(x) & Word(x.type() == ElementType::kF64 ? INT64_MIN : kSignBit);
+}
+inline Real WithSignOf(Real y, Real x) { return FloatOf(BitsOf(y) | SignOf(x)); }
+
+// `power`, which is |x|^y for ordinary operands, with the signs and special cases of C's pow.
+Real WithPowSpecials(Real x, Real y, Real power);
 
 // a + b exactly as high + low, for |a| >= |b| or a = 0.
 struct Pair {

@@ -1,4 +1,5 @@
 // 1/x, 1/sqrt(x), cube root, power.
+#include "ir/math/double_functions.h"
 #include "ir/math/parts.h"
 #include "ir/math/vector_math.h"
 
@@ -7,10 +8,11 @@ namespace skein {
 using namespace math;  // NOLINT: this file is formulas
 
 // The hardware's division is as fast as any other way that takes every operand.
-ValueId EmitReciprocal(LoopBuilder& b, ValueId x) { return (Real(1) / Real(b, x)).id(); }
+ValueId EmitReciprocal(LoopBuilder& b, ValueId x) { return (1 / Real(b, x)).id(); }
 
 ValueId EmitRsqrt(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return (1 / Sqrt(x)).id();
   const Mask low = x < kSmallestNormal;
   const Real a = Select(low, x * 0x1p24, x);
   Real y = FloatOf(Word(0x5f1dc000) - ShiftRight(BitsOf(a), 1));
@@ -27,6 +29,7 @@ ValueId EmitRsqrt(LoopBuilder& b, ValueId x_id) {
 
 ValueId EmitCbrt(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
+  if (x.type() == ElementType::kF64) return DoubleCbrt(x).id();
   const Real magnitude = Abs(x);
   const Mask low = magnitude < kSmallestNormal;
   const Real a = Select(low, magnitude * 0x1p24, magnitude);
@@ -91,26 +94,13 @@ Real Exp2OfPair(Real z, Real z_tail) {
 
 ValueId EmitPow(LoopBuilder& b, ValueId x_id, ValueId y_id) {
   const Real x(b, x_id), y(b, y_id);
+  if (x.type() == ElementType::kF64) return DoublePow(x, y).id();
   const Real magnitude = Abs(x);
   const Pair log = Log2InTwoParts(magnitude);
   const Real clamped_y = MinX86(0x1p40, MaxX86(-0x1p40, y));  // products stay finite
   const Real z = clamped_y * log.high;
   const Real z_tail = Fma(clamped_y, log.low, Fma(clamped_y, log.high, -z));
-  Real result = Exp2OfPair(z, z_tail);
-
-  // Special cases, the last one wins.
-  const Mask zero = x == 0;
-  const Mask infinite = magnitude == kInfinity;
-  result = Select(zero | infinite, Select(zero ^ (y < 0), Real(0), Real(kInfinity)), result);
-  const Mask integral = Trunc(y) == y;
-  const Real half = y * 0.5;
-  const Mask odd = integral & (Trunc(half) != half);
-  const Word sign = Select(odd, BitsOf(x) & Word(kSignBit), Word(0));
-  result = FloatOf(BitsOf(result) | sign);
-  const Mask fractional = y != Trunc(y);
-  result = Select((x < 0) & (magnitude < kInfinity) & fractional, Real(kNaN), result);
-  result = Select((x != x) | (y != y), Real(kNaN), result);
-  return Select((x == 1) | (y == 0), Real(1), result).id();
+  return WithPowSpecials(x, y, Exp2OfPair(z, z_tail)).id();
 }
 
 }  // namespace skein

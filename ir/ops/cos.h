@@ -9,14 +9,14 @@ inline const OpDef k_cos = {
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
       double y = std::cos(x[0].value);
-      // The argument reduction of generated code is stated for |x| <= 1e5.
-      if (std::fabs(x[0].value) > 1e5) return {y, 2};
-      return {y, std::fmin(x[0].error, 2) + Ulps(t, y, 1.206)};
+      // Beyond, the argument reduction of generated f64 code is not stated.
+      if (t == ElementType::kF64 && std::fabs(x[0].value) > kLargestDoubleAngle) return {y, 2};
+      return {y, std::fmin(x[0].error, 2) + Ulps(t, y, 0.501)};
     },
     .lower = [](LoopBuilder& b, const Node&,
                 std::span<const ValueId> x) { return EmitCos(b, x[0]); },
     .flops = 20,
-    .ulp = 1.206,
+    .ulp = 0.501,
 };
 
 }  // namespace skein

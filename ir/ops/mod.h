@@ -1,3 +1,4 @@
+#include "ir/math/vector_math.h"
 #include "ir/op_helpers.h"
 
 namespace skein {
@@ -17,8 +18,6 @@ inline const OpDef k_mod = {
       double a = x[0].value, b = x[1].value;
       double y = FloorMod(a, b);
       double quotient = std::fabs(a / b);
-      // Generated code divides once, so a quotient has to fit the significand, with a bit to spare.
-      if (quotient >= std::ldexp(1.0, FormatOf(t).digits - 1)) return {y, HUGE_VAL};
       if (x[0].error == 0 && x[1].error == 0) return Rounded(t, y, 0);
       // A jump of |b| where the errors reach the next multiple; continuous elsewhere.
       double moved = x[0].error + (quotient + 1) * x[1].error;
@@ -31,7 +30,7 @@ inline const OpDef k_mod = {
           ElementType t = b.type(x[0]).element;
           ValueId zero = b.Const(t, 0);
           ValueId r =
-              IsFloat(t) ? EmitFloatRem(b, x[0], x[1]) : b.Binary(Opcode::kIntRem, x[0], x[1]);
+              IsFloat(t) ? EmitRem(b, x[0], x[1]) : b.Binary(Opcode::kIntRem, x[0], x[1]);
           if (IsUnsigned(t)) return r;
           ValueId negative = b.Binary(Opcode::kLess, r, zero),
                   divisor_negative = b.Binary(Opcode::kLess, x[1], zero);

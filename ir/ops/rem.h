@@ -1,3 +1,4 @@
+#include "ir/math/vector_math.h"
 #include "ir/op_helpers.h"
 
 namespace skein {
@@ -17,8 +18,6 @@ inline const OpDef k_rem = {
       double a = x[0].value, b = x[1].value;
       double y = std::fmod(a, b);
       double quotient = std::fabs(a / b);
-      // Generated code divides once, so a quotient has to fit the significand, with a bit to spare.
-      if (quotient >= std::ldexp(1.0, FormatOf(t).digits - 1)) return {y, HUGE_VAL};
       if (x[0].error == 0 && x[1].error == 0) return Bounded{y, 0};
       // A jump of |b| where the errors reach the next multiple; continuous elsewhere.
       double moved = x[0].error + (quotient + 1) * x[1].error;
@@ -30,7 +29,7 @@ inline const OpDef k_rem = {
         [](LoopBuilder& b, const Node&, std::span<const ValueId> x) {
           ElementType t = b.type(x[0]).element;
           if (!IsFloat(t)) return b.Binary(Opcode::kIntRem, x[0], x[1]);
-          return EmitFloatRem(b, x[0], x[1]);
+          return EmitRem(b, x[0], x[1]);
         },
     .int_reference = [](const Node&, ElementType t, std::span<const int64_t> x) -> int64_t {
       if (x[1] == 0 || (x[1] == -1 && !IsUnsigned(t))) return 0;

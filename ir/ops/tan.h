@@ -12,15 +12,16 @@ inline const OpDef k_tan = {
       constexpr double kPi = 3.14159265358979323846;
       double y = std::tan(x[0].value);
       double to_pole = std::fabs(std::remainder(x[0].value - kPi / 2, kPi));
-      // The argument reduction of generated code is stated for |x| <= 1e5.
-      if (x[0].error >= to_pole || std::fabs(x[0].value) > 1e5) return {y, HUGE_VAL};
+      // Beyond, the argument reduction of generated f64 code is not stated.
+      const bool beyond = t == ElementType::kF64 && std::fabs(x[0].value) > kLargestDoubleAngle;
+      if (x[0].error >= to_pole || beyond) return {y, HUGE_VAL};
       return Monotone(
-          t, x[0], [](double v) { return std::tan(v); }, 1.562);
+          t, x[0], [](double v) { return std::tan(v); }, 0.501);
     },
     .lower = [](LoopBuilder& b, const Node&,
                 std::span<const ValueId> x) { return EmitTan(b, x[0]); },
     .flops = 20,
-    .ulp = 1.562,
+    .ulp = 0.501,
 };
 
 }  // namespace skein

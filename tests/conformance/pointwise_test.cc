@@ -8,7 +8,6 @@
 #include "gtest/gtest.h"
 #include "ir/graph_interpreter.h"
 #include "ir/kernel_abi.h"
-#include "ir/math/vector_math.h"
 #include "ir/numeric.h"
 #include "ir/op_helpers.h"
 
@@ -41,8 +40,7 @@ constexpr ElementType kTypes[] = {
 
 bool IsStorageOnly(ElementType t) { return t == ElementType::kF16 || t == ElementType::kBF16; }
 
-// All combinations that the type rules take. f16 and bf16 are only moved and converted in kernels,
-// and vector math exists in f32.
+// All combinations that the type rules take. f16 and bf16 are only moved and converted in kernels.
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (int i = 0; i < OpCount(); ++i) {
@@ -55,7 +53,6 @@ std::vector<Case> AllCases() {
         continue;
       }
       if (IsStorageOnly(t) && op != Op::select) continue;
-      if (def.flops > 1 && !MathSupports(def.name, t)) continue;
       Case c{op, std::vector<ElementType>(def.min_operands, t), {}};
       if (op == Op::select) c.operands[0] = ElementType::kBool;
       Graph g;
