@@ -168,13 +168,32 @@ class FunctionEmitter {
 
   // --- blocks ---
   void EmitBlock(BlockId id) {
-    for (InstId inst : nest_.block(id).insts) {
-      if (nest_.inst(inst).op == Opcode::kLoop) {
-        EmitLoop(nest_.inst(inst));
-      } else {
-        EmitInst(nest_.inst(inst));
+    const std::vector<InstId>& insts = nest_.block(id).insts;
+    for (size_t i = 0; i < insts.size();) {
+      if (const size_t run = EmitStreamingRun(std::span(insts).subspan(i)); run > 0) {
+        i += run;
+        continue;
       }
+      const Inst& inst = nest_.inst(insts[i++]);
+      inst.op == Opcode::kLoop ? EmitLoop(inst) : EmitInst(inst);
     }
+  }
+
+  // Emits the streaming stores at the front, if there are any, and returns how many they are.
+  size_t EmitStreamingRun(std::span<const InstId> insts) {
+    const Inst& first = nest_.inst(insts[0]);
+    if (first.op != Opcode::kStore || !first.streaming) return 0;
+    const VectorType type = nest_.type(first.operands[0]);
+    std::vector<const Inst*> run;
+    std::vector<Value*> values;
+    for (InstId id : insts) {
+      const Inst& inst = nest_.inst(id);
+      if (!MemoryEmitter::Continues(first, inst, type) || nest_.type(inst.operands[0]) != type) break;
+      run.push_back(&inst);
+      values.push_back(values_[inst.operands[0].index]);
+    }
+    if (!run.empty()) memory_->EmitStreamingRun(run, type, values);
+    return run.size();
   }
 
   // if (extent > 0) do body while ((index += step) < extent)

@@ -177,33 +177,6 @@ void MemoryEmitter::Write(const Access& access, Value* value) {
   }
 }
 
-// Whether the address is aligned is known at run time only, but what decides it seldom changes
-// inside the innermost loop: the base, and the terms of the address that are no multiple of the
-// vector.
-void MemoryEmitter::WriteStreaming(const Inst& inst, const Access& access, Value* value) {
-  has_streaming_stores_ = true;
-  const uint64_t bytes = access.lanes * ElementAlign(access.element).value();
-  const DimExpr rest = indices_.NotMultipleOf(inst.address, access.lanes);
-  Value* deciding = indices_.Pointer(bases_[inst.buffer.index], access.element, rest);
-  Value* low = b_.CreateAnd(b_.CreatePtrToInt(deciding, b_.getInt64Ty()), b_.getInt64(bytes - 1));
-  Value* aligned = b_.CreateICmpEQ(low, b_.getInt64(0));
-  llvm::Function* function = b_.GetInsertBlock()->getParent();
-  auto* streaming = BasicBlock::Create(b_.getContext(), "streaming", function);
-  auto* ordinary = BasicBlock::Create(b_.getContext(), "ordinary", function);
-  auto* after = BasicBlock::Create(b_.getContext(), "after", function);
-  b_.CreateCondBr(aligned, streaming, ordinary);
-  b_.SetInsertPoint(streaming);
-  auto* store =
-      Annotate(b_.CreateAlignedStore(value, access.pointers, Align(bytes)), access.buffer);
-  auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
-  store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
-  b_.CreateBr(after);
-  b_.SetInsertPoint(ordinary);
-  Write(access, value);
-  b_.CreateBr(after);
-  b_.SetInsertPoint(after);
-}
-
 // --- instructions ---
 
 Value* MemoryEmitter::LaneIndex(const Inst& inst, int lanes, Value* index) {
@@ -237,10 +210,53 @@ void MemoryEmitter::EmitWrite(const Inst& inst, VectorType type, std::span<Value
   if (IsFourBit(type.element)) return WriteFourBit(inst, value, index, mask);
   const Access access = Describe(inst, type, index, mask);
   if (IsBool(type.element)) value = b_.CreateZExt(value, WithLanes(access.element, type.lanes));
-  const int bytes = static_cast<int>(BytesFor(type.element, type.lanes));
-  const bool streams = inst.streaming && mask == nullptr && !access.IsScattered() &&
-                       bytes >= kMinStreamingBytes && (bytes & (bytes - 1)) == 0;
-  streams ? WriteStreaming(inst, access, value) : Write(access, value);
+  Write(access, value);
+}
+
+bool MemoryEmitter::Continues(const Inst& first, const Inst& next, VectorType type) {
+  const int64_t bytes = BytesFor(type.element, type.lanes);
+  if (next.op != Opcode::kStore || !next.streaming || next.masked || !next.stride.IsConst(1) ||
+      bytes < kMinStreamingBytes || (bytes & (bytes - 1)) != 0 || IsFourBit(type.element)) {
+    return false;
+  }
+  const std::optional<int64_t> distance = (next.address - first.address).AsConst();
+  return next.buffer == first.buffer && distance && *distance % type.lanes == 0;
+}
+
+// Whether the address is aligned is known at run time only, but what decides it seldom changes inside the
+// innermost loop: the base, and the terms of the address that are no multiple of the vector. All values are
+// used on both sides of the branch, so that none is computed behind it.
+void MemoryEmitter::EmitStreamingRun(std::span<const Inst* const> run, VectorType type,
+                                     std::span<Value* const> values) {
+  has_streaming_stores_ = true;
+  std::vector<Access> accesses;
+  std::vector<Value*> stored(values.begin(), values.end());
+  for (size_t i = 0; i < run.size(); ++i) {
+    accesses.push_back(Describe(*run[i], type, nullptr, nullptr));
+    if (IsBool(type.element)) stored[i] = b_.CreateZExt(stored[i], WithLanes(accesses[i].element, type.lanes));
+  }
+  const Access& first = accesses[0];
+  const uint64_t bytes = first.lanes * ElementAlign(first.element).value();
+  const DimExpr rest = indices_.NotMultipleOf(run[0]->address, first.lanes);
+  Value* deciding = indices_.Pointer(bases_[run[0]->buffer.index], first.element, rest);
+  Value* low = b_.CreateAnd(b_.CreatePtrToInt(deciding, b_.getInt64Ty()), b_.getInt64(bytes - 1));
+  Value* aligned = b_.CreateICmpEQ(low, b_.getInt64(0));
+  llvm::Function* function = b_.GetInsertBlock()->getParent();
+  auto* streaming = BasicBlock::Create(b_.getContext(), "streaming", function);
+  auto* ordinary = BasicBlock::Create(b_.getContext(), "ordinary", function);
+  auto* after = BasicBlock::Create(b_.getContext(), "after", function);
+  b_.CreateCondBr(aligned, streaming, ordinary);
+  b_.SetInsertPoint(streaming);
+  auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
+  for (size_t i = 0; i < run.size(); ++i) {
+    auto* store = Annotate(b_.CreateAlignedStore(stored[i], accesses[i].pointers, Align(bytes)), run[i]->buffer);
+    store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
+  }
+  b_.CreateBr(after);
+  b_.SetInsertPoint(ordinary);
+  for (size_t i = 0; i < run.size(); ++i) Write(accesses[i], stored[i]);
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
 }
 
 void MemoryEmitter::EmitPrefetch(const Inst& inst) {

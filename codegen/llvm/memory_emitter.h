@@ -22,6 +22,11 @@ class MemoryEmitter {
   llvm::Value* EmitRead(const Inst& inst, std::span<llvm::Value* const> operands);
   // kStore and kScatter; `element` is the type of the value stored.
   void EmitWrite(const Inst& inst, VectorType type, std::span<llvm::Value* const> operands);
+  // Streaming stores that follow each other, all of them Continues(first, ...): whether their addresses are
+  // aligned is asked once. `values` are of `type`.
+  void EmitStreamingRun(std::span<const Inst* const> run, VectorType type,
+                        std::span<llvm::Value* const> values);
+  static bool Continues(const Inst& first, const Inst& next, VectorType type);
   void EmitPrefetch(const Inst& inst);
 
   // Whether a streaming store was emitted, so that the kernel must end with a fence.
@@ -39,7 +44,6 @@ class MemoryEmitter {
   };
   llvm::Value* Read(const Access& access);
   void Write(const Access& access, llvm::Value* value);
-  void WriteStreaming(const Inst& inst, const Access& access, llvm::Value* value);
   // Whether the processor has this access with a mask, so that LLVM does not take it apart.
   bool HasMasked(const Access& access, bool write) const;
 
