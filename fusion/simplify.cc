@@ -451,8 +451,10 @@ class Simplifier {
       for (size_t j = 0; j < factors.size(); ++j) {
         const std::optional<Gate> gate = i == j ? std::nullopt : MatchGate(g_, factors[i], factors[j]);
         if (!gate) continue;
+        const double constant = left.constant * right.constant * gate->factor;
+        if (!Holds(g_.type(x[0]).element, constant)) return kNone;
         SKEIN_ASSIGN_OR_RETURN(Value product, Make(gate->op, {factors[j]}));
-        SKEIN_ASSIGN_OR_RETURN(Value scale, Constant(left.constant * right.constant * gate->factor, product));
+        SKEIN_ASSIGN_OR_RETURN(Value scale, Constant(constant, product));
         SKEIN_ASSIGN_OR_RETURN(product, Make(Op::mul, {product, scale}));
         for (size_t k = 0; k < factors.size(); ++k) {
           if (k == i || k == j) continue;
