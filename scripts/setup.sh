@@ -14,6 +14,7 @@ libraries=(
   libonnx-dev libprotobuf-dev       # frontends/onnx
   libgtest-dev libgmock-dev libonnx-testdata   # tests
   libbenchmark-dev                  # bench
+  libdnnl-dev                       # bench: rows beside oneDNN
 )
 
 missing=()

@@ -214,7 +214,7 @@ TEST_P(TransformerPlan, SoftmaxIsASingleKernel) {
 // Activations ride on the product before them, or on the next one's operand; nothing is written in between.
 TEST_P(TransformerPlan, ActivationsAndResidualsAreEpilogues) {
   const auto activations =
-      KernelsWith(plan(), [](const Node& n) { return n.op == Op::erfc || n.op == Op::tanh || n.op == Op::sigmoid; });
+      KernelsWith(plan(), [](const Node& n) { return n.op == Op::gelu || n.op == Op::gelu_tanh || n.op == Op::silu || n.op == Op::tanh; });
   EXPECT_GE(activations.size(), Contains(GetParam(), "llama") ? 6u : 12u);
   for (const Group* g : activations) EXPECT_EQ(g->kind, "dot");
   // No kernel of a run is bias or residual alone: what is pointwise prepares masks, positions and caches.
