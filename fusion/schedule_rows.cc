@@ -213,9 +213,13 @@ class RowScheduler {
       std::vector<ValueId> state(slots.begin() + at, slots.begin() + at + reducer->state.size());
       std::vector<ValueId> both(totals.begin() + at, totals.begin() + at + reducer->state.size());
       state = CombineLanes(*reducer, state, lanes);
+      at += reducer->state.size();
+      if (one_chunk && SingleOpcode(reducer->combine)) {  // slots started at the identity already
+        sums.push_back(state[0]);
+        continue;
+      }
       both.insert(both.end(), state.begin(), state.end());
       for (ValueId v : EmitScalarGraph(b_, reducer->combine, both)) sums.push_back(v);
-      at += reducer->state.size();
     }
     if (!one_chunk) {
       emitter_.PopScope();
