@@ -156,8 +156,11 @@ Hash128 MathCodeHash() {
   for (const UnaryMathFunction& function : UnaryMathFunctions()) {
     text += function.name;
     text += UnaryMathNest(function.emit).ToString();
+    text += UnaryErrorNest(function.emit).ToString();  // f64, too
   }
   for (EmitBinary emit : {EmitPow, EmitAtan2, EmitRem}) text += BinaryMathNest(emit).ToString();
+  text += BinaryMathNest(EmitPow, 64, ElementType::kF64).ToString();
+  text += BinaryMathNest(EmitRem, 64, ElementType::kF64).ToString();
   return StableHash(text);
 }
 

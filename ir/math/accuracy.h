@@ -57,8 +57,8 @@ absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<co
 absl::StatusOr<Accuracy> MeasureAccuracy(std::string_view function, std::span<const double> inputs,
                                          KernelFunction compiled = nullptr);
 
-// Of the code that every function of vector_math.h emits in f32: the measured table is stamped with
-// it.
+// Of the code that every function of vector_math.h emits, in f32 and f64: the measured table is stamped
+// with it.
 Hash128 MathCodeHash();
 
 }  // namespace skein
