@@ -175,6 +175,7 @@ absl::StatusOr<ValueId> Emitter::EmitComputed(const Demand& demand) {
   if (std::optional<DimExpr> known = graph_.Known(demand.value)) {
     DimExpr e = SubstituteCoords(*known, demand.coords);
     if (IsBool(type.element)) return EmitCondition(e);
+    if (BitWidth(type.element) == 32 && IsInteger(type.element)) return EmitIndex32(type.element, e);
     return b_->Convert(type.element, EmitIndex(e));
   }
   if (graph_.Constant(demand.value) != nullptr) {
@@ -391,6 +392,15 @@ ValueId Emitter::EmitIndex(DimExpr e) {
   ValueId v = EmitIndexUncached(e);
   scopes_.back()[key] = v;
   return v;
+}
+
+// Low halves of 64-bit sums are sums of low halves, in half as many registers.
+ValueId Emitter::EmitIndex32(ElementType element, DimExpr e) {
+  std::optional<Affine> affine = AsAffine(e, lane_.coord);
+  if (LaneFree(e) || !affine || !LaneFree(affine->base) || !affine->stride.IsConst(1)) {
+    return b_->Convert(element, EmitIndex(e));
+  }
+  return b_->Add(b_->Splat(b_->Convert(element, b_->Index(e)), lane_.lanes), b_->Iota(element, lane_.lanes));
 }
 
 ValueId Emitter::EmitIndexUncached(DimExpr e) {

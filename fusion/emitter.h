@@ -98,6 +98,7 @@ class Emitter {
   // The gather's indices, clamped, as expressions for its coordinates.
   absl::StatusOr<std::vector<DimExpr>> EmitGatherIndices(const Demand& demand);
   ValueId EmitIndexUncached(DimExpr e);
+  ValueId EmitIndex32(ElementType element, DimExpr e);  // of a 32-bit integer type, wrapped
   bool LaneFree(DimExpr e) const;
 
   const Graph& graph_;

@@ -4,10 +4,13 @@
 #include <optional>
 #include <set>
 
+#include "absl/container/flat_hash_map.h"
+
 namespace skein {
 namespace {
 
-constexpr int64_t kLine = 64;  // bytes
+constexpr int64_t kLine = 64;          // bytes
+constexpr int64_t kGatheredRows = 4;   // that a gather runs ahead where their length is not known
 
 class LocalityPass {
  public:
@@ -23,6 +26,10 @@ class LocalityPass {
       tile = nest_.inst(loop).body;
     }
     if (tiles_.empty()) return;  // one tile: nothing follows it
+    tile_ = tile;
+    for (InstId id : nest_.block(tile).insts) {
+      for (ValueId v : nest_.inst(id).results) definitions_[v] = id;
+    }
     for (int i = 0; i < nest_.inst_count(); ++i) {
       const Inst& inst = nest_.inst(InstId(i));
       if (inst.op == Opcode::kPrefetch) fetched_.insert(inst.buffer.index);
@@ -40,6 +47,7 @@ class LocalityPass {
     BufferId buffer;
     DimExpr address;
     int lanes;
+    bool gathered;  // where it begins is computed once for the tile, from indices in memory
   };
 
   void MarkStores() {
@@ -74,7 +82,9 @@ class LocalityPass {
         inner.push_back(id);
         FindStreams(inst.body, inner);
       } else if (inst.op == Opcode::kLoad && !walk.empty() && IsWorthFetching(inst)) {
-        AddStream({walk, inst.buffer, inst.address, inst.type.lanes});
+        bool gathered = false;
+        VisitLeaves(inst.address, [&](DimExpr leaf) { gathered = gathered || leaf.kind() == DimKind::kValue; });
+        AddStream({walk, inst.buffer, inst.address, inst.type.lanes, gathered});
       }
     }
     if (innermost) walks_.push_back(walk);
@@ -86,11 +96,93 @@ class LocalityPass {
     if (fetched_.contains(load.buffer.index)) return false;
     if (buffer.kind != BufferKind::kInput || !load.stride.IsConst(1) || load.type.lanes < 16) return false;
     if (ProveLessEqual(buffer.size * BytesFor(buffer.element, 1), target_.l2_bytes / 2)) return false;
-    bool moves = false, computed = false;
-    VisitLeaves(load.address, [&](DimExpr leaf) { computed = computed || leaf.kind() == DimKind::kValue; });
+    bool moves = false, computed = false, foreseen = true;
+    VisitLeaves(load.address, [&](DimExpr leaf) {
+      if (leaf.kind() != DimKind::kValue) return;
+      computed = true;
+      foreseen = foreseen && CanForesee(ValueId(leaf.index()), &moves);
+    });
+    if (computed) return foreseen && moves && nest_.inst(tiles_.back()).step == 1;
     for (InstId tile : tiles_) moves = moves || DependsOnCoord(load.address, nest_.inst(tile).loop);
-    return moves && !computed;
+    return moves;
   }
+
+  // Whether what a scalar will be in a later tile can be computed in this one: from memory that is read at places
+  // that sizes and other such scalars give, by operations without effect. Sets `moves` if it changes with the tile.
+  bool CanForesee(ValueId v, bool* moves) const {
+    auto it = definitions_.find(v);
+    if (it == definitions_.end()) return false;
+    const Inst& inst = nest_.inst(it->second);
+    if (inst.op == Opcode::kLoop || inst.op == Opcode::kGather || inst.type.lanes != 1 || inst.masked) return false;
+    bool can = inst.op != Opcode::kLoad || nest_.buffers[inst.buffer.index].kind == BufferKind::kInput;
+    for (ValueId operand : inst.operands) can = can && CanForesee(operand, moves);
+    for (DimExpr e : {inst.expr, inst.address}) {
+      *moves = *moves || DependsOnCoord(e, nest_.inst(tiles_.back()).loop);
+      VisitLeaves(e, [&](DimExpr leaf) {
+        if (leaf.kind() == DimKind::kValue) can = can && CanForesee(ValueId(leaf.index()), moves);
+      });
+    }
+    return can;
+  }
+
+  // Scalars as they will be some tiles later, or in the last tile; computed where the tile begins.
+  class Foresight {
+   public:
+    Foresight(LocalityPass* pass, int64_t tiles) : pass_(*pass), nest_(pass->nest_) {
+      const Inst& loop = nest_.inst(pass_.tiles_.back());
+      tile_ = loop.loop;
+      place_ = Min(DimExpr::Coord(loop.loop, loop.extent) + tiles, loop.extent - 1);
+    }
+
+    DimExpr At(DimExpr e) {
+      return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
+        if (leaf.kind() == DimKind::kValue) return DimExpr::Value(At(ValueId(leaf.index())).index);
+        if (leaf.kind() == DimKind::kCoord && leaf.index() == tile_) return place_;
+        return std::nullopt;
+      });
+    }
+
+    // Puts what At needed at the beginning of the tile.
+    void Place() {
+      std::vector<InstId>& insts = nest_.block(pass_.tile_).insts;
+      insts.insert(insts.begin(), placed_.begin(), placed_.end());
+    }
+
+   private:
+    ValueId At(ValueId v) {
+      if (auto it = values_.find(v); it != values_.end()) return it->second;
+      Inst inst = nest_.inst(pass_.definitions_.at(v));
+      for (ValueId& operand : inst.operands) operand = At(operand);
+      inst.expr = At(inst.expr);
+      inst.address = At(inst.address);
+      ValueId result;
+      if (inst.op == Opcode::kClampIndex) {  // the tile itself will report an index that is out of range
+        const VectorType type = inst.type;
+        const ValueId zero = Emit({.op = Opcode::kConst}, type);
+        const ValueId last = Emit({.op = Opcode::kIndex, .expr = inst.expr - 1}, type);
+        result = Emit({.op = Opcode::kMax, .operands = {inst.operands[0], zero}}, type);
+        result = Emit({.op = Opcode::kMin, .operands = {result, last}}, type);
+      } else {
+        const VectorType type = inst.type;
+        result = Emit(std::move(inst), type);
+      }
+      return values_[v] = result;
+    }
+    ValueId Emit(Inst inst, VectorType type) {
+      const ValueId v = nest_.NewValue(type);
+      inst.type = type;
+      inst.results = {v};
+      placed_.push_back(nest_.NewInst(std::move(inst)));
+      return v;
+    }
+
+    LocalityPass& pass_;
+    LoopNest& nest_;
+    int tile_;
+    DimExpr place_;
+    absl::flat_hash_map<ValueId, ValueId> values_;
+    std::vector<InstId> placed_;
+  };
 
   void AddStream(Stream stream) {
     for (const Stream& known : streams_) {
@@ -146,12 +238,12 @@ class LocalityPass {
     // The streams share the room that L1 has for what is not needed yet.
     const int64_t ahead = target_.prefetch_bytes / static_cast<int64_t>(streams_.size());
     const std::vector<Walk> carriers = Carriers(stream);
-    if (carriers.empty()) {
+    if (carriers.empty() && !stream.gathered) {
       const InstId loop = stream.walk.back();
       const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
       return Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
     }
-    int64_t rows = 1;
+    int64_t rows = stream.gathered ? kGatheredRows : 1;
     int level = target_.prefetch_level;
     if (std::optional<int64_t> extent = nest_.inst(stream.walk[0]).extent.AsConst()) {
       const int64_t row_bytes = std::max<int64_t>(1, BytesFor(element, *extent));
@@ -160,6 +252,7 @@ class LocalityPass {
     }
     // Streams are dealt to the loops that can carry them; one that has several to itself deals out its lines,
     // unless its row is too long for L1.
+    if (stream.gathered) return FetchGathered(stream, carriers, rows, level, lines);
     int parts = 1;
     if (level == 0) parts = std::min(lines, static_cast<int>(std::max<size_t>(1, carriers.size() / streams_.size())));
     for (int i = 0; i < parts; ++i) {
@@ -168,6 +261,15 @@ class LocalityPass {
           Later(Replaced(stream.address, stream.walk, IndexOf(walk)), tiles_.back(), rows);
       Insert(stream, walk.back(), address, level, lines * i / parts, lines * (i + 1) / parts, lines);
     }
+  }
+
+  // Fetches the row that indices select some tiles later.
+  void FetchGathered(const Stream& stream, const std::vector<Walk>& carriers, int64_t rows, int level, int lines) {
+    const Walk& walk = carriers.empty() ? stream.walk : carriers[spread_++ % carriers.size()];
+    Foresight later(this, rows);
+    const DimExpr address = later.At(Replaced(stream.address, stream.walk, IndexOf(walk)));
+    later.Place();
+    Insert(stream, walk.back(), address, level, 0, lines, lines);
   }
 
   // Fetches lines [begin, end) of the `lines` that one trip reads.
@@ -190,6 +292,8 @@ class LocalityPass {
   const Target& target_;
   LoopNest& nest_;
   std::vector<InstId> tiles_;  // the parallel loops
+  BlockId tile_;               // the body of the innermost of them
+  absl::flat_hash_map<ValueId, InstId> definitions_;  // of the tile, outside its loops
   std::vector<Walk> walks_;    // to the innermost loops of a tile, in order
   std::vector<Stream> streams_;
   std::set<int> fetched_;      // buffers whose prefetches the schedule placed itself

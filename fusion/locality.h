@@ -22,7 +22,8 @@ struct Locality {
 // Marks the stores and inserts the prefetches that `locality` asks for. A stream of loads is fetched
 //   - where one loop reads it: in that loop, its share of target.prefetch_bytes ahead;
 //   - where a row is walked by several loops: one or more rows ahead, in loops that find the row in cache
-//     already, so that memory is busy while nothing else needs it; into L2 where the row is too long for L1.
+//     already, so that memory is busy while nothing else needs it; into L2 where the row is too long for L1;
+//   - where indices in memory select the row: some tiles ahead, from the index of that later tile.
 // Source: measured schedules of memory-bound kernels, docs/performance.md.
 void ApplyLocality(const Locality& locality, const Target& target, LoopNest* nest);
 

@@ -225,6 +225,29 @@ TEST(OnnxImport, SliceBackwards) {
   EXPECT_THAT(RunOn(Import(m), {{1, 2, 3, 4, 5}}), testing::ElementsAre(5, 3, 1));
 }
 
+// NaN is the largest and the smallest of all, and zeros are equal, as numpy has it.
+TEST(OnnxImport, ArgReductionsFindTheFirstOrLastOfTheBest) {
+  auto place = [](const std::string& op, bool last, const std::vector<double>& x) {
+    ModelBuilder m;
+    m.Input("x", kFloat, {std::to_string(x.size())}).Output("y");
+    ModelBuilder::SetInt(&m.Node(op, {"x"}, {"i"}), "select_last_index", last);
+    ModelBuilder::SetInt(&m.Node("Cast", {"i"}, {"y"}), "to", kFloat);
+    return RunOn(Import(m), {x})[0];
+  };
+  const double inf = HUGE_VAL;
+  EXPECT_EQ(place("ArgMax", false, {1, 5, -inf, 5, 2}), 1);
+  EXPECT_EQ(place("ArgMax", true, {1, 5, -inf, 5, 2}), 3);
+  EXPECT_EQ(place("ArgMin", false, {1, -inf, 5, -inf, 2}), 1);
+  EXPECT_EQ(place("ArgMin", true, {1, -inf, 5, -inf, 2}), 3);
+  EXPECT_EQ(place("ArgMax", false, {-inf, -inf}), 0);
+  for (const char* op : {"ArgMax", "ArgMin"}) {
+    EXPECT_EQ(place(op, false, {-0.0, 0.0, 0.0}), 0);
+    EXPECT_EQ(place(op, true, {0.0, 0.0, -0.0}), 2);
+    EXPECT_EQ(place(op, false, {inf, NAN, -inf, NAN, 1}), 1);
+    EXPECT_EQ(place(op, true, {inf, NAN, -inf, NAN, 1}), 3);
+  }
+}
+
 // --- products ---
 
 TEST(OnnxImport, LeadingDimsOfAProductAreRows) {

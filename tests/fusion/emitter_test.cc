@@ -28,6 +28,19 @@ TEST(Emitter, SplittingAndMergingDimsNeedsNoDivision) {
   ExpectRight(graph, kSizes);
 }
 
+TEST(Emitter, IndicesOf32BitsAreAddedIn32Bits) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : i32[a, b]
+    %1 = index() {expr = [$0 + $1 - 2]} : i32[a, b]
+    %2 = index() {expr = [3*$1 + 1000000007*$0]} : i32[a, b]
+    %3 = add(%0, %1) : i32[a, b]
+    %4 = bit_xor(%3, %2) : i32[a, b]
+    output "y" = %4
+  )");
+  EXPECT_THAT(OnlyNest(graph), HasSubstr("iota i32x64"));
+  ExpectRight(graph, kSizes);
+}
+
 TEST(Emitter, ReshapeThatCrossesDimsGathers) {
   const Graph graph = Parse(R"(
     %0 = input() {name = "x"} : f32[a, 6]
