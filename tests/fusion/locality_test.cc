@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "fusion/schedule.h"
+#include "fusion/choose_locality.h"
 #include "tests/fusion/fusion_graphs.h"
 
 namespace skein {
@@ -11,74 +11,128 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A machine to which small tensors are far away.
-Target Tiny() {
-  Target target = DefaultTarget();
-  target.l2_bytes = 1 << 10;
-  target.stream_output_bytes = target.stream_intermediate_bytes = 1 << 10;
-  target.prefetch_bytes = 1 << 10;
-  return target;
-}
-
-std::string FarNest(const Graph& graph) {
-  GroupSpec spec{{graph.outputs()[0].value}, [&](Value v) { return graph.op(v) == Op::input; }, {{true}, true}};
-  absl::StatusOr<Group> group = Schedule(graph, spec, Tiny());
-  EXPECT_TRUE(group.ok()) << group.status();
-  if (!group.ok()) return "";
-  EXPECT_TRUE(Verify(group->nest).ok()) << Verify(group->nest);
-  return group->nest.ToString();
-}
-
-void ExpectRightFarAway(const Graph& graph) {
-  std::vector<NamedOptions> ways = WaysWithoutLlvm();
-  for (NamedOptions& way : ways) way.options.target = Tiny();
-  ExpectRight(graph, {{}}, ways);
-}
-
-constexpr const char* kRows = R"(
-  %0 = input() {name = "table"} : f32[50, 96]
-  %1 = input() {name = "ids"} : i64[40]
-  %2 = gather(%0, %1) {index_map = [$0], map = [%0, $1]} : f32[40, 96]
-  %3 = add(%2, %2) : f32[40, 96]
-  output "y" = %3
+constexpr const char* kChain = R"(
+  %0 = input() {name = "x"} : f32[4096, 1024]
+  %1 = input() {name = "y"} : f32[1024]
+  %2 = reshape(%1) : f32[1, 1024]
+  %3 = broadcast(%2) : f32[4096, 1024]
+  %4 = add(%0, %3) : f32[4096, 1024]
+  %5 = mul(%4, %0) : f32[4096, 1024]
+  output "z" = %5
 )";
 
-TEST(Locality, RowsThatIndicesSelectAreFetchedTilesAhead) {
-  const Graph graph = Parse(kRows);
-  const std::string nest = FarNest(graph);
-  EXPECT_EQ(CountOf(nest, "clamp_index"), 1) << nest;  // the later index reports nothing
-  EXPECT_THAT(nest, HasSubstr("[min($0 + 3, 39)]"));
+TEST(Locality, LargeOutputsBypassTheCachesAndLargeInputsAreFetchedAhead) {
+  const std::string nest = OnlyNest(Parse(kChain));
+  EXPECT_THAT(nest, HasSubstr("streaming"));
+  // 4,096 elements ahead: all 16 KiB are the one large stream's. The vector y stays in cache.
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4096] level 0"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4144] level 0"));
+  EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
+}
+
+TEST(Locality, SmallGraphsAreLeftAlone) {
+  std::string text = kChain;
+  for (size_t at; (at = text.find("4096")) != std::string::npos;) text.replace(at, 4, "32");
+  const std::string nest = OnlyNest(Parse(text));
+  EXPECT_THAT(nest, Not(HasSubstr("streaming")));
+  EXPECT_THAT(nest, Not(HasSubstr("prefetch")));
+}
+
+TEST(Locality, ALoopThatFindsItsRowInCacheFetchesTheNext) {
+  const std::string nest = OnlyNest(Parse(R"(
+    %0 = input() {name = "x"} : f32[8192, 1024]
+    %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[8192, 1]
+    %2 = broadcast(%1) : f32[8192, 1024]
+    %3 = mul(%0, %2) : f32[8192, 1024]
+    output "y" = %3
+  )"));
+  // 16 KiB are four rows; only the second loop fetches.
   EXPECT_EQ(CountOf(nest, "prefetch"), 4) << nest;
-  ExpectRightFarAway(graph);
+  EXPECT_GT(nest.find("prefetch"), nest.find("reduce")) << nest;
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $2 + 4096] level 0"));
 }
 
-TEST(Locality, IndicesThatAreComputedAreComputedAgain) {
-  const Graph graph = Parse(R"(
-    %0 = input() {name = "table"} : f32[50, 96]
-    %1 = input() {name = "ids"} : i32[40]
-    %2 = input() {name = "shift"} : i32[40]
-    %3 = add(%1, %2) : i32[40]
-    %4 = gather(%0, %3) {index_map = [$0], map = [%0, $1]} : f32[40, 96]
-    %5 = reduce(%4) {axes = (1), order = "inner", reducer = sum<f32>} : f32[40, 1]
-    %6 = broadcast(%5) : f32[40, 96]
-    %7 = sub(%4, %6) : f32[40, 96]
-    output "y" = %7
-  )");
-  const std::string nest = FarNest(graph);
-  EXPECT_EQ(CountOf(nest, "add i32"), 2) << nest;
-  EXPECT_THAT(nest, HasSubstr("prefetch"));
-  ExpectRightFarAway(graph);
+TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
+  const std::string nest = OnlyNest(Parse(R"(
+    %0 = input() {name = "x"} : f32[512, 32000]
+    %1 = reduce(%0) {axes = (1), reducer = max<f32>} : f32[512, 1]
+    %2 = broadcast(%1) : f32[512, 32000]
+    %3 = sub(%0, %2) : f32[512, 32000]
+    output "y" = %3
+  )"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[32000*$0 + $3 + 32000] level 1"));
 }
 
-TEST(Locality, IndicesThatDifferByLaneAreNot) {
+TEST(Locality, WhatIsReadSoonStaysInCache) {
+  // 8 MiB between two kernels: more than an output that nobody reads, less than one read at once.
+  const Plan plan = MakePlanOf(Parse(R"(
+    %0 = input() {name = "x"} : f32[2048, 1024]
+    %1 = mul(%0, %0) : f32[2048, 1024]
+    %2 = transpose(%1) {permutation = (1, 0)} : f32[1024, 2048]
+    %3 = reduce(%2) {axes = (1), reducer = sum<f32>} : f32[1024, 1]
+    %4 = broadcast(%3) : f32[1024, 2048]
+    %5 = add(%2, %4) : f32[1024, 2048]
+    output "y" = %5
+  )"), false);
+  ASSERT_GE(plan.groups.size(), 3u);
+  EXPECT_THAT(plan.groups.front().nest.ToString(), Not(HasSubstr("streaming")));
+  EXPECT_THAT(plan.groups.back().nest.ToString(), HasSubstr("streaming"));
+}
+
+// A machine on which every kernel is far from its memory.
+std::vector<NamedOptions> FarWays() {
+  std::vector<NamedOptions> ways;
+  for (NamedOptions& way : WaysWithoutLlvm()) {
+    ways.push_back(way);
+    Target& target = way.options.target;
+    target.l2_bytes = target.stream_output_bytes = target.stream_intermediate_bytes = 128;
+    way.name += ", far";
+    ways.push_back(std::move(way));
+  }
+  return ways;
+}
+
+TEST(Locality, ChangesNoBit) {
+  std::vector<SymbolValues> sizes;
+  for (int64_t n : {0, 1, 15, 16, 17, 64, 100, 131}) sizes.push_back({{"n", n}, {"rows", 5}});
+  ExpectRight(Parse(R"(
+    %0 = input() {name = "x"} : f32[rows, n]
+    %1 = reduce(%0) {axes = (1), reducer = max<f32>} : f32[rows, 1]
+    %2 = broadcast(%1) : f32[rows, n]
+    %3 = sub(%0, %2) : f32[rows, n]
+    %4 = exp(%3) : f32[rows, n]
+    %5 = reduce(%4) {axes = (0), reducer = sum<f32>} : f32[1, n]
+    output "y" = %4
+    output "s" = %5
+  )"), sizes, FarWays());
+}
+
+// One program, small and large sizes in turn: a kernel more per class of sizes, compiled once.
+TEST(Locality, SymbolicSizesChooseAtBinding) {
   const Graph graph = Parse(R"(
-    %0 = input() {name = "table"} : f32[5000]
-    %1 = input() {name = "ids"} : i64[40, 96]
-    %2 = gather(%0, %1) {index_map = [$0, $1], map = [%0]} : f32[40, 96]
-    output "y" = %2
+    %0 = input() {name = "x"} : f32[rows, n]
+    %1 = mul(%0, %0) : f32[rows, n]
+    output "y" = %1
   )");
-  EXPECT_EQ(CountOf(FarNest(graph), "prefetch b0"), 0);
-  ExpectRightFarAway(graph);
+  CompileOptions options;
+  options.tier = Tier::kFast;
+  auto program = Program::Compile(graph, options);
+  ASSERT_TRUE(program.ok()) << program.status();
+  auto run = [&](int64_t rows, int64_t n) {
+    std::vector<HostTensor> inputs = *DrawInputs(graph, {{"rows", rows}, {"n", n}}, 3);
+    const auto outputs = RunProgram(**program, inputs);
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    CompileOptions interpreted;
+    interpreted.interpret = true;
+    EXPECT_EQ(FirstDifference(*RunGraph(graph, interpreted, inputs), *outputs), "");
+  };
+  run(3, 5);
+  EXPECT_EQ((*program)->stats().variants, 1);
+  run(1024, 1024);
+  EXPECT_EQ((*program)->stats().variants, 2);
+  run(1024, 1030);
+  run(4, 5);
+  EXPECT_EQ((*program)->stats().variants, 2);
 }
 
 }  // namespace
