@@ -41,6 +41,26 @@ TEST(Emitter, IndicesOf32BitsAreAddedIn32Bits) {
   ExpectRight(graph, kSizes);
 }
 
+// The place of the largest element, as the importer spells it.
+TEST(Emitter, PlacesOfTheBestAreRight) {
+  for (const std::string axis : {"0", "1"}) {
+    const std::string kept = axis == "0" ? "[1, b]\n" : "[a, 1]\n";
+    const Graph graph = Parse("%0 = input() {name = \"x\"} : f32[a, b]\n"
+                              "%1 = reduce(%0) {axes = (" + axis + "), reducer = max<f32>} : f32" + kept +
+                              "%2 = broadcast(%1) : f32[a, b]\n"
+                              "%3 = equal(%0, %2) : bool[a, b]\n"
+                              "%4 = is_nan(%0) : bool[a, b]\n"
+                              "%5 = bit_or(%3, %4) : bool[a, b]\n"
+                              "%6 = index() {expr = [$" + axis + "]} : i32[a, b]\n"
+                              "%7 = index() {expr = [2147483647]} : i32[a, b]\n"
+                              "%8 = select(%5, %6, %7) : i32[a, b]\n"
+                              "%9 = reduce(%8) {axes = (" + axis + "), reducer = min<i32>} : i32" + kept +
+                              "output \"y\" = %9\n");
+    OnlyNest(graph);
+    ExpectRight(graph, {{{"a", 5}, {"b", 3}}, {{"a", 1}, {"b", 1}}, {{"a", 70}, {"b", 131}}, {{"a", 3}, {"b", 5000}}}, EveryWay());
+  }
+}
+
 TEST(Emitter, ReshapeThatCrossesDimsGathers) {
   const Graph graph = Parse(R"(
     %0 = input() {name = "x"} : f32[a, 6]
