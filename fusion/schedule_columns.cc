@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN section 6
 constexpr int kLanes = 64;
 constexpr int64_t kStrip = 2048;  // columns: 8 KiB of f32 accumulators and as much again of totals
-constexpr int kPass = 8;          // rows that are added while an accumulator is in a register
+// Rows that are added while an accumulator is in a register: from memory 8 streams are best, from L2 fewer.
+constexpr int kFarPass = 8, kNearPass = 4;
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
   return absl::FailedPreconditionError(absl::StrCat(code, ": ", sentence));
@@ -55,8 +56,9 @@ struct States {
 
 class ColumnScheduler {
  public:
-  ColumnScheduler(Emitter& emitter, RowGroup group)
-      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)) {}
+  ColumnScheduler(Emitter& emitter, RowGroup group, bool far)
+      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)),
+        pass_(far ? kFarPass : kNearPass) {}
 
   absl::Status Run() {
     SKEIN_RETURN_IF_ERROR(group_.Prepare());
@@ -209,7 +211,7 @@ class ColumnScheduler {
   absl::Status EmitStrip(DimExpr start, DimExpr count) {
     const DimExpr extent = group_.phases()[0].extent;
     const States states(graph_, group_.phases()[0].reductions);
-    if (ProveLessEqual(extent, kPass) && extent.IsConst()) {  // a single pass
+    if (ProveLessEqual(extent, kFarPass) && extent.IsConst()) {  // a single pass
       OpenColumns(start, count);
       std::vector<ValueId> sums = states.Identities(b_);
       SKEIN_ASSIGN_OR_RETURN(sums, EmitRows(states, 0, *extent.AsConst(), std::move(sums)));
@@ -229,8 +231,8 @@ class ColumnScheduler {
     OpenColumns(0, count);
     StoreAll(sums_, states.Identities(b_));
     Close();
-    const DimExpr whole = FloorDiv(rows, kPass) * kPass;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, count, chunk, whole, kPass));
+    const DimExpr whole = FloorDiv(rows, pass_) * pass_;
+    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, count, chunk, whole, pass_));
     SKEIN_RETURN_IF_ERROR(EmitPass(states, start, count, chunk + whole, rows - whole, 1));
     OpenColumns(0, count);
     StoreAll(totals_, states.Combine(b_, LoadAll(totals_, states), LoadAll(sums_, states)));
@@ -286,6 +288,7 @@ class ColumnScheduler {
   const Graph& graph_;
   LoopBuilder& b_;
   RowGroup group_;
+  const int pass_;
   std::vector<DimExpr> indices_;          // of the loops around the columns
   DimExpr column_;                        // of the vector loop
   Dims row_coords_;
@@ -297,7 +300,7 @@ class ColumnScheduler {
 absl::Status ScheduleColumns(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                              const Target&) {
   SKEIN_ASSIGN_OR_RETURN(RowGroup group, RowGroup::Find(emitter, spec, content.outer_reductions));
-  return ColumnScheduler(emitter, std::move(group)).Run();
+  return ColumnScheduler(emitter, std::move(group), spec.locality.far).Run();
 }
 
 }  // namespace skein
