@@ -42,6 +42,7 @@ void AddNorms() {
                 .graph = LayerNorm,
                 .columns = 768,
                 .flops = 8,
+                .rows = {128},
                 .at_least_dram = 0.88});
   AddSizedCase({.name = "norm/residual_layer_norm_768",
                 .graph = ResidualLayerNorm,

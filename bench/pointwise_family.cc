@@ -68,6 +68,14 @@ void AddPointwise() {
                   .at_least_dram = row.at_least_dram,
                   .at_least_l2 = 0.88});
   }
+  // One layer of BERT base at 128 tokens.
+  AddSizedCase({.name = "pointwise/add", .graph = Add, .columns = 768, .flops = 1, .levels = {}, .rows = {128}});
+  AddSizedCase({.name = "pointwise/bias_gelu",
+                .graph = BiasGelu,
+                .columns = 3072,
+                .flops = kTranscendental + 5,
+                .levels = {},
+                .rows = {128}});
 }
 
 }  // namespace skein

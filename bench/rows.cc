@@ -91,17 +91,31 @@ void AddSizedCase(const SizedCase& sized) {
   constexpr int64_t kMany = 1 << 14;
   const Graph many = sized.graph(kMany, sized.columns);
   const double row_bytes = WorkOf(many, 0).streams.total() / kMany;
+  struct Size {
+    std::string name;
+    int64_t rows;
+    double at_least;
+  };
+  std::vector<Size> sizes;
+  for (int64_t rows : sized.rows) {
+    constexpr double kOfModels = 0.7;
+    sizes.push_back({absl::StrCat(rows, "x", sized.columns), rows, kOfModels});
+  }
   for (const char* level : sized.levels) {
-    const int64_t rows = std::max<int64_t>(
-        1, static_cast<int64_t>(static_cast<double>(LevelBytes(level)) / row_bytes));
+    const double at_least = level == std::string_view("DRAM") ? sized.at_least_dram
+                            : level == std::string_view("L2") ? sized.at_least_l2
+                                                              : 0;
+    const double rows = static_cast<double>(LevelBytes(level)) / row_bytes;
+    sizes.push_back({level, std::max<int64_t>(1, static_cast<int64_t>(rows)), at_least});
+  }
+  for (const auto& [name, rows, at_least] : sizes) {
     GraphRow row;
-    row.name = absl::StrCat(sized.name, "/", level);
-    row.graph = [graph = sized.graph, rows, columns = sized.columns] {
+    row.name = absl::StrCat(sized.name, "/", name);
+    row.graph = [graph = sized.graph, rows = rows, columns = sized.columns] {
       return graph(rows, columns);
     };
     row.work.flops = sized.flops * static_cast<double>(rows * sized.columns);
-    if (level == std::string_view("DRAM")) row.at_least = sized.at_least_dram;
-    if (level == std::string_view("L2")) row.at_least = sized.at_least_l2;
+    row.at_least = at_least;
     row.fill = sized.fill;
     // Scratch lies in L1 too, so two thirds of it for the streams.
     const double room = static_cast<double>(Caches().l1) * 2 / 3;

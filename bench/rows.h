@@ -42,6 +42,7 @@ struct SizedCase {
   int64_t columns = 0;
   double flops = 0;  // per element
   std::vector<const char*> levels = {"L2", "L3", "DRAM"};
+  std::vector<int64_t> rows = {};  // rows of a model's own size, asked 70%, beside the levels
   double at_least_dram = 0, at_least_l2 = 0;
   decltype(KernelOptions::fill) fill = {};
   int64_t resident_rows = 1;  // of parts

@@ -54,6 +54,12 @@ void AddSoftmax() {
                   .at_least_dram = 0.88,
                   .at_least_l2 = 0.88});
   }
+  AddSizedCase({.name = "softmax",  // the scores of one layer of BERT base at 128 tokens
+                .graph = Softmax,
+                .columns = 128,
+                .flops = kTranscendental + 4,
+                .levels = {},
+                .rows = {12 * 128}});
   for (const int64_t columns : {7, 13, 40}) {
     AddSizedCase({.name = absl::StrCat("softmax/", columns),
                   .graph = Softmax,
