@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "absl/strings/str_split.h"
 #include "runtime/host.h"
+#include "runtime/machine_facts.h"
 
 namespace skein {
 namespace {
@@ -98,6 +101,11 @@ absl::Status SetMaxIsa(const std::string& value, Flags* flags) {
   return absl::OkStatus();
 }
 
+absl::Status SetMachine(const std::string& value, Flags* flags) {
+  flags->machine = value;
+  return absl::OkStatus();
+}
+
 absl::Status SetEmit(const std::string& value, Flags* flags) {
   flags->emit = value;
   return absl::OkStatus();
@@ -117,6 +125,7 @@ constexpr ValueFlag kValueFlags[] = {
     {"--shape", SetShape},     {"--input", SetInput},     {"--output", SetOutput}, {"--random-weights", SetRandomWeights},
     {"--seed", SetSeed},       {"--threads", SetThreads}, {"--repeat", SetRepeat}, {"--tier", SetTier},
     {"--max-isa", SetMaxIsa},  {"--emit", SetEmit},       {"--group", SetGroup},
+    {"--machine", SetMachine},
 };
 
 // The flags without a value.
@@ -170,6 +179,12 @@ absl::StatusOr<CompileOptions> OptionsOf(const Flags& flags) {
   if (flags.max_isa == Isa::kAvx2) {
     options.target.isa = Isa::kAvx2;
     options.target.vnni = false;  // an AVX-512 extension
+  }
+  if (!flags.machine.empty()) {
+    std::ifstream file(flags.machine);
+    std::stringstream text;
+    if (!file || !(text << file.rdbuf())) return InvalidArgument("--machine: cannot read '", flags.machine, "'");
+    SKEIN_RETURN_IF_ERROR(Annotate(ReadMachineFacts(text.str(), &options.target), flags.machine));
   }
   options.tier = flags.tier;
   options.fuse = !flags.no_fuse;

@@ -29,6 +29,7 @@ struct Flags {
   int repeat = 1;
   Tier tier = Tier::kAuto;
   std::optional<Isa> max_isa;
+  std::string machine;                         // --machine: a file of facts
   bool no_fuse = false, json = false, help = false, groups = false;
   std::string emit = "loops";
   std::optional<int> group;
@@ -38,7 +39,7 @@ struct Flags {
 absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv);
 
 // Target and options that the flags ask for. --max-isa is an upper bound: a machine without AVX-512 takes AVX2.
-// Errors: Unimplemented where the machine has neither.
+// Errors: Unimplemented where the machine has neither; InvalidArgument naming --machine's file and the line at fault.
 absl::StatusOr<CompileOptions> OptionsOf(const Flags& flags);
 
 }  // namespace skein

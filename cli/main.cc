@@ -17,6 +17,7 @@ constexpr char kFileFlags[] =
     "  --threads N              (default 1)\n"
     "  --tier auto|fast|optimized   auto, optimized: LLVM; fast: Xbyak where it can, else LLVM\n"
     "  --max-isa avx2|avx512    (default: the best of this machine)\n"
+    "  --machine FILE           facts about memory, as `skein-bench calibrate` prints them\n"
     "  --no-fuse                one kernel per node of the file\n"
     "  --json                   machine-readable output\n";
 

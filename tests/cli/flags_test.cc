@@ -25,7 +25,7 @@ TEST(Help, OfEveryCommandNamesItsFlags) {
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_TRUE(Contains(help.out, "skein " + command)) << help.out;
     for (const char* flag : {"--shape NAME=VALUE", "--input NAME=FILE", "--random-weights SEED", "--threads N",
-                             "--tier auto|fast|optimized", "--max-isa avx2|avx512", "--no-fuse", "--json"}) {
+                             "--tier auto|fast|optimized", "--max-isa avx2|avx512", "--machine FILE", "--no-fuse", "--json"}) {
       EXPECT_TRUE(Contains(help.out, flag)) << command << " " << flag;
     }
   }
@@ -84,6 +84,8 @@ TEST(Flags, WhatIsWrongIsNamed) {
       {{"run", file, "--json=yes"}, 2, {"--json", "yes"}},
       {{"run", file, "--tier", "warp"}, 2, {"--tier", "'warp'"}},
       {{"run", file, "--max-isa", "sse"}, 2, {"--max-isa", "'sse'"}},
+      {{"run", file, "--machine", "no/such/file"}, 2, {"--machine", "'no/such/file'"}},
+      {{"run", file, "--machine", file}, 2, {"line 1", file}},
       {{"run", file, "--random-weights", "x"}, 2, {"--random-weights", "'x'"}},
       {{"run", file, "--shape", "batch"}, 2, {"--shape", "'batch'"}},
       {{"run", file, "--shape", "batch=-2"}, 2, {"--shape batch", "'-2'"}},
