@@ -3,6 +3,7 @@
 
 #include "fusion/domain.h"
 #include "fusion/schedule.h"
+#include "fusion/schedule_segments.h"
 #include "fusion/schedule_transpose.h"
 
 namespace skein {
@@ -38,6 +39,8 @@ absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Ta
   const PointwiseWork work{paths, buffers, domain};
   SKEIN_ASSIGN_OR_RETURN(std::optional<TransposePlan> transpose, FindTranspose(emitter, work));
   if (transpose) return ScheduleTranspose(emitter, spec, work, *transpose, target);
+  SKEIN_ASSIGN_OR_RETURN(std::optional<SegmentPlan> segments, FindSegments(emitter, spec, work));
+  if (segments) return ScheduleSegments(emitter, spec, work, *segments, target);
 
   int loops = 0;
   auto open = [&](LoopKind kind, DimExpr extent, int64_t step = 1) {
