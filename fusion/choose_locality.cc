@@ -6,21 +6,26 @@ namespace skein {
 
 std::vector<Locality> ChooseLocalities(const Plan& plan, const Target& target, std::span<const GroupBytes> bytes,
                                        const std::function<int64_t(Value)>& size) {
+  // Sizes saturate where no memory could hold them; their sums must not overflow.
+  auto total = [](const GroupBytes& b) {
+    constexpr int64_t kMost = int64_t{1} << 50;
+    return std::min(b.read, kMost) + std::min(b.written, kMost);
+  };
   std::vector<Locality> result(plan.groups.size());
   for (size_t g = 0; g < plan.groups.size(); ++g) {
     const Group& group = plan.groups[g];
     if (group.phase != Phase::kRun || !group.nest.root.valid() || group.kind == "dot") continue;
-    result[g].far = bytes[g].read + bytes[g].written > target.l2_bytes;
+    result[g].far = total(bytes[g]) > target.l2_bytes;
     if (bytes[g].written < std::min(target.stream_output_bytes, target.stream_intermediate_bytes)) continue;
     bool any = false;
     for (Value output : group.outputs) {
       // What runs between here and the first reader pushes the output out of the caches.
       int64_t between = 0;
       bool read = false;
-      for (size_t i = g + 1; i < plan.groups.size() && !read; ++i) {
+      for (size_t i = g + 1; i < plan.groups.size() && !read && between < target.stream_intermediate_bytes; ++i) {
         const std::vector<Value>& inputs = plan.groups[i].inputs;
         read = std::find(inputs.begin(), inputs.end(), output) != inputs.end();
-        if (!read) between += bytes[i].read + bytes[i].written;
+        if (!read) between += total(bytes[i]);
       }
       const bool soon = read && between < target.stream_intermediate_bytes;
       result[g].streamed.push_back(size(output) >=

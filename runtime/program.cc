@@ -169,8 +169,12 @@ absl::StatusOr<Variant*> ProgramImpl::ForLocality(Variant* variant, const std::v
   }
   std::vector<Locality> localities = ChooseLocalities(variant->plan, options_.target, bytes, [&](Value v) {
     const MaterializedValue& value = variant->values[written.at(v)];
+    constexpr int64_t kMost = int64_t{1} << 50;  // elements; BindSizes refuses far fewer
     int64_t count = 1;
-    for (int d : value.dims) count *= std::max<int64_t>(0, sizes[d]);
+    for (int d : value.dims) {
+      const int64_t extent = std::max<int64_t>(0, sizes[d]);
+      count = extent > 0 && count > kMost / extent ? kMost : count * extent;
+    }
     return BytesFor(value.element, count);
   });
   for (size_t g = 0; g < localities.size(); ++g) {  // constant sizes are settled already
