@@ -80,7 +80,7 @@ std::span<const UnaryMathFunction> UnaryMathFunctions();
 const UnaryMathFunction* FindUnaryMathFunction(std::string_view name);  // null: there is none
 
 inline constexpr double kPowMaxUlp = 0.92;    // f32, over 10^8 random pairs
-inline constexpr double kPowMaxUlpF64 = 0.95;
+inline constexpr double kPowMaxUlpF64 = 1.15;  // f64: 1.094 was the worst of 3*10^6 random pairs
 inline constexpr double kAtan2MaxUlp = 0.501;
 // Up to here (3.5e13) f64 sin, cos and tan keep their bounds.
 inline constexpr double kLargestDoubleAngle = 0x1p45;
