@@ -24,6 +24,10 @@ constexpr int64_t kWholeRow = 128;
 // Memory answers within two of the small tiles of one row; further ahead, lines push each other out of L2.
 constexpr int64_t kTilesAhead = 2;
 
+// Into L2: the rows of a tile fall into few sets of L1 where their pitch is a power of two (4096x4096: 65-70 % of a
+// copy, against 60 % through L1; other pitches do not care).
+constexpr int kFetchLevel = 1;
+
 constexpr int64_t kLine = 64;   // bytes
 constexpr int64_t kBlock = 16;  // lanes of the largest block; tiles are made of whole ones
 
@@ -231,7 +235,7 @@ class TransposeScheduler {
       const Demand next = At(demand, row + ahead_.rows, ahead_.lanes);
       const DimExpr address = Linearize(next.coords, type.dims);
       for (int64_t at = 0; at < tile_.lanes; at += line) {
-        b_.Prefetch(emitter_.InputBuffer(demand.value), address + at, target_.prefetch_level);
+        b_.Prefetch(emitter_.InputBuffer(demand.value), address + at, kFetchLevel);
       }
     }
   }
@@ -285,7 +289,7 @@ class TransposeScheduler {
     };
     if (from.fetched) {
       for (int i = 0; i < n; ++i) {
-        b_.Prefetch(from.buffer, from.address(run + i + ahead_.lanes, at + ahead_.rows), target_.prefetch_level);
+        b_.Prefetch(from.buffer, from.address(run + i + ahead_.lanes, at + ahead_.rows), kFetchLevel);
       }
     }
     std::vector<ValueId> block;
