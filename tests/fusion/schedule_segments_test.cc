@@ -50,7 +50,7 @@ Graph Known(std::string text, int64_t r, int64_t m, int64_t n) {
 }
 
 TEST(Segments, EachPieceHasItsLoopAndChoosesNothing) {
-  for (const std::string text : {std::string(kConcat), Replace(kPad, "F[", "f32[")}) {
+  for (const std::string& text : {std::string(kConcat), Replace(kPad, "F[", "f32[")}) {
     const std::string nest = OnlyNest(Parse(text));
     EXPECT_THAT(nest, Not(HasSubstr("select"))) << text;
     EXPECT_THAT(nest, Not(HasSubstr("mask"))) << text;
