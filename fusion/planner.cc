@@ -37,14 +37,10 @@ absl::StatusOr<Group> Interpreted(const Graph& graph, const GroupSpec& spec) {
 }
 
 absl::StatusOr<Group> KernelOf(const PlanGraph& graph, const Groups& groups, const NodeSet& nodes) {
-  absl::StatusOr<Group> group = groups.TrySchedule(nodes);
+  absl::StatusOr<Group> group = groups.KernelOf(nodes);
   if (absl::IsUnimplemented(group.status())) group = Interpreted(graph.graph(), groups.SpecOf(nodes));
   if (!group.ok()) {
     return Annotate(group.status(), absl::StrCat("no kernel for ", OriginText(graph.graph(), *nodes.begin())));
-  }
-  if (group->kind != "interpreted") {
-    absl::Status valid = Verify(group->nest);
-    if (!valid.ok()) return Internal(std::string(valid.message()), "\n", group->nest.ToString());
   }
   group->phase = graph.PhaseOf(nodes);
   return group;

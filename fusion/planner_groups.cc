@@ -5,7 +5,7 @@
 
 namespace skein {
 
-Groups::Groups(const PlanGraph& graph, const Target& target) : graph_(graph), target_(target) {
+Groups::Groups(const PlanGraph& graph, const Target& target) : graph_(graph), memo_(graph.graph(), target) {
   part_of_.assign(graph.graph().size(), -1);
   for (NodeId id : graph.computed()) {
     part_of_[id.index] = size();
@@ -57,7 +57,7 @@ std::optional<Reason> Groups::WhyNot(const NodeSet& nodes) const {
   if (reason || nodes.size() == 1 || ObviouslyFits(graph_, nodes)) return reason;
   const std::array<int, 3> kinds = KindsOf(graph_, std::vector<NodeId>(nodes.begin(), nodes.end()));
   if (auto known = asked_kinds_.find(kinds); known != asked_kinds_.end() && known->second) return reason = known->second;
-  const absl::Status fits = TrySchedule(nodes).status();
+  const absl::Status fits = Fits(nodes);
   if (!fits.ok()) reason = ReasonOf(fits);
   // The scheduler looks at kinds first, so whatever it says now settles what it says of them.
   const bool by_kinds = reason && HoldsForLargerSets(*reason);
@@ -184,10 +184,6 @@ GroupSpec Groups::SpecOf(const NodeSet& nodes) const {
     return graph_.IsComputed(v.node) && !nodes.contains(v.node) && !absorbed_.contains(v.node);
   };
   return spec;
-}
-
-absl::StatusOr<Group> Groups::TrySchedule(const NodeSet& nodes) const {
-  return Schedule(graph_.graph(), SpecOf(nodes), target_);
 }
 
 void Groups::Absorb(NodeId id, Value moved) {

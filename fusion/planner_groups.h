@@ -14,7 +14,7 @@
 #include "fusion/planner_graph.h"
 #include "fusion/planner_reach.h"
 #include "fusion/planner_rules.h"
-#include "fusion/schedule.h"
+#include "fusion/schedule_memo.h"
 
 namespace skein {
 
@@ -48,7 +48,11 @@ class Groups {
   // What the group stores and reads: the results that are needed outside it, at the end of the movement that was
   // absorbed behind them.
   GroupSpec SpecOf(const NodeSet& nodes) const;
-  absl::StatusOr<Group> TrySchedule(const NodeSet& nodes) const;
+  // Whether one kernel takes the group, and that kernel, as the scheduler says; groups alike are asked about once.
+  absl::Status Fits(const NodeSet& nodes) const { return memo_.Fits(SpecOf(nodes)); }
+  absl::StatusOr<Group> KernelOf(const NodeSet& nodes) const { return memo_.Kernel(SpecOf(nodes)); }
+  // How often the scheduler was asked.
+  int scheduled() const { return memo_.scheduled(); }
 
   // Stores a result as `moved`, the end of a chain of movement that is all that reads it.
   void Absorb(NodeId id, Value moved);
@@ -66,7 +70,7 @@ class Groups {
   void Refuse(NodeId a, NodeId b, Reason reason);
 
   const PlanGraph& graph_;
-  const Target& target_;
+  mutable ScheduleMemo memo_;
   std::vector<NodeSet> parts_;
   std::vector<int> part_of_;            // by node; -1: none
   std::map<NodeId, Value> absorbed_;    // node -> the movement result that is stored instead

@@ -75,7 +75,7 @@ class Absorber {
     const int copy = to_output ? groups_.PartOf(chain.back()) : -1;  // the part that would copy it there
     if (copy >= 0 && groups_.nodes(copy).size() != 1) return;
     groups_.Absorb(id, moved);
-    if (!groups_.TrySchedule(groups_.nodes(part)).ok()) {
+    if (!groups_.Fits(groups_.nodes(part)).ok()) {
       groups_.UndoAbsorb(id);
     } else if (copy >= 0) {
       groups_.Remove(copy, part);

@@ -3,65 +3,19 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
+#include "ir/node_key.h"
 #include "ir/op_helpers.h"
 
 namespace skein {
 
 namespace {
 
-// The part of the hash-consing key that one attribute makes. Expressions are interned, so their
-// addresses serve; so do those of large literals. Small literals count by content.
-struct AppendKey {
-  std::string* key;
-  void Raw(const void* data, size_t size) { key->append(static_cast<const char*>(data), size); }
-  template <typename T>
-  void Number(T v) {
-    Raw(&v, sizeof(v));
-  }
-  void operator()(int64_t v) { Number(v); }
-  void operator()(double v) { Number(v); }
-  void operator()(const std::string& v) { absl::StrAppend(key, v.size(), ":", v); }
-  void operator()(ElementType v) { Number(v); }
-  void operator()(const std::vector<int64_t>& v) {
-    Number(v.size());
-    Raw(v.data(), v.size() * sizeof(int64_t));
-  }
-  void operator()(const Dims& v) {
-    Number(v.size());
-    for (DimExpr e : v) Number(e.node());
-  }
-  void operator()(const LiteralRef& v) {
-    constexpr int64_t kSmall = 4096;
-    if (v == nullptr) return;
-    (*this)(v->element);
-    (*this)(v->dims);
-    if (v->bytes() <= kSmall) {
-      Raw(v->data, static_cast<size_t>(v->bytes()));
-    } else {
-      Number(v->data);
-    }
-  }
-  void operator()(const ReducerRef& v) {
-    if (v == nullptr) return;
-    (*this)(v->name);
-    for (ElementType t : v->state) Number(t);
-    for (double initial : v->initial) Number(initial);
-    for (const Graph* g : {&v->map, &v->combine, &v->finish}) (*this)(g->ToString());
-  }
-};
-
 std::string KeyOf(const Node& node) {
   std::string key;
-  AppendKey append{&key};
-  append.Number(node.op);
-  append.Number(node.operands.size());
-  for (Value v : node.operands) append.Number(v);
-  for (const auto& [name, value] : node.attributes.entries()) {
-    append(name);
-    append.Number(value.index());
-    std::visit(append, value);
-  }
+  AppendNumber(node.op, &key);
+  AppendNumber(node.operands.size(), &key);
+  for (Value v : node.operands) AppendNumber(v, &key);
+  AppendAttributesKey(node.attributes, &key);
   return key;
 }
 
