@@ -1,22 +1,28 @@
 #include "fusion/rewrite.h"
 
+#include "absl/container/inlined_vector.h"
 #include "ir/op.h"
 
 namespace skein {
 
-absl::StatusOr<Graph> RewriteGraph(const Graph& graph, const RewriteFunction& rewrite) {
+std::vector<bool> NeededNodes(const Graph& graph) {
   std::vector<bool> needed(graph.size(), false);
   for (const Graph::Named& out : graph.outputs()) needed[out.value.node.index] = true;
   for (int i = graph.size() - 1; i >= 0; --i) {
     if (!needed[i]) continue;
     for (Value v : graph.node(NodeId(i)).operands) needed[v.node.index] = true;
   }
+  return needed;
+}
+
+absl::StatusOr<Graph> RewriteGraph(const Graph& graph, const RewriteFunction& rewrite) {
+  const std::vector<bool> needed = NeededNodes(graph);
   Graph fresh;
   GraphRewriter copier(graph, &fresh);
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(NodeId(i));
     if (!needed[i] || node.op == Op::input) continue;
-    std::vector<Value> operands;
+    absl::InlinedVector<Value, 3> operands;
     for (Value v : node.operands) operands.push_back(copier.Get(v));
     std::optional<Value> replacement;
     {

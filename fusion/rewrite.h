@@ -18,6 +18,9 @@ using RewriteFunction = std::function<absl::StatusOr<std::optional<Value>>(
     Graph* to, const Node& node, std::span<const Value> operands)>;
 absl::StatusOr<Graph> RewriteGraph(const Graph& graph, const RewriteFunction& rewrite);
 
+// By node: whether an output needs it.
+std::vector<bool> NeededNodes(const Graph& graph);
+
 // Algebraic identities of real arithmetic, canonical operand order, known values as `index` nodes, composed
 // movement, dead code. See simplify_rules.cc for each rule and its algebra. Runs to a fixed point.
 absl::StatusOr<Graph> Simplify(const Graph& graph);

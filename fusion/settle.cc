@@ -24,23 +24,22 @@ bool ReducesRows(const Dims& dims, std::span<const int64_t> axes) {
   return inner || nothing;
 }
 
+using Replacement = absl::StatusOr<std::optional<Value>>;
+
 // A reduction or scan over the innermost dim that is not 1 runs along rows; any other runs down columns. The order
 // of its additions (DESIGN section 6) follows from that, and from here on belongs to the op.
-absl::StatusOr<Graph> SettleOrders(const Graph& graph) {
-  return RewriteGraph(graph, [](Graph* to, const Node& node, std::span<const Value> operands)
-                                 -> absl::StatusOr<std::optional<Value>> {
-    const OpClass op_class = Def(node.op).op_class;
-    if ((op_class != OpClass::kReduce && op_class != OpClass::kScan) || node.attributes.Has("order")) {
-      return std::nullopt;
-    }
-    const Dims& dims = to->type(operands[0]).dims;
-    const bool inner = op_class == OpClass::kScan ? node.attributes.Int("axis") == Innermost(dims)
-                                                  : ReducesRows(dims, node.attributes.Ints("axes"));
-    Attributes attributes = node.attributes;
-    attributes.Set("order", std::string(inner ? "inner" : "outer"));
-    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(node.op, operands, attributes));
-    return Value{id, 0};
-  });
+Replacement SettleOrder(Graph* to, const Node& node, std::span<const Value> operands) {
+  const OpClass op_class = Def(node.op).op_class;
+  if ((op_class != OpClass::kReduce && op_class != OpClass::kScan) || node.attributes.Has("order")) {
+    return std::nullopt;
+  }
+  const Dims& dims = to->type(operands[0]).dims;
+  const bool inner = op_class == OpClass::kScan ? node.attributes.Int("axis") == Innermost(dims)
+                                                : ReducesRows(dims, node.attributes.Ints("axes"));
+  Attributes attributes = node.attributes;
+  attributes.Set("order", std::string(inner ? "inner" : "outer"));
+  SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(node.op, operands, attributes));
+  return Value{id, 0};
 }
 
 // True for every node that reads constants only.
@@ -60,32 +59,27 @@ std::vector<bool> FromConstants(const Graph& graph) {
 // Weights of a contraction are stored in panels of 64 columns, each [K, 64], zero-padded: B' = transpose(reshape(
 // pad(B))), computed once. The contraction then reads slice(reshape(transpose(B'))), which is B again, so no
 // value changes; the schedulers see that a panel is contiguous.
-absl::StatusOr<Graph> PackWeights(const Graph& graph) {
+Replacement PackWeights(Graph* to, const Node& node, std::span<const Value> operands) {
   constexpr int64_t kPanel = 64;
-  const std::vector<bool> constant = FromConstants(graph);
-  return RewriteGraph(graph, [&](Graph* to, const Node& node, std::span<const Value> operands)
-                                 -> absl::StatusOr<std::optional<Value>> {
-    if (node.op != Op::dot || !constant[node.operands[1].node.index]) return std::nullopt;
-    const TensorType type = to->type(operands[1]);
-    if (type.rank() != 2 || type.element != ElementType::kF32) return std::nullopt;
-    const DimExpr k = type.dims[0], n = type.dims[1], panels = CeilDiv(n, kPanel);
-    Value b = operands[1];
-    if (panels * kPanel != n) {
-      SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::pad, {b, to->AddScalar(type.element, 0)},
-                                        {{"low", Dims{0, 0}}, {"high", Dims{0, panels * kPanel - n}}}));
-    }
-    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels, kPanel}}}));
-    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b},
-                                      {{"permutation", std::vector<int64_t>{1, 0, 2}}, {"materialize", int64_t{1}}}));
-    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, {{"permutation", std::vector<int64_t>{1, 0, 2}}}));
-    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels * kPanel}}}));
-    if (panels * kPanel != n) {
-      SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::slice, {b},
-                                        {{"starts", Dims{0, 0}}, {"steps", Dims{1, 1}}, {"dims", Dims{k, n}}}));
-    }
-    SKEIN_ASSIGN_OR_RETURN(Value product, to->Add(Op::dot, {operands[0], b}, node.attributes));
-    return product;
-  });
+  const TensorType type = to->type(operands[1]);
+  if (type.rank() != 2 || type.element != ElementType::kF32) return std::nullopt;
+  const DimExpr k = type.dims[0], n = type.dims[1], panels = CeilDiv(n, kPanel);
+  Value b = operands[1];
+  if (panels * kPanel != n) {
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::pad, {b, to->AddScalar(type.element, 0)},
+                                      {{"low", Dims{0, 0}}, {"high", Dims{0, panels * kPanel - n}}}));
+  }
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels, kPanel}}}));
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b},
+                                    {{"permutation", std::vector<int64_t>{1, 0, 2}}, {"materialize", int64_t{1}}}));
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, {{"permutation", std::vector<int64_t>{1, 0, 2}}}));
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels * kPanel}}}));
+  if (panels * kPanel != n) {
+    SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::slice, {b},
+                                      {{"starts", Dims{0, 0}}, {"steps", Dims{1, 1}}, {"dims", Dims{k, n}}}));
+  }
+  SKEIN_ASSIGN_OR_RETURN(Value product, to->Add(Op::dot, {operands[0], b}, node.attributes));
+  return product;
 }
 
 // Whether `bound` is the largest element of x along some axes, copied back along them: at every place at least
@@ -116,24 +110,33 @@ bool IsMaximumOf(const Graph& graph, Value bound, Value x) {
 }
 
 // exp(x - max(x)), as softmax has it, needs neither the upper half of exp's range nor its scaling in two steps.
-absl::StatusOr<Graph> SettleSigns(const Graph& graph) {
-  return RewriteGraph(graph, [](Graph* to, const Node& node, std::span<const Value> operands)
-                                 -> absl::StatusOr<std::optional<Value>> {
-    if (node.op != Op::exp || to->op(operands[0]) != Op::sub) return std::nullopt;
-    const Node& difference = to->node(operands[0].node);
-    if (!IsMaximumOf(*to, difference.operands[1], difference.operands[0])) return std::nullopt;
-    Attributes attributes = node.attributes;
-    attributes.Set("nonpositive", int64_t{1});
-    SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::exp, operands, attributes));
-    return Value{id, 0};
+Replacement SettleSign(Graph* to, const Node& node, std::span<const Value> operands) {
+  if (node.op != Op::exp || to->op(operands[0]) != Op::sub) return std::nullopt;
+  const Node& difference = to->node(operands[0].node);
+  if (!IsMaximumOf(*to, difference.operands[1], difference.operands[0])) return std::nullopt;
+  Attributes attributes = node.attributes;
+  attributes.Set("nonpositive", int64_t{1});
+  SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(Op::exp, operands, attributes));
+  return Value{id, 0};
+}
+
+// What each op alone needs for its schedule.
+absl::StatusOr<Graph> SettleOps(const Graph& graph) {
+  const std::vector<bool> constant = FromConstants(graph);
+  return RewriteGraph(graph, [&](Graph* to, const Node& node, std::span<const Value> operands) -> Replacement {
+    switch (node.op) {
+      case Op::exp: return SettleSign(to, node, operands);
+      case Op::dot:
+        if (!constant[node.operands[1].node.index]) return std::nullopt;
+        return PackWeights(to, node, operands);
+      default: return SettleOrder(to, node, operands);
+    }
   });
 }
 
 constexpr Pass kPasses[] = {
     {"simplify", Simplify},
-    {"settle_orders", SettleOrders},
-    {"settle_signs", SettleSigns},
-    {"pack_weights", PackWeights},
+    {"settle_ops", SettleOps},
 };
 
 }  // namespace
@@ -141,15 +144,15 @@ constexpr Pass kPasses[] = {
 std::span<const Pass> SettlePasses() { return kPasses; }
 
 absl::StatusOr<Graph> Settle(const Graph& graph) {
-  Graph current = graph;
+  std::optional<Graph> current;
   for (const Pass& pass : kPasses) {
-    absl::StatusOr<Graph> next = pass.run(current);
+    absl::StatusOr<Graph> next = pass.run(current ? *current : graph);
     if (!next.ok()) return Annotate(next.status(), pass.name);
     current = *std::move(next);
-    absl::Status valid = Verify(current);
-    if (!valid.ok()) return Internal("after ", pass.name, ": ", std::string(valid.message()), "\n", current.ToString());
+    absl::Status valid = Verify(*current);
+    if (!valid.ok()) return Internal("after ", pass.name, ": ", std::string(valid.message()), "\n", current->ToString());
   }
-  return current;
+  return *std::move(current);
 }
 
 }  // namespace skein

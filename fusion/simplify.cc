@@ -31,6 +31,24 @@ class Simplifier {
     return result;
   }
 
+  // What stands for a node on operands that are simplified already; nullopt: itself.
+  absl::StatusOr<std::optional<Value>> Rewrite(const Node& node, std::span<const Value> x) {
+    const OpClass op_class = Def(node.op).op_class;
+    if (op_class == OpClass::kPointwise || op_class == OpClass::kMovement) {
+      SKEIN_ASSIGN_OR_RETURN(const Value v, Make(node.op, {x.begin(), x.end()}, node.attributes));
+      return std::optional(v);
+    }
+    if (node.op == Op::dot) return ScaledDot(node, x);
+    if (op_class == OpClass::kSource || node.results.size() != 1) return kNone;
+    SKEIN_ASSIGN_OR_RETURN(Value v, node.op == Op::reduce ? Reduction(node, x) : g_.Add(node.op, x, node.attributes));
+    SKEIN_ASSIGN_OR_RETURN(v, AsIndex(v));
+    return std::optional(v);
+  }
+
+  // By node (none past the end): no rule applies to it, so that none will as long as its operands stay what they are.
+  const std::vector<bool>& settled() const { return settled_; }
+
+ private:
   // An integer or boolean value that sizes determine becomes a node without operands.
   absl::StatusOr<Value> AsIndex(Value v) {
     std::optional<DimExpr> known = g_.Known(v);
@@ -39,7 +57,6 @@ class Simplifier {
     return g_.AddIndex(type.element, type.dims, *known);
   }
 
- private:
   using Rule = absl::StatusOr<std::optional<Value>> (Simplifier::*)(Op, std::span<const Value>,
                                                                     const Attributes&);
   static constexpr std::optional<Value> kNone = std::nullopt;
@@ -58,8 +75,13 @@ class Simplifier {
       if (!result.ok()) return result.status();
       if (result->has_value()) return **result;
     }
-    SKEIN_ASSIGN_OR_RETURN(Value v, g_.Add(op, x, attributes));
-    return AsIndex(v);
+    SKEIN_ASSIGN_OR_RETURN(const Value v, g_.Add(op, x, attributes));
+    SKEIN_ASSIGN_OR_RETURN(const Value result, AsIndex(v));
+    if (v == result) {
+      settled_.resize(g_.size());
+      settled_[v.node.index] = true;
+    }
+    return result;
   }
 
   std::optional<double> Splat(Value v) const { return g_.SplatValue(v); }
@@ -503,7 +525,6 @@ class Simplifier {
     return Make(Op::broadcast, {v}, {{"dims", dims}});
   }
 
- public:
   // sum, product, min or max of one element = that element, of no element = where it starts; axes of extent 1 are
   // not reduced over.
   absl::StatusOr<Value> Reduction(const Node& node, std::span<const Value> x) {
@@ -548,7 +569,6 @@ class Simplifier {
     return std::optional(v);
   }
 
- private:
   // not(a < b) = b <= a for integers; not(a == b) = a != b.
   absl::StatusOr<std::optional<Value>> Comparison(Op op, std::span<const Value> x, const Attributes&) {
     if (op != Op::logical_not) return kNone;
@@ -650,40 +670,48 @@ class Simplifier {
 
   Graph& g_;
   absl::node_hash_map<std::pair<NodeId, int>, Hash128> structure_;
+  std::vector<bool> settled_;
   int depth_ = 0;
 };
+
+// Whether simplifying `graph` again would change nothing but drop dead nodes. Adds origins as that would.
+absl::StatusOr<bool> IsFixedPoint(const std::vector<bool>& settled, Graph* graph) {
+  Simplifier simplifier(graph);
+  const std::vector<bool> needed = NeededNodes(*graph);
+  for (size_t i = 0; i < needed.size(); ++i) {
+    const NodeId id(i);
+    if (!needed[i] || settled[i] || Def(graph->node(id).op).op_class == OpClass::kSource) continue;
+    const Node node = graph->node(id);
+    Graph::OriginScope scope(graph, graph->origins(id));
+    SKEIN_ASSIGN_OR_RETURN(std::optional<Value> v, simplifier.Rewrite(node, node.operands));
+    if (v && *v != Value{id, 0}) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::optional<Value>> Keep(Graph*, const Node&, std::span<const Value>) { return std::nullopt; }
 
 }  // namespace
 
 absl::StatusOr<Graph> Simplify(const Graph& graph) {
-  Graph current = graph;
   // A second round sees what the first one uncovered; a few reach the fixed point on every graph we have.
-  for (int round = 0; round < 4; ++round) {
+  constexpr int kRounds = 4;
+  std::optional<Graph> current;
+  for (int round = 1; round <= kRounds; ++round) {
     std::optional<Simplifier> simplifier;
-    absl::StatusOr<Graph> next =
-        RewriteGraph(current, [&](Graph* to, const Node& node, std::span<const Value> operands)
-                                  -> absl::StatusOr<std::optional<Value>> {
-          if (!simplifier) simplifier.emplace(to);
-          const OpClass op_class = Def(node.op).op_class;
-          if (op_class == OpClass::kPointwise || op_class == OpClass::kMovement) {
-            SKEIN_ASSIGN_OR_RETURN(Value v, simplifier->Make(node.op, {operands.begin(), operands.end()},
-                                                             node.attributes));
-            return std::optional(v);
-          }
-          if (node.op == Op::dot) return simplifier->ScaledDot(node, operands);
-          if (op_class == OpClass::kSource || node.results.size() != 1) return std::nullopt;
-          absl::StatusOr<Value> v = node.op == Op::reduce ? simplifier->Reduction(node, operands)
-                                                          : to->Add(node.op, operands, node.attributes);
-          if (!v.ok()) return v.status();
-          SKEIN_ASSIGN_OR_RETURN(Value result, simplifier->AsIndex(*v));
-          return std::optional(result);
-        });
-    if (!next.ok()) return next.status();
-    const bool same = next->ToString() == current.ToString();
-    current = *std::move(next);
-    if (same) break;
+    SKEIN_ASSIGN_OR_RETURN(Graph next, RewriteGraph(current ? *current : graph,
+                                                    [&](Graph* to, const Node& node, std::span<const Value> operands) {
+                                                      if (!simplifier) simplifier.emplace(to);
+                                                      return simplifier->Rewrite(node, operands);
+                                                    }));
+    current = std::move(next);
+    if (round == kRounds) break;
+    std::vector<bool> settled = simplifier ? simplifier->settled() : std::vector<bool>();
+    settled.resize(current->size());
+    SKEIN_ASSIGN_OR_RETURN(const bool fixed, IsFixedPoint(settled, &*current));
+    if (fixed) return RewriteGraph(*current, Keep);
   }
-  return current;
+  return *std::move(current);
 }
 
 }  // namespace skein

@@ -77,6 +77,7 @@ absl::Status Graph::UnifyOperands(Node* node) {
   };
   // Assumes dim `j` of operand `b` equal to dim `i` of operand `a`.
   auto assume = [&](size_t a, size_t i, size_t b, size_t j) {
+    if (type(operands[a]).dims[i] == type(operands[b]).dims[j]) return absl::OkStatus();
     std::string why = absl::StrCat("dim ", i, " of operand ", a, " = dim ", j, " of operand ", b,
                                    " of ", Signature(*this, *node));
     if (!current_origins_.empty() &&
@@ -136,28 +137,31 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
     return Annotate(unified, Signature(*this, node));
   }
   if (!assumed_.empty() && op != Op::input) {
-    Attributes substituted;
-    for (auto& [name, value] : node.attributes.entries()) {
-      Attribute copy = value;
-      if (Dims* dims = std::get_if<Dims>(&copy)) {
-        for (DimExpr& d : *dims) d = Assumed(d);
-      }
-      substituted.Set(name, std::move(copy));
+    Attributes substituted = node.attributes;
+    for (const auto& [name, value] : node.attributes.entries()) {
+      const Dims* dims = std::get_if<Dims>(&value);
+      if (dims == nullptr) continue;
+      Dims assumed = *dims;
+      for (DimExpr& d : assumed) d = Assumed(d);
+      if (assumed != *dims) substituted.Set(name, std::move(assumed));
     }
     node.attributes = std::move(substituted);
   }
-  std::string key;
+  auto consed = consed_.end();
   if (op != Op::input) {
-    key = KeyOf(node);
-    auto found = consed_.find(key);
-    if (found != consed_.end()) {
+    const auto [found, fresh] = consed_.try_emplace(KeyOf(node), NodeId(size()));
+    if (!fresh) {
       AddOrigins(found->second, current_origins_);
       return found->second;
     }
+    consed = found;
   }
   absl::Status status = CheckExpressions(node);
   if (status.ok()) status = def.infer(*this, node, &node.results);
-  if (!status.ok()) return Annotate(status, Signature(*this, node));
+  if (!status.ok()) {
+    if (op != Op::input) consed_.erase(consed);
+    return Annotate(status, Signature(*this, node));
+  }
   if (op != Op::input) {
     for (TensorType& t : node.results) {
       for (DimExpr& d : t.dims) d = Assumed(d);
@@ -165,7 +169,6 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
   }
   std::optional<DimExpr> known = FindKnown(*this, node);
   NodeId id(size());
-  if (op != Op::input) consed_.emplace(std::move(key), id);
   nodes_.push_back(std::move(node));
   known_.push_back(known);
   origins_.emplace_back();
@@ -228,7 +231,8 @@ void Graph::AddOutput(std::string name, Value value) {
 // --- Guards and origins -------------------------------------------------------------------------
 
 DimExpr Graph::Assumed(DimExpr e) const {
-  return assumed_.empty() ? e : SubstituteSymbols(e, assumed_);
+  if (assumed_.empty() || (!HasSymbols(e) && !HasCoords(e))) return e;  // coordinates have extents
+  return SubstituteSymbols(e, assumed_);
 }
 
 // Solves a = b for a symbol that occurs once, with a factor of 1 or -1, or for 4*s = 8.
