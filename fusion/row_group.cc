@@ -224,16 +224,23 @@ absl::StatusOr<RowGroup> RowGroup::Find(Emitter& emitter, const GroupSpec& spec,
   return group;
 }
 
-absl::Status RowGroup::Prepare() {
+absl::Status RowGroup::Collapse() {
   std::vector<DimExpr> uses;
   for (const Demand& d : demands_) AppendLeafUses(*emitter_, d, &uses);
-  for (Output& o : outputs_) {
+  for (const Output& o : outputs_) {
     SKEIN_ASSIGN_OR_RETURN(Dims place, StoreCoords(*graph_, o.path, o.coords));
-    const TensorType& type = graph_->type(o.path.output);
-    uses.push_back(Linearize(place, type.dims));
-    o.buffer = emitter_->builder().AddBuffer(BufferKind::kOutput, type.element, Product(type.dims));
+    uses.push_back(Linearize(place, graph_->type(o.path.output).dims));
   }
   rows_->Collapse(uses);
+  return absl::OkStatus();
+}
+
+absl::Status RowGroup::Prepare() {
+  SKEIN_RETURN_IF_ERROR(Collapse());
+  for (Output& o : outputs_) {
+    const TensorType& type = graph_->type(o.path.output);
+    o.buffer = emitter_->builder().AddBuffer(BufferKind::kOutput, type.element, Product(type.dims));
+  }
   return absl::OkStatus();
 }
 

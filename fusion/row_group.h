@@ -44,7 +44,9 @@ class RowGroup {
   // What a phase asks for; those of phases().size() are the results.
   std::vector<Demand> Roots(size_t phase) const;
 
-  // Merges the loops over rows where every access allows it, and adds the output buffers.
+  // Merges the loops over rows where every access allows it.
+  absl::Status Collapse();
+  // The same, and adds the output buffers.
   absl::Status Prepare();
 
   // Coordinates over placeholders -> over loops: rows at `row_coords` (of rows()), elements at `inner`.

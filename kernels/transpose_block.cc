@@ -1,5 +1,8 @@
 #include "kernels/transpose_block.h"
 
+#include <array>
+#include <numeric>
+
 namespace skein {
 namespace {
 
@@ -28,6 +31,38 @@ std::vector<int> AlternateGroups(int lanes, bool odd) {
     for (int g = odd ? 1 : 0; g < kGroups; g += 2) {
       for (int i = 0; i < group; ++i) result.push_back(from + g * group + i);
     }
+  }
+  return result;
+}
+
+std::vector<int> Lanes(int first, int count) {
+  std::vector<int> result(count);
+  std::iota(result.begin(), result.end(), first);
+  return result;
+}
+
+ValueId Join(LoopBuilder& b, ValueId low, ValueId high) {
+  return b.Shuffle(low, high, Lanes(0, 2 * b.type(low).lanes));
+}
+
+using Four = std::array<ValueId, 4>;
+
+// Transposes 4x4 elements within each group of 4 of 16 lanes.
+Four TransposeWithinGroups(LoopBuilder& b, const Four& v) {
+  Four pairs, result;
+  for (int i = 0; i < 4; ++i) pairs[i] = b.Shuffle(v[i & 2], v[(i & 2) + 1], Interleaved(16, 4, 1, i & 1));
+  for (int i = 0; i < 4; ++i) result[i] = b.Shuffle(pairs[i >> 1], pairs[2 + (i >> 1)], Interleaved(16, 4, 2, i & 1));
+  return result;
+}
+
+// Transposes 4x4 groups of 4 lanes.
+Four TransposeGroups(LoopBuilder& b, const Four& v) {
+  Four result;
+  for (bool odd : {false, true}) {
+    const ValueId low = b.Shuffle(v[0], v[1], AlternateGroups(16, odd));
+    const ValueId high = b.Shuffle(v[2], v[3], AlternateGroups(16, odd));
+    result[odd ? 1 : 0] = b.Shuffle(low, high, AlternateGroups(16, false));
+    result[odd ? 3 : 2] = b.Shuffle(low, high, AlternateGroups(16, true));
   }
   return result;
 }
@@ -65,6 +100,55 @@ std::vector<ValueId> TransposeBlock(LoopBuilder& b, std::span<const ValueId> row
     }
   }
   return result;
+}
+
+int ShortRowLanes(int64_t elements) { return elements <= 4 ? 4 : elements <= 8 ? 8 : kShortRows; }
+
+// Both ways by way of values that hold, in group l, the same four columns of row 4*l + i.
+std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId> rows) {
+  const int columns = b.type(rows[0]).lanes;
+  std::vector<Four> quads(columns / 4);
+  for (int i = 0; i < 4; ++i) {
+    const Four v = {rows[i], rows[4 + i], rows[8 + i], rows[12 + i]};
+    if (columns == 16) {
+      const Four groups = TransposeGroups(b, v);
+      for (int q = 0; q < 4; ++q) quads[q][i] = groups[q];
+      continue;
+    }
+    const ValueId low = Join(b, v[0], v[1]), high = Join(b, v[2], v[3]);
+    if (columns == 4) {
+      quads[0][i] = Join(b, low, high);
+    } else {
+      for (int q = 0; q < 2; ++q) quads[q][i] = b.Shuffle(low, high, AlternateGroups(16, q == 1));
+    }
+  }
+  std::vector<ValueId> result;
+  for (const Four& quad : quads) {
+    for (ValueId v : TransposeWithinGroups(b, quad)) result.push_back(v);
+  }
+  return result;
+}
+
+std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns) {
+  std::vector<Four> quads;
+  for (size_t q = 0; q < columns.size(); q += 4) {
+    quads.push_back(TransposeWithinGroups(b, {columns[q], columns[q + 1], columns[q + 2], columns[q + 3]}));
+  }
+  const int lanes = static_cast<int>(columns.size());
+  std::vector<ValueId> rows(kShortRows);
+  for (int i = 0; i < 4; ++i) {
+    if (lanes == 16) {
+      const Four whole = TransposeGroups(b, {quads[0][i], quads[1][i], quads[2][i], quads[3][i]});
+      for (int l = 0; l < 4; ++l) rows[4 * l + i] = whole[l];
+      continue;
+    }
+    for (int l = 0; l < 4; ++l) {
+      const ValueId joined =
+          lanes == 4 ? quads[0][i] : b.Shuffle(quads[0][i], quads[1][i], Interleaved(16, 16, 4, l >= 2));
+      rows[4 * l + i] = b.Shuffle(joined, Lanes(lanes == 4 ? 4 * l : 8 * (l & 1), lanes));
+    }
+  }
+  return rows;
 }
 
 }  // namespace skein

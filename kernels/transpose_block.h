@@ -19,6 +19,18 @@ int TransposeBlockLanes(ElementType element);
 // Source: interleaves within 128 bits, then exchanges of 128-bit blocks: one instruction each of AVX and AVX-512.
 std::vector<ValueId> TransposeBlock(LoopBuilder& b, std::span<const ValueId> rows);
 
+// Sixteen short rows to columns and back, in registers: where rows have fewer elements than a vector has lanes.
+inline constexpr int kShortRows = 16;
+// Lanes of a register that holds a row of `elements`, 1..16: 4, 8 or 16.
+int ShortRowLanes(int64_t elements);
+
+// Lane r of result c is lane c of rows[r].
+//   rows: 16 values of 4, 8 or 16 lanes, of one element type of 8 to 32 bits. Outside vector loops only. As many
+//   results as a row has lanes; shuffles of results that are not used are dead.
+std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId> rows);
+// The reverse: 16 rows of columns.size() lanes, from 4, 8 or 16 columns of 16 lanes.
+std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns);
+
 }  // namespace skein
 
 #endif  // SKEIN_KERNELS_TRANSPOSE_BLOCK_H_

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
 #include "tests/codegen/kernel_harness.h"
 
 namespace skein {
@@ -45,6 +48,57 @@ INSTANTIATE_TEST_SUITE_P(Widths, TransposeBlockTest,
                          testing::Values(ElementType::kF32, ElementType::kF64, ElementType::kI64,
                                          ElementType::kBF16, ElementType::kI16, ElementType::kU8),
                          [](const auto& info) { return std::string(Name(info.param)); });
+
+using ShortRows = std::tuple<ElementType, int>;
+
+class ShortRowsTest : public testing::TestWithParam<ShortRows> {};
+
+TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
+  const auto [element, lanes] = GetParam();
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const int count = kShortRows * lanes;
+  const BufferId in = b.AddBuffer(BufferKind::kInput, element, count);
+  const BufferId columns_out = b.AddBuffer(BufferKind::kOutput, element, count);
+  const BufferId rows_out = b.AddBuffer(BufferKind::kOutput, element, count);
+  std::vector<ValueId> rows;
+  for (int r = 0; r < kShortRows; ++r) rows.push_back(b.Load(in, r * lanes, lanes));
+  const std::vector<ValueId> columns = ShortRowsToColumns(b, rows);
+  ASSERT_EQ(columns.size(), static_cast<size_t>(lanes));
+  for (int c = 0; c < lanes; ++c) b.Store(columns_out, c * kShortRows, columns[c]);
+  const std::vector<ValueId> back = ColumnsToShortRows(b, columns);
+  ASSERT_EQ(back.size(), static_cast<size_t>(kShortRows));
+  for (int r = 0; r < kShortRows; ++r) b.Store(rows_out, r * lanes, back[r]);
+  ASSERT_TRUE(Verify(nest).ok()) << Verify(nest);
+
+  const KernelCase run = MakeCase(nest, {});
+  const absl::StatusOr<KernelOutcome> outcome = Interpret(run, nest);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  const size_t bytes = BytesFor(element, 1);
+  for (int r = 0; r < kShortRows; ++r) {
+    for (int c = 0; c < lanes; ++c) {
+      const uint8_t* from = outcome->buffers[0].data() + (r * lanes + c) * bytes;
+      const uint8_t* column = outcome->buffers[1].data() + (c * kShortRows + r) * bytes;
+      const uint8_t* row = outcome->buffers[2].data() + (r * lanes + c) * bytes;
+      EXPECT_EQ(std::memcmp(from, column, bytes), 0) << r << ", " << c;
+      EXPECT_EQ(std::memcmp(from, row, bytes), 0) << r << ", " << c;
+    }
+  }
+  if (HaveLlvm()) ExpectAllAgree(run, GenerateLlvm);
+  const absl::StatusOr<Target> host = HostTarget();
+  if (!HaveXbyak() || !host.ok() || host->isa != Isa::kAvx512) return;
+  const absl::StatusOr<KernelOutcome> fast = Execute(run, GenerateXbyak, Target{});
+  ASSERT_TRUE(fast.ok()) << fast.status();
+  EXPECT_EQ(Difference(nest, *outcome, *fast), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, ShortRowsTest,
+                         testing::Combine(testing::Values(ElementType::kF32, ElementType::kBF16, ElementType::kI16,
+                                                          ElementType::kU8),
+                                          testing::Values(4, 8, 16)),
+                         [](const auto& info) {
+                           return absl::StrCat(std::string(Name(std::get<0>(info.param))), "_", std::get<1>(info.param));
+                         });
 
 }  // namespace
 }  // namespace skein
