@@ -51,7 +51,7 @@ bool IsGeluTanhArgument(const Graph& graph, Value z, Value x) {
 
 std::optional<Gate> MatchGate(const Graph& graph, Value gate, Value x) {
   const Node& node = graph.node(gate.node);
-  if (node.operands.empty()) return std::nullopt;
+  if (!IsGate(node.op)) return std::nullopt;
   const Value z = node.operands[0];
   if (node.op == Op::sigmoid && z == x) return Gate{Op::silu, 1};
   if (node.op == Op::erfc) {

@@ -15,6 +15,9 @@ struct Gate {
   double factor;
 };
 
+// Whether a value of this op may be a gate.
+inline bool IsGate(Op op) { return op == Op::sigmoid || op == Op::erfc || op == Op::tanh || op == Op::add; }
+
 // sigmoid(x), erfc(-x/sqrt 2), 1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)) and tanh(softplus(x)), with
 // constants right to the precision of the type.
 std::optional<Gate> MatchGate(const Graph& graph, Value gate, Value x);

@@ -7,7 +7,9 @@
 
 namespace skein {
 
-double NominalValue(DimExpr e, const SymbolValues& sizes) {
+namespace {
+
+double EvaluateNominally(DimExpr e, const SymbolValues& sizes) {
   constexpr int64_t kNominal = 128;
   SymbolValues symbols;
   VisitLeaves(e, [&](DimExpr leaf) {
@@ -18,6 +20,18 @@ double NominalValue(DimExpr e, const SymbolValues& sizes) {
   });
   absl::StatusOr<int64_t> v = Evaluate(e, symbols);
   return v.ok() ? static_cast<double>(*v) : 0;
+}
+
+}  // namespace
+
+double NominalValue(DimExpr e, const SymbolValues& sizes) {
+  if (e.IsConst()) return static_cast<double>(e.constant());
+  if (!sizes.empty()) return EvaluateNominally(e, sizes);
+  // The same few products are asked for by every node; expressions are never freed.
+  thread_local absl::flat_hash_map<DimExpr, double> known;
+  auto [it, fresh] = known.try_emplace(e, 0);
+  if (fresh) it->second = EvaluateNominally(e, sizes);
+  return it->second;
 }
 
 double NominalElements(const TensorType& type, const SymbolValues& sizes) {

@@ -5,6 +5,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/numeric/bits.h"
+#include "ir/node_key.h"
 
 namespace skein {
 namespace {
@@ -215,35 +216,28 @@ void AddConflicts(const Reachability& reach, const Groups& groups, Component* c)
   }
 }
 
-std::string StructureOf(const PlanGraph& graph, const Component& c) {
+std::string StructureOf(const PlanGraph& graph, const Groups& groups, const Component& c) {
   const Graph& g = graph.graph();
-  NodeSet content(c.nodes.begin(), c.nodes.end());
-  for (NodeId id : c.nodes) content.insert(graph.RecomputedFor(id).begin(), graph.RecomputedFor(id).end());
-  std::string text;
-  absl::flat_hash_map<NodeId, int> places;
-  absl::flat_hash_map<Value, int> leaves;
-  auto type = [&](const TensorType& t) {
-    absl::StrAppend(&text, static_cast<int>(t.element), "[");
-    for (DimExpr d : t.dims) absl::StrAppend(&text, reinterpret_cast<uintptr_t>(d.node()), ",");
+  std::vector<NodeId> content = c.nodes;
+  for (NodeId id : c.nodes) content.insert(content.end(), graph.RecomputedFor(id).begin(), graph.RecomputedFor(id).end());
+  std::sort(content.begin(), content.end());
+  content.erase(std::unique(content.begin(), content.end()), content.end());
+  auto place_of = [&](NodeId id) {  // -1: not here
+    auto it = std::lower_bound(content.begin(), content.end(), id);
+    return it != content.end() && *it == id ? static_cast<int>(it - content.begin()) : -1;
   };
+  std::string key;
+  absl::flat_hash_map<Value, int> leaves;
   for (NodeId id : content) {
-    const Node& node = g.node(id);
-    places.emplace(id, static_cast<int>(places.size()));
-    absl::StrAppend(&text, static_cast<int>(node.op), node.attributes.entries().empty() ? "" : node.attributes.ToString());
-    for (const TensorType& t : node.results) type(t);
-    for (Value v : node.operands) {
-      if (auto known = g.Known(v)) {
-        absl::StrAppend(&text, "k", reinterpret_cast<uintptr_t>(known->node()));
-      } else if (auto splat = g.SplatValue(v)) {
-        absl::StrAppend(&text, "s", *splat);
-      } else if (content.contains(v.node)) {
-        absl::StrAppend(&text, "n", places.at(v.node), ".", v.result);
-      } else {
-        absl::StrAppend(&text, "v", leaves.emplace(v, static_cast<int>(leaves.size())).first->second);
-        type(g.type(v));
-      }
+    AppendNumber(groups.ClassOf(id), &key);
+    for (Value v : g.node(id).operands) {
+      const int place = graph.IsInlined(v) ? -1 : place_of(v.node);
+      AppendNumber(place, &key);
+      AppendNumber(v.result, &key);
+      if (place >= 0) continue;
+      AppendNumber(groups.ClassOfRead(v.node), &key);
+      AppendNumber(leaves.emplace(v, static_cast<int>(leaves.size())).first->second, &key);
     }
-    absl::StrAppend(&text, ";");
   }
   for (size_t i = 0; i < c.nodes.size(); ++i) {
     const NodeId id = c.nodes[i];
@@ -251,13 +245,14 @@ std::string StructureOf(const PlanGraph& graph, const Component& c) {
     const bool outside = graph.IsOutput(id) || std::any_of(readers.begin(), readers.end(), [&](NodeId reader) {
                            return !std::binary_search(c.nodes.begin(), c.nodes.end(), reader);
                          });
-    absl::StrAppend(&text, places.at(id), outside ? "+" : "-", c.before[i], " ", c.conflicts[i], " ", c.neighbours[i]);
+    AppendNumber(place_of(id), &key);
+    AppendNumber(outside, &key);
+    for (uint64_t mask : {c.before[i], c.conflicts[i], c.neighbours[i]}) AppendNumber(mask, &key);
     for (size_t r = 1; r < g.node(id).results.size(); ++r) {
-      absl::StrAppend(&text, graph.IsUsed({id, static_cast<int32_t>(r)}));
+      AppendNumber(graph.IsUsed({id, static_cast<int32_t>(r)}), &key);
     }
-    absl::StrAppend(&text, ";");
   }
-  return text;
+  return key;
 }
 
 ExactResult SolveExactly(const Traffic& traffic, const Groups& groups, const Component& component,

@@ -38,7 +38,7 @@ Component MakeComponent(const PlanGraph& graph, const Traffic& traffic, const Re
 void AddConflicts(const Reachability& reach, const Groups& groups, Component* component);
 
 // A text that is equal for components in which every kernel costs the same and fits alike: equal layers.
-std::string StructureOf(const PlanGraph& graph, const Component& component);
+std::string StructureOf(const PlanGraph& graph, const Groups& groups, const Component& component);
 
 struct ExactResult {
   bool exact = false;           // `least` is the optimum; else no partition costs less

@@ -9,31 +9,57 @@ Groups::Groups(const PlanGraph& graph, const Target& target) : graph_(graph), me
   part_of_.assign(graph.graph().size(), -1);
   for (NodeId id : graph.computed()) {
     part_of_[id.index] = size();
+    order_.push_back(size());
     parts_.push_back({id});
   }
+  place_ = order_;
 }
 
-// A path from producer to consumer through a third part.
-bool Groups::WouldCycle(int producer, int consumer) const {
-  std::set<int> seen;
-  std::vector<int> work;
-  auto push_readers = [&](int part, bool first) {
+bool Groups::IsBetween(int from, int to) const {
+  between_.clear();
+  if (place_[from] > place_[to]) return false;
+  met_.resize(parts_.size());
+  ++search_;
+  bool found = false;
+  auto push_readers = [&](int part) {
     for (NodeId id : parts_[part]) {
       for (NodeId reader : graph_.ReadersOf(id)) {
         const int next = PartOf(reader);
-        if (next == part || (first && next == consumer)) continue;
-        if (seen.insert(next).second) work.push_back(next);
+        if (next == to) found = found || part != from;
+        if (place_[next] >= place_[to] || next == part || met_[next] == search_) continue;
+        met_[next] = search_;
+        between_.push_back(next);
       }
     }
   };
-  push_readers(producer, true);
-  while (!work.empty()) {
-    const int part = work.back();
-    work.pop_back();
-    if (part == consumer) return true;
-    push_readers(part, false);
+  push_readers(from);
+  for (size_t at = 0; at < between_.size() && !found; ++at) push_readers(between_[at]);
+  return found;
+}
+
+void Groups::MakeAdjacent(int from, int to) {
+  if (place_[from] > place_[to]) std::swap(from, to);
+  IsBetween(from, to);  // meets what `from` leads to
+  std::vector<int> before, after;
+  for (int place = place_[from] + 1; place < place_[to]; ++place) {
+    (met_[order_[place]] == search_ ? after : before).push_back(order_[place]);
   }
-  return false;
+  int place = place_[from];
+  for (const std::vector<int>& list : {before, {from, to}, after}) {
+    for (int part : list) {
+      order_[place] = part;
+      place_[part] = place++;
+    }
+  }
+}
+
+void Groups::PlaceInOrder(const std::vector<int>& order) {
+  order_ = order;
+  place_.assign(parts_.size(), 0);
+  for (int part = 0; part < size(); ++part) {
+    if (!alive(part)) order_.push_back(part);
+  }
+  for (int place = 0; place < size(); ++place) place_[order_[place]] = place;
 }
 
 bool Groups::MayShare(const Reachability& reach, NodeId a, NodeId b) const {
@@ -71,16 +97,17 @@ bool Groups::TryMerge(int producer, int consumer, std::optional<Siblings> siblin
   // Kernels of different phases are launched at different times, so no cycle matters there.
   const bool same_phase = graph_.PhaseOf(parts_[producer]) == graph_.PhaseOf(parts_[consumer]);
   std::optional<Reason> reason;
-  if (same_phase && (WouldCycle(producer, consumer) || (siblings && WouldCycle(consumer, producer)))) {
+  if (same_phase && (IsBetween(producer, consumer) || (siblings && IsBetween(consumer, producer)))) {
     reason = {"SK160", "another kernel lies between them"};
   } else {
     reason = WhyNot(nodes);
   }
   if (reason) {
     if (!siblings) siblings = EdgeBetween(producer, consumer);
-    if (siblings) Refuse(siblings->first, siblings->second, *std::move(reason));
+    if (siblings) refusals_[*siblings] = *std::move(reason);
     return false;
   }
+  MakeAdjacent(producer, consumer);
   for (NodeId id : nodes) part_of_[id.index] = producer;
   parts_[producer] = std::move(nodes);
   parts_[consumer].clear();
@@ -94,13 +121,6 @@ std::optional<Groups::Siblings> Groups::EdgeBetween(int producer, int consumer) 
     }
   }
   return std::nullopt;
-}
-
-void Groups::Refuse(NodeId a, NodeId b, Reason reason) {
-  const Graph& graph = graph_.graph();
-  std::string sentence = absl::StrCat(OriginText(graph, a), " and ", OriginText(graph, b),
-                                      " do not share a kernel: ", reason.sentence);
-  refusals_[{a, b}] = {{a, 0}, b, std::move(reason.code), std::move(sentence)};
 }
 
 bool Groups::Regroup(const std::vector<NodeSet>& sets) {
@@ -121,7 +141,10 @@ bool Groups::Regroup(const std::vector<NodeSet>& sets) {
     parts_[free.back()] = nodes;
     free.pop_back();
   }
-  if (OrderOf(graph_, *this)) return true;
+  if (const std::optional<std::vector<int>> order = OrderOf(graph_, *this)) {
+    PlaceInOrder(*order);
+    return true;
+  }
   parts_ = old_parts;
   part_of_ = old_part_of;
   return false;
@@ -137,18 +160,22 @@ void Groups::ExplainEdges() {
       NodeSet nodes = parts_[parts.first];
       nodes.insert(parts_[parts.second].begin(), parts_[parts.second].end());
       std::optional<Reason> reason = WhyNot(nodes);
-      if (!reason && WouldCycle(parts.first, parts.second)) reason = {"SK160", "another kernel lies between them"};
+      if (!reason && IsBetween(parts.first, parts.second)) reason = {"SK160", "another kernel lies between them"};
       if (!reason) reason = {"SK164", "together with others, they move fewer bytes apart"};
-      Refuse(id, reader, *std::move(reason));
+      refusals_[{id, reader}] = *std::move(reason);
     }
   }
 }
 
 std::vector<Refusal> Groups::Refusals() const {
+  const Graph& graph = graph_.graph();
   std::vector<Refusal> refusals;
-  for (const auto& [edge, refusal] : refusals_) {
+  for (const auto& [edge, reason] : refusals_) {
     const int a = PartOf(edge.first), b = PartOf(edge.second);
-    if (a >= 0 && b >= 0 && a != b) refusals.push_back(refusal);
+    if (a < 0 || b < 0 || a == b) continue;
+    std::string sentence = absl::StrCat(OriginText(graph, edge.first), " and ", OriginText(graph, edge.second),
+                                        " do not share a kernel: ", reason.sentence);
+    refusals.push_back({{edge.first, 0}, edge.second, reason.code, std::move(sentence)});
   }
   return refusals;
 }

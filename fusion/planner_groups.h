@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/node_hash_map.h"
 #include "fusion/planner_cost.h"
 #include "fusion/planner_graph.h"
 #include "fusion/planner_reach.h"
@@ -51,6 +52,9 @@ class Groups {
   // Whether one kernel takes the group, and that kernel, as the scheduler says; groups alike are asked about once.
   absl::Status Fits(const NodeSet& nodes) const { return memo_.Fits(SpecOf(nodes)); }
   absl::StatusOr<Group> KernelOf(const NodeSet& nodes) const { return memo_.Kernel(SpecOf(nodes)); }
+  // Numbers that nodes share if kernels compute, or read, them in the same way (schedule_memo.h).
+  int ClassOf(NodeId id) const { return memo_.ClassOf(id); }
+  int ClassOfRead(NodeId id) const { return memo_.ClassOfRead(id); }
   // How often the scheduler was asked.
   int scheduled() const { return memo_.scheduled(); }
 
@@ -65,18 +69,27 @@ class Groups {
 
  private:
   std::vector<Value> Outputs(const NodeSet& nodes) const;
-  bool WouldCycle(int producer, int consumer) const;
+  // Whether a third part lies between them: reads, over whatever way, a result of `from`, and leads to `to`.
+  bool IsBetween(int from, int to) const;
+  // Moves what `from` leads to behind both, so that they may become one in the place of `to`.
+  void MakeAdjacent(int from, int to);
+  void PlaceInOrder(const std::vector<int>& order);
   std::optional<Siblings> EdgeBetween(int producer, int consumer) const;
-  void Refuse(NodeId a, NodeId b, Reason reason);
 
   const PlanGraph& graph_;
   mutable ScheduleMemo memo_;
   std::vector<NodeSet> parts_;
   std::vector<int> part_of_;            // by node; -1: none
+  // Parts in a topological order, and where each is in it, so that a search for a way from one to another looks only at
+  // what is between. Source: Pearce and Kelly, A dynamic topological sort algorithm for directed acyclic graphs, 2006.
+  std::vector<int> order_, place_;
+  mutable std::vector<int> between_;        // what IsBetween met
+  mutable std::vector<int64_t> met_;        // by part: the search that met it
+  mutable int64_t search_ = 0;
   std::map<NodeId, Value> absorbed_;    // node -> the movement result that is stored instead
   std::set<Value> absorbed_values_;
-  std::map<std::pair<NodeId, NodeId>, Refusal> refusals_;
-  mutable std::map<NodeSet, std::optional<Reason>> asked_;
+  std::map<Siblings, Reason> refusals_;
+  mutable absl::node_hash_map<NodeSet, std::optional<Reason>> asked_;
   mutable std::map<std::array<int, 3>, std::optional<Reason>> asked_kinds_;
 };
 

@@ -1,8 +1,10 @@
 // Merging: which parts become one.
 #include <algorithm>
 #include <queue>
+#include <array>
 #include <set>
 
+#include "absl/container/flat_hash_set.h"
 #include "fusion/planner_cost.h"
 #include "fusion/planner_groups.h"
 
@@ -17,13 +19,17 @@ class GreedyMerger {
   void Run() {
     for (int i = 0; i < groups_.size(); ++i) cost_.push_back(traffic_.Cost({&groups_.nodes(i)}));
     for (int i = 0; i < groups_.size(); ++i) PushEdges(i);
-    std::set<std::pair<NodeSet, NodeSet>> tried;
+    absl::flat_hash_set<std::array<size_t, 4>> tried;  // parts as they are: they only grow
     while (!queue_.empty()) {
       const Candidate c = queue_.top();
       queue_.pop();
       if (!groups_.alive(c.producer) || !groups_.alive(c.consumer)) continue;
       if (Gain(c.producer, c.consumer) != c.gain) continue;  // a newer entry is in the queue
-      if (!tried.insert({groups_.nodes(c.producer), groups_.nodes(c.consumer)}).second) continue;
+      const auto index = [](int part) { return static_cast<size_t>(part); };
+      if (!tried.insert({index(c.producer), groups_.nodes(c.producer).size(), index(c.consumer),
+                         groups_.nodes(c.consumer).size()}).second) {
+        continue;
+      }
       if (!groups_.TryMerge(c.producer, c.consumer, c.siblings)) continue;
       cost_[c.producer] = traffic_.Cost({&groups_.nodes(c.producer)});
       PushEdges(c.producer);

@@ -50,7 +50,7 @@ class Repair {
   ExactResult SolveAndApply(const std::vector<NodeId>& nodes, double planned) {
     if (static_cast<int>(nodes.size()) > limits_.nodes || work_ > limits_.all_work || asked_ > limits_.all_asked) return {};
     Component c = MakeComponent(graph_, traffic_, reach_, nodes);
-    auto [it, fresh] = solved_.emplace(StructureOf(graph_, c), ExactResult());
+    auto [it, fresh] = solved_.emplace(StructureOf(graph_, groups_, c), ExactResult());
     if (fresh) {
       AddConflicts(reach_, groups_, &c);
       work_ += 4000 * static_cast<int64_t>(nodes.size() * nodes.size());  // about what that takes

@@ -22,7 +22,10 @@ absl::StatusOr<Graph> RewriteGraph(const Graph& graph, const RewriteFunction& re
 std::vector<bool> NeededNodes(const Graph& graph);
 
 // Algebraic identities of real arithmetic, canonical operand order, known values as `index` nodes, composed
-// movement, dead code. See simplify_rules.cc for each rule and its algebra. Runs to a fixed point.
+// movement. See simplify.cc for each rule and its algebra. Runs to a fixed point of what the outputs need; the rest,
+// which any rewriting drops, is still there.
+absl::StatusOr<Graph> SimplifyNeeded(const Graph& graph);
+// The same without nodes that no output needs.
 absl::StatusOr<Graph> Simplify(const Graph& graph);
 
 }  // namespace skein

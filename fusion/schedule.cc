@@ -20,15 +20,14 @@ DimExpr BytesOf(const TensorType& type) {
 
 // What a group reads: each input at most once and at most all of it; through a gather or a slice no more
 // than there are elements to produce.
-void CountWork(const Graph& graph, const GroupSpec& spec, const GroupContent& content,
-               const Emitter& emitter, Group* group) {
+void CountWork(const Graph& graph, Group* group) {
   group->bytes_read = group->bytes_written = group->flops = group->dot_flops = 0;
-  for (Value v : emitter.inputs()) {
+  for (Value v : group->inputs) {
     DimExpr bytes = BytesOf(graph.type(v));
     // The largest movement result in the group that comes straight from this input bounds what is touched.
     DimExpr touched = 0;
     bool narrowed = false, whole = false;
-    for (NodeId id : content.nodes) {
+    for (NodeId id : group->nodes) {
       const Node& node = graph.node(id);
       if (std::find(node.operands.begin(), node.operands.end(), v) == node.operands.end()) continue;
       if ((node.op == Op::slice || node.op == Op::gather) && node.operands[0] == v) {
@@ -40,8 +39,8 @@ void CountWork(const Graph& graph, const GroupSpec& spec, const GroupContent& co
     }
     group->bytes_read = group->bytes_read + (narrowed && !whole ? Min(bytes, touched) : bytes);
   }
-  for (Value v : spec.outputs) group->bytes_written = group->bytes_written + BytesOf(graph.type(v));
-  for (NodeId id : content.nodes) {
+  for (Value v : group->outputs) group->bytes_written = group->bytes_written + BytesOf(graph.type(v));
+  for (NodeId id : group->nodes) {
     const Node& node = graph.node(id);
     const OpDef& def = Def(node.op);
     DimExpr elements = Product(node.results[0].dims);
@@ -235,7 +234,7 @@ absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer
   return absl::OkStatus();
 }
 
-absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const Target& target) {
+absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target) {
   SKEIN_ASSIGN_OR_RETURN(GroupContent content, FindContent(graph, spec));
   if (!content.others.empty()) {
     return Unimplemented("no scheduler takes ", OriginText(graph, content.others[0]), " (",
@@ -284,18 +283,27 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
   if (group.inputs.size() + group.outputs.size() > 40) {
     return Refuse("SK110", "too many pointers for one kernel");
   }
+  return group;
+}
+
+void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group) {
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
-  RemoveDeadInstructions(&group.nest);
-  OrderBuffers(&group.nest);
-  ApplyLocality(spec.locality, target, &group.nest);
-  group.arguments = NumberArguments(&group.nest);
-  group.hash = group.nest.Hash();
-  CountWork(graph, spec, content, emitter, &group);
-  for (Value v : spec.outputs) {  // a known value that is an output is computed by no node
-    if (!std::binary_search(group.nodes.begin(), group.nodes.end(), v.node)) {
-      group.nodes.insert(std::upper_bound(group.nodes.begin(), group.nodes.end(), v.node), v.node);
+  RemoveDeadInstructions(&group->nest);
+  OrderBuffers(&group->nest);
+  ApplyLocality(locality, target, &group->nest);
+  group->arguments = NumberArguments(&group->nest);
+  group->hash = group->nest.Hash();
+  CountWork(graph, group);
+  for (Value v : group->outputs) {  // a known value that is an output is computed by no node
+    if (!std::binary_search(group->nodes.begin(), group->nodes.end(), v.node)) {
+      group->nodes.insert(std::upper_bound(group->nodes.begin(), group->nodes.end(), v.node), v.node);
     }
   }
+}
+
+absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const Target& target) {
+  SKEIN_ASSIGN_OR_RETURN(Group group, ScheduleLoops(graph, spec, target));
+  FinishKernel(graph, spec.locality, target, &group);
   return group;
 }
 

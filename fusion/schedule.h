@@ -24,6 +24,11 @@ struct GroupSpec {
 // (the planner turns it into a refusal); Unimplemented where no kernel can compute it at all.
 absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const Target& target);
 
+// The same in two steps, of which the first says whether a kernel takes the group: ScheduleLoops leaves the nest as it
+// was emitted, FinishKernel cleans and names it, and counts what the kernel does.
+absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target);
+void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group);
+
 // --- shared by the schedulers ---
 
 // What the nodes between the outputs and the boundary are.

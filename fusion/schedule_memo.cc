@@ -46,9 +46,8 @@ int ScheduleMemo::ClassOf(NodeId id, bool leaf) {
   AppendNumber(known ? known->node() : nullptr, &key);
   if (leaf) {
     // Constants of one element value are numbers in the kernel, all others are memory.
-    const bool constant = node.op == Op::constant;
-    AppendNumber(constant, &key);
-    const std::optional<double> splat = constant ? graph_.SplatValue({id, 0}) : std::nullopt;
+    AppendNumber(node.op == Op::constant, &key);
+    const std::optional<double> splat = graph_.SplatValue({id, 0});
     AppendNumber(splat.has_value(), &key);
     if (splat) AppendNumber(*splat, &key);
   } else {
@@ -62,18 +61,19 @@ ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {
   ++round_;
   Structure result;
   // Whether the kernel computes a value from its operands. A constant that is repeated is, by movement.
-  auto computed = [&](Value v) {
+  auto computed = [&](Value v, bool boundary) {
     const bool output = std::find(spec.outputs.begin(), spec.outputs.end(), v) != spec.outputs.end();
-    return (output || !spec.boundary(v)) && !graph_.Known(v) && graph_.op(v) != Op::constant;
+    return (output || !boundary) && !graph_.Known(v) && graph_.op(v) != Op::constant;
   };
+  auto is_boundary = [&](Value v) { return v.result == 0 ? marks_[v.node.index].boundary : spec.boundary(v); };
   std::vector<NodeId> work;
   auto visit = [&](Value v) {
     Mark& mark = marks_[v.node.index];
     if (mark.round != round_) {
-      mark = {round_, 0, false};
+      mark = {round_, 0, false, spec.boundary({v.node, 0})};
       result.nodes.push_back(v.node);
     }
-    if (mark.computed || !computed(v)) return;
+    if (mark.computed || !computed(v, is_boundary(v))) return;
     mark.computed = true;
     work.push_back(v.node);
   };
@@ -88,7 +88,7 @@ ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {
   std::string& key = result.key;
   auto append = [&](Value v) {
     AppendNumber(marks_[v.node.index].position, &key);
-    AppendNumber(static_cast<int32_t>(v.result * 2 + spec.boundary(v)), &key);
+    AppendNumber(static_cast<int32_t>(v.result * 2 + is_boundary(v)), &key);
   };
   for (NodeId id : result.nodes) {
     const bool leaf = !marks_[id.index].computed;
@@ -108,7 +108,7 @@ std::shared_ptr<ScheduleMemo::Entry> ScheduleMemo::Find(const GroupSpec& spec, s
   *nodes = std::move(structure.nodes);
   if (!fresh && it->second != nullptr) return it->second;
   ++scheduled_;
-  auto entry = std::make_shared<Entry>(Entry{*nodes, Schedule(graph_, spec, target_)});
+  auto entry = std::make_shared<Entry>(Entry{*nodes, ScheduleLoops(graph_, spec, target_)});
   if (entry->group.ok() || !NamesANode(graph_, entry->group.status(), *nodes)) it->second = entry;
   return entry;
 }
@@ -122,12 +122,13 @@ absl::StatusOr<Group> ScheduleMemo::Kernel(const GroupSpec& spec) {
   std::vector<NodeId> nodes;
   const std::shared_ptr<Entry> entry = Find(spec, &nodes);
   if (!entry->group.ok()) return entry->group.status();
-  if (!entry->verified) {
+  if (!entry->finished) {
+    FinishKernel(graph_, spec.locality, target_, &*entry->group);
     const LoopNest& nest = entry->group->nest;
     if (absl::Status valid = Verify(nest); !valid.ok()) {
       return Internal(std::string(valid.message()), "\n", nest.ToString());
     }
-    entry->verified = true;
+    entry->finished = true;
   }
   return Moved(*entry->group, entry->nodes, nodes);
 }

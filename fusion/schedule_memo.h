@@ -28,7 +28,7 @@ class ScheduleMemo {
   // A number that two nodes share if they have the same op, attributes, result types and known value. Of a node that a
   // kernel only reads, attributes do not matter, and neither does the op.
   int ClassOf(NodeId id) { return ClassOf(id, false); }
-  int ClassOfLeaf(NodeId id) { return ClassOf(id, true); }
+  int ClassOfRead(NodeId id) { return ClassOf(id, true); }
 
  private:
   // What a kernel is made of, without names and places in the graph. Every node that a scheduler may look at is in
@@ -40,7 +40,7 @@ class ScheduleMemo {
   struct Entry {
     std::vector<NodeId> nodes;         // of the group that was scheduled
     absl::StatusOr<Group> group;
-    bool verified = false;
+    bool finished = false;             // and verified
   };
 
   int ClassOf(NodeId id, bool leaf);
@@ -57,6 +57,7 @@ class ScheduleMemo {
     int round = 0;
     int position = 0;
     bool computed = false;
+    bool boundary = false;   // of its first result
   };
   std::vector<Mark> marks_;
   int round_ = 0;

@@ -135,7 +135,7 @@ absl::StatusOr<Graph> SettleOps(const Graph& graph) {
 }
 
 constexpr Pass kPasses[] = {
-    {"simplify", Simplify},
+    {"simplify", SimplifyNeeded},
     {"settle_ops", SettleOps},
 };
 

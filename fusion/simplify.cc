@@ -315,7 +315,14 @@ class Simplifier {
   absl::StatusOr<std::optional<Value>> ErrorFunction(Op op, std::span<const Value> x, const Attributes&) {
     if ((op != Op::add && op != Op::sub) || !IsFloatValue(x[0])) return kNone;
     for (int i = 0; i < (op == Op::add ? 2 : 1); ++i) {
-      Factors p = FactorsOf(x[i]), q = FactorsOf(x[1 - i]);
+      Factors q = FactorsOf(x[1 - i]);
+      if (std::none_of(q.values.begin(), q.values.end(),
+                       [&](Value v) { return g_.op(v) == Op::erf || g_.op(v) == Op::erfc; })) {
+        continue;
+      }
+      Factors p = FactorsOf(x[i]);
+      SortByStructure(&p.values);
+      SortByStructure(&q.values);
       for (size_t f = 0; f < q.values.size(); ++f) {
         const Value function = q.values[f];
         const bool complement = g_.op(function) == Op::erfc;
@@ -434,7 +441,7 @@ class Simplifier {
     return kNone;
   }
 
-  // A product taken apart: its constants and signs multiplied together, the other factors in a fixed order.
+  // A product taken apart: its constants and signs multiplied together, and the other factors.
   struct Factors {
     double constant = 1;
     int constants = 0;
@@ -459,14 +466,20 @@ class Simplifier {
         factors.values.push_back(v);
       }
     }
-    SortByStructure(&factors.values);
     return factors;
   }
 
   // x * sigmoid(x) = silu(x) and the like, for two factors of a product: see MatchGate.
   absl::StatusOr<std::optional<Value>> GatedProduct(Op op, std::span<const Value> x, const Attributes&) {
     if (op != Op::mul || !IsFloatValue(x[0])) return kNone;
-    const Factors left = FactorsOf(x[0]), right = FactorsOf(x[1]);
+    Factors left = FactorsOf(x[0]), right = FactorsOf(x[1]);
+    const auto is_gate = [&](Value v) { return IsGate(g_.op(v)); };
+    if (std::none_of(left.values.begin(), left.values.end(), is_gate) &&
+        std::none_of(right.values.begin(), right.values.end(), is_gate)) {
+      return kNone;
+    }
+    SortByStructure(&left.values);
+    SortByStructure(&right.values);
     std::vector<Value> factors = left.values;
     factors.insert(factors.end(), right.values.begin(), right.values.end());
     for (size_t i = 0; i < factors.size(); ++i) {
@@ -659,11 +672,12 @@ class Simplifier {
     return structure_[{v.node, depth}] = StableHash(text);
   }
   void SortByStructure(std::vector<Value>* values) {
-    for (Value v : *values) Structure(v);
+    if (values->size() < 2) return;
     std::stable_sort(values->begin(), values->end(), [this](Value a, Value b) {
       // Wide values first: a broadcast (per-row) factor joins last and stays out of inner expressions.
       const bool a_broadcast = g_.op(a) == Op::broadcast, b_broadcast = g_.op(b) == Op::broadcast;
       if (a_broadcast != b_broadcast) return b_broadcast;
+      if (a == b) return false;
       return Structure(a) < Structure(b);
     });
   }
@@ -689,11 +703,9 @@ absl::StatusOr<bool> IsFixedPoint(const std::vector<bool>& settled, Graph* graph
   return true;
 }
 
-absl::StatusOr<std::optional<Value>> Keep(Graph*, const Node&, std::span<const Value>) { return std::nullopt; }
-
 }  // namespace
 
-absl::StatusOr<Graph> Simplify(const Graph& graph) {
+absl::StatusOr<Graph> SimplifyNeeded(const Graph& graph) {
   // A second round sees what the first one uncovered; a few reach the fixed point on every graph we have.
   constexpr int kRounds = 4;
   std::optional<Graph> current;
@@ -709,9 +721,17 @@ absl::StatusOr<Graph> Simplify(const Graph& graph) {
     std::vector<bool> settled = simplifier ? simplifier->settled() : std::vector<bool>();
     settled.resize(current->size());
     SKEIN_ASSIGN_OR_RETURN(const bool fixed, IsFixedPoint(settled, &*current));
-    if (fixed) return RewriteGraph(*current, Keep);
+    if (fixed) break;
   }
   return *std::move(current);
+}
+
+absl::StatusOr<Graph> Simplify(const Graph& graph) {
+  SKEIN_ASSIGN_OR_RETURN(const Graph simplified, SimplifyNeeded(graph));
+  auto keep = [](Graph*, const Node&, std::span<const Value>) -> absl::StatusOr<std::optional<Value>> {
+    return std::nullopt;
+  };
+  return RewriteGraph(simplified, keep);
 }
 
 }  // namespace skein

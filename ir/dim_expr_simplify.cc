@@ -154,6 +154,18 @@ DimExpr FinishSum(DimPolynomial p) {
   return FromPolynomial(p);
 }
 
+// FinishSum(polynomial()), remembered per thread where nothing that nests bounds it: addresses add the same index maps
+// over and over. A difference is kept under a kind that no other operation has.
+template <typename Polynomial>
+DimExpr RememberSum(DimKind kind, DimExpr a, DimExpr b, Polynomial polynomial) {
+  if (nesting > 0) return FinishSum(polynomial());
+  const OperationKey key(kind, a, b);
+  if (auto found = Memo().find(key); found != Memo().end()) return found->second;
+  const DimExpr result = FinishSum(polynomial());
+  Memo().emplace(key, result);
+  return result;
+}
+
 // --- Comparisons ------------------------------------------------------------------------------
 
 // The sum of the terms of one sign, made positive.
@@ -285,14 +297,14 @@ DimExpr operator+(DimExpr a, DimExpr b) {
   const std::optional<DimExpr> sum =
       b.IsConst() ? AddConstant(a, b.constant()) : MergeSums(a, b, 1);
   if (sum) return *sum;
-  return FinishSum(AddPolynomials(ToPolynomial(a), ToPolynomial(b)));
+  return RememberSum(DimKind::kAdd, a, b, [&] { return AddPolynomials(ToPolynomial(a), ToPolynomial(b)); });
 }
 
 DimExpr operator-(DimExpr a, DimExpr b) {
   const std::optional<DimExpr> difference =
       b.IsConst() ? AddConstant(a, -b.constant()) : MergeSums(a, b, -1);
   if (difference) return *difference;
-  return FinishSum(SubtractPolynomials(ToPolynomial(a), ToPolynomial(b)));
+  return RememberSum(DimKind::kConst, a, b, [&] { return SubtractPolynomials(ToPolynomial(a), ToPolynomial(b)); });
 }
 
 DimExpr operator*(DimExpr a, DimExpr b) {
@@ -303,7 +315,7 @@ DimExpr operator*(DimExpr a, DimExpr b) {
   if (b.IsConst() && !b.IsConst(0)) {
     if (const std::optional<DimExpr> product = MergeSums(0, a, b.constant())) return *product;
   }
-  return FinishSum(MultiplyPolynomials(ToPolynomial(a), ToPolynomial(b)));
+  return RememberSum(DimKind::kMul, a, b, [&] { return MultiplyPolynomials(ToPolynomial(a), ToPolynomial(b)); });
 }
 
 DimExpr Min(DimExpr a, DimExpr b) {
