@@ -266,7 +266,7 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
   } else if (!content.dots.empty()) {
     SKEIN_RETURN_IF_ERROR(ScheduleDot(emitter, inner, content, target));
   } else if (!content.inner_reductions.empty()) {
-    SKEIN_ASSIGN_OR_RETURN(const bool short_rows, ScheduleShortRows(emitter, inner, content));
+    SKEIN_ASSIGN_OR_RETURN(const bool short_rows, ScheduleShortRows(emitter, inner, content, target));
     if (!short_rows) SKEIN_RETURN_IF_ERROR(ScheduleRows(emitter, inner, content, target));
   } else if (!content.outer_reductions.empty()) {
     SKEIN_RETURN_IF_ERROR(ScheduleColumns(emitter, inner, content, target));

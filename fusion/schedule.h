@@ -72,7 +72,8 @@ absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Ta
 absl::Status ScheduleRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                           const Target& target);
 // Rows shorter than a vector, many at a time. False, with nothing emitted, where the group's rows are not such.
-absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content);
+absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                                       const Target& target);
 absl::Status ScheduleColumns(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                              const Target& target);
 absl::Status ScheduleScan(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,

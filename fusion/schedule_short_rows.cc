@@ -20,13 +20,16 @@ constexpr int64_t kLongestRow = 16;  // elements: columns that registers hold
 constexpr int kLanes = kShortRows;
 constexpr int64_t kTileRows = 64;
 constexpr int kCopyLanes = 64;
+constexpr int64_t kLine = 64;  // bytes
 // Operations per row that are worth a copy of them for each column.
 constexpr int64_t kMaxOperations = 2000;
 
 class ShortRowScheduler {
  public:
-  ShortRowScheduler(Emitter& emitter, RowGroup group)
-      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)) {}
+  // Inputs are fetched `ahead` bytes before they are read.
+  ShortRowScheduler(Emitter& emitter, RowGroup group, int64_t ahead, int level)
+      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)),
+        ahead_(ahead), level_(level) {}
 
   absl::StatusOr<bool> Run() {
     SKEIN_RETURN_IF_ERROR(group_.Collapse());
@@ -216,6 +219,7 @@ class ShortRowScheduler {
       const ValueId mask = lanes == s.extent ? ValueId() : b_.LaneMask(s.extent, lanes);
       const DimExpr first = Linearize(At(s.demand, 0).coords, graph_.type(s.demand.value).dims);
       const DimExpr last = (rows_ - 1 - row_) * s.extent;
+      Fetch(s, first);
       std::vector<ValueId> rows;
       for (int64_t r = 0; r < kLanes; ++r) {
         const DimExpr at = first + (rows_.IsConst() ? DimExpr(r * s.extent) : Min(r * s.extent, last));
@@ -231,6 +235,15 @@ class ShortRowScheduler {
         if (!emitter_.DependsOnLane({at.value, at.coords})) return emitter_.EmitComputed(at);
         return EmitRowsThatExist(at);
       });
+    }
+  }
+
+  // What later ones of sixteen rows will be read from: the processor itself does not run far enough ahead.
+  void Fetch(const Staged& s, DimExpr address) {
+    const int64_t line = kLine / BytesFor(s.element, 1);
+    const int64_t distance = ahead_ / static_cast<int64_t>(inputs_.size()) / BytesFor(s.element, 1);
+    for (int64_t at = 0; distance > 0 && at < kLanes * s.extent; at += line) {
+      b_.Prefetch(emitter_.InputBuffer(s.demand.value), address + (distance + at), level_);
     }
   }
 
@@ -304,6 +317,8 @@ class ShortRowScheduler {
   const Graph& graph_;
   LoopBuilder& b_;
   RowGroup group_;
+  const int64_t ahead_;
+  const int level_;
   std::vector<Staged> inputs_, outputs_;
   DimExpr lane_loop_, element_;  // of the analysis
   DimExpr rows_;                 // of a tile
@@ -314,7 +329,8 @@ class ShortRowScheduler {
 
 }  // namespace
 
-absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content) {
+absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
+                                       const Target& target) {
   for (NodeId id : content.inner_reductions) {
     const Node& node = emitter.graph().node(id);
     DimExpr extent = 1;
@@ -322,7 +338,8 @@ absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, 
     if (!extent.IsConst() || extent.IsConst(0) || !ProveLessEqual(extent, kLongestRow)) return false;
   }
   SKEIN_ASSIGN_OR_RETURN(RowGroup group, RowGroup::Find(emitter, spec, content.inner_reductions));
-  return ShortRowScheduler(emitter, std::move(group)).Run();
+  const int64_t ahead = spec.locality.far ? target.prefetch_bytes : 0;
+  return ShortRowScheduler(emitter, std::move(group), ahead, target.prefetch_level).Run();
 }
 
 }  // namespace skein
