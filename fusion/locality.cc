@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/container/flat_hash_map.h"
+#include "fusion/pipeline_rows.h"
 
 namespace skein {
 namespace {
@@ -19,23 +20,13 @@ class LocalityPass {
 
   void Run() {
     MarkStores();
-    if (!locality_.far || target_.prefetch_bytes == 0) return;
-    BlockId tile = nest_.root;
-    for (InstId loop = ParallelLoop(tile); loop.valid(); loop = ParallelLoop(tile)) {
-      tiles_.push_back(loop);
-      tile = nest_.inst(loop).body;
+    if (locality_.far && target_.prefetch_bytes > 0) FindStreams();
+    const std::optional<RowPipeline> pipeline = RowPipeline::Find(nest_, target_);
+    for (const Stream& stream : streams_) {
+      // Rows in flight take half of the room in L1.
+      pipeline ? FetchAhead(stream, target_.prefetch_bytes / 2) : InsertPrefetches(stream);
     }
-    if (tiles_.empty()) return;  // one tile: nothing follows it
-    tile_ = tile;
-    for (InstId id : nest_.block(tile).insts) {
-      for (ValueId v : nest_.inst(id).results) definitions_[v] = id;
-    }
-    for (int i = 0; i < nest_.inst_count(); ++i) {
-      const Inst& inst = nest_.inst(InstId(i));
-      if (inst.op == Opcode::kPrefetch) fetched_.insert(inst.buffer.index);
-    }
-    FindStreams(tile, {});
-    for (const Stream& stream : streams_) InsertPrefetches(stream);
+    if (pipeline) pipeline->Rewrite(&nest_);
   }
 
  private:
@@ -62,6 +53,24 @@ class LocalityPass {
       Inst& inst = nest_.inst(InstId(i));
       if (inst.op == Opcode::kStore && inst.stride.IsConst(1)) inst.streaming = streamed[inst.buffer.index];
     }
+  }
+
+  void FindStreams() {
+    BlockId tile = nest_.root;
+    for (InstId loop = ParallelLoop(tile); loop.valid(); loop = ParallelLoop(tile)) {
+      tiles_.push_back(loop);
+      tile = nest_.inst(loop).body;
+    }
+    if (tiles_.empty()) return;  // one tile: nothing follows it
+    tile_ = tile;
+    for (InstId id : nest_.block(tile).insts) {
+      for (ValueId v : nest_.inst(id).results) definitions_[v] = id;
+    }
+    for (int i = 0; i < nest_.inst_count(); ++i) {
+      const Inst& inst = nest_.inst(InstId(i));
+      if (inst.op == Opcode::kPrefetch) fetched_.insert(inst.buffer.index);
+    }
+    FindStreams(tile, {});
   }
 
   InstId ParallelLoop(BlockId block) const {
@@ -245,9 +254,7 @@ class LocalityPass {
                                         ahead * nest_.inst(stream.walk.back()).step) {
         return;
       }
-      const InstId loop = stream.walk.back();
-      const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
-      return Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
+      return FetchAhead(stream, target_.prefetch_bytes);
     }
     int64_t rows = stream.gathered ? kGatheredRows : 1;
     int level = target_.prefetch_level;
@@ -267,6 +274,16 @@ class LocalityPass {
           Later(Replaced(stream.address, stream.walk, IndexOf(walk)), tiles_.back(), rows);
       Insert(stream, walk.back(), address, level, lines * i / parts, lines * (i + 1) / parts, lines);
     }
+  }
+
+  // In the loop that reads the stream, its share of `room` ahead.
+  void FetchAhead(const Stream& stream, int64_t room) {
+    const int64_t trip_bytes = BytesFor(nest_.buffers[stream.buffer.index].element, stream.lanes);
+    const int lines = static_cast<int>(std::max<int64_t>(1, trip_bytes / kLine));
+    const int64_t ahead = room / static_cast<int64_t>(streams_.size());
+    const InstId loop = stream.walk.back();
+    const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
+    Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
   }
 
   // Fetches the row that indices select some tiles later.

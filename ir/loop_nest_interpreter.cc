@@ -79,6 +79,7 @@ class Interpreter {
   absl::Status BindBuffers();
   Slot SlotOf(ValueId id);
   absl::StatusOr<CompiledDimExpr> Compile(DimExpr e) const;
+  absl::Status PrepareBlock(BlockId id);
   absl::Status PrepareStep(InstId id);
 
   int64_t Eval(const CompiledDimExpr& e) const { return e.Eval(symbols_, coords_, scalars_); }
@@ -153,6 +154,14 @@ Slot Interpreter::SlotOf(ValueId id) {
   return slot;
 }
 
+absl::Status Interpreter::PrepareBlock(BlockId id) {
+  for (InstId inst : nest_.block(id).insts) {
+    SKEIN_RETURN_IF_ERROR(PrepareStep(inst));
+    if (nest_.inst(inst).op == Opcode::kLoop) SKEIN_RETURN_IF_ERROR(PrepareBlock(nest_.inst(inst).body));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Interpreter::PrepareStep(InstId id) {
   const Inst& inst = nest_.inst(id);
   Step& step = steps_[id.index];
@@ -202,7 +211,7 @@ absl::Status Interpreter::Prepare() {
   for (int64_t start : starts) values_.push_back(reinterpret_cast<char*>(&storage_[start]));
 
   steps_.resize(nest_.inst_count());
-  for (int i = 0; i < nest_.inst_count(); ++i) SKEIN_RETURN_IF_ERROR(PrepareStep(InstId(i)));
+  SKEIN_RETURN_IF_ERROR(PrepareBlock(nest_.root));
 
   tile_body_ = nest_.root;
   while (nest_.block(tile_body_).insts.size() == 1) {

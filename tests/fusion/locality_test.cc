@@ -40,16 +40,33 @@ TEST(Locality, SmallGraphsAreLeftAlone) {
 
 TEST(Locality, ALoopThatFindsItsRowInCacheFetchesTheNext) {
   const std::string nest = OnlyNest(Parse(R"(
+    %0 = input() {name = "x"} : f32[8192, 2560]
+    %1 = input() {name = "y"} : f32[8192, 2560]
+    %2 = add(%0, %1) : f32[8192, 2560]
+    %3 = reduce(%2) {axes = (1), reducer = sum<f32>} : f32[8192, 1]
+    %4 = broadcast(%3) : f32[8192, 2560]
+    %5 = mul(%2, %4) : f32[8192, 2560]
+    output "z" = %5
+  )"));
+  // Rows in flight would not fit into L1. 8 KiB of each are one row; only the second loop fetches.
+  EXPECT_EQ(CountOf(nest, "prefetch"), 8) << nest;
+  EXPECT_GT(nest.find("prefetch"), nest.find("reduce")) << nest;
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[2560*$0 + $2 + 2560] level 0"));
+}
+
+TEST(Locality, PipelinedRowsAreFetchedWhereTheyAreFirstRead) {
+  const std::string nest = OnlyNest(Parse(R"(
     %0 = input() {name = "x"} : f32[8192, 1024]
     %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[8192, 1]
     %2 = broadcast(%1) : f32[8192, 1024]
     %3 = mul(%0, %2) : f32[8192, 1024]
     output "y" = %3
   )"));
-  // 16 KiB are four rows; only the second loop fetches.
   EXPECT_EQ(CountOf(nest, "prefetch"), 4) << nest;
-  EXPECT_GT(nest.find("prefetch"), nest.find("reduce")) << nest;
-  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $2 + 4096] level 0"));
+  EXPECT_LT(nest.find("prefetch"), nest.find("load")) << nest;
+  EXPECT_THAT(nest, HasSubstr("parallel $0 < 8192 step 256"));
+  EXPECT_THAT(nest, HasSubstr(
+      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 2048] level 0"));
 }
 
 TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
