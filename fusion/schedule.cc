@@ -290,7 +290,10 @@ void FinishKernel(const Graph& graph, const Locality& locality, const Target& ta
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
   RemoveDeadInstructions(&group->nest);
   OrderBuffers(&group->nest);
-  ApplyLocality(locality, target, &group->nest);
+  Locality applied = locality;
+  // The processor follows rows of columns by itself; fetching them ahead took 5 to 20 % off sums and maxima.
+  applied.far = applied.far && group->kind != "columns";
+  ApplyLocality(applied, target, &group->nest);
   group->arguments = NumberArguments(&group->nest);
   group->hash = group->nest.Hash();
   CountWork(graph, group);

@@ -1,10 +1,13 @@
 // Column kernels: reductions over outer axes, and what is pointwise around them. Lanes are columns; a
 // reduction runs down the rows, in chunks of 64 of them.
 //
-// A single reduction streams: strips of columns, a few rows at a time, into accumulators in L1, so that memory is
-// read in long runs. Several phases walk a narrow block of columns that stays in cache from one to the next.
+// A single phase reads memory once, in runs as long as the caches like. From memory: blocks of 256 columns, in registers
+// from the first row to the last, so that as many loads as possible are under way. From L2, which is twice as fast
+// where runs go on: strips of columns, a few rows at a time, into accumulators in L1. Several phases walk a narrow
+// block of columns that stays in cache from one to the next.
 #include <algorithm>
 
+#include "fusion/reduction_state.h"
 #include "fusion/row_group.h"
 
 namespace skein {
@@ -12,69 +15,76 @@ namespace {
 
 constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN section 6
 constexpr int kLanes = 64;
-constexpr int64_t kStrip = 2048;  // columns: 8 KiB of f32 accumulators and as much again of totals
-// Rows that are added while an accumulator is in a register: from memory 8 streams are best, from L2 fewer.
-constexpr int kFarPass = 8, kNearPass = 4;
+constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers of f32
+constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
+constexpr int64_t kPass = 4;       // rows that are added while an accumulator is in a register
+constexpr int64_t kFewRows = 8;    // are a single pass
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
   return absl::FailedPreconditionError(absl::StrCat(code, ": ", sentence));
 }
 
-// The states of several reductions, one after the other.
+// The states of several reductions, one after the other, for each of some groups of columns.
 struct States {
-  std::vector<const Reducer*> reducers;
+  int groups;
+  std::vector<ReductionState> reductions;
   std::vector<ElementType> types;
+  bool order_free = true;
 
-  States(const Graph& graph, const std::vector<NodeId>& reductions) {
-    for (NodeId id : reductions) {
-      reducers.push_back(graph.node(id).attributes.Get<ReducerRef>("reducer")->get());
-      types.insert(types.end(), reducers.back()->state.begin(), reducers.back()->state.end());
+  // `side_by_side`: groups whose steps do not wait for each other.
+  States(const Graph& graph, const std::vector<NodeId>& nodes, int groups, int side_by_side) : groups(groups) {
+    for (NodeId id : nodes) {
+      const ReductionState& state =
+          reductions.emplace_back(**graph.node(id).attributes.Get<ReducerRef>("reducer"), side_by_side);
+      types.insert(types.end(), state.types().begin(), state.types().end());
+      order_free = order_free && state.order_free();
     }
   }
-  std::vector<ValueId> Identities(LoopBuilder& b) const {
+  std::vector<ValueId> Start(LoopBuilder& b) const {
     std::vector<ValueId> result;
-    for (const Reducer* reducer : reducers) {
-      for (size_t s = 0; s < reducer->state.size(); ++s) {
-        result.push_back(b.Const(reducer->state[s], reducer->initial[s], kLanes));
+    for (int g = 0; g < groups; ++g) {
+      for (const ReductionState& r : reductions) Append(r.Start(b, kLanes), &result);
+    }
+    return result;
+  }
+  std::vector<ValueId> Join(LoopBuilder& b, std::span<const ValueId> left,
+                            std::span<const ValueId> right) const {
+    std::vector<ValueId> result;
+    for (int g = 0; g < groups; ++g) {
+      for (const ReductionState& r : reductions) {
+        const size_t at = result.size(), n = r.types().size();
+        Append(r.Join(b, left.subspan(at, n), right.subspan(at, n), kLanes), &result);
       }
     }
     return result;
   }
-  // a combined with b, reducer by reducer.
-  std::vector<ValueId> Combine(LoopBuilder& b, std::span<const ValueId> left,
-                               std::span<const ValueId> right) const {
-    std::vector<ValueId> result;
-    for (const Reducer* reducer : reducers) {
-      const size_t at = result.size(), n = reducer->state.size();
-      std::vector<ValueId> both(left.begin() + at, left.begin() + at + n);
-      both.insert(both.end(), right.begin() + at, right.begin() + at + n);
-      for (ValueId v : EmitScalarGraph(b, reducer->combine, both)) result.push_back(b.Splat(v, kLanes));
-    }
-    return result;
+  static void Append(const std::vector<ValueId>& values, std::vector<ValueId>* to) {
+    to->insert(to->end(), values.begin(), values.end());
   }
 };
 
 class ColumnScheduler {
  public:
   ColumnScheduler(Emitter& emitter, RowGroup group, bool far)
-      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)),
-        pass_(far ? kFarPass : kNearPass) {}
+      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)), far_(far) {}
 
   absl::Status Run() {
     SKEIN_RETURN_IF_ERROR(group_.Prepare());
     const int loops = group_.rows().loop_count();
     if (loops == 0) return Refuse("SK135", "one column only");
-    const bool streams = group_.phases().size() == 1 && group_.final_extent().IsConst(1);
     for (int i = 0; i + 1 < loops; ++i) {
       indices_.push_back(b_.BeginLoop(LoopKind::kParallel, group_.rows().extent(i)));
       emitter_.PushScope();
     }
-    const DimExpr columns = group_.rows().extent(loops - 1);
-    const int64_t width = streams ? kStrip : kLanes;
-    const DimExpr start = b_.BeginLoop(LoopKind::kParallel, columns, width);
-    emitter_.PushScope();
-    SKEIN_RETURN_IF_ERROR(streams ? EmitStrip(start, Min(width, columns - start))
-                                  : EmitBlock(start, Min(width, columns - start)));
+    const DimExpr columns = group_.rows().extent(loops - 1), rows = group_.phases()[0].extent;
+    const bool few = rows.IsConst() && ProveLessEqual(rows, kFewRows);
+    if (group_.phases().size() > 1 || !group_.final_extent().IsConst(1)) {
+      SKEIN_RETURN_IF_ERROR(EmitBlock(columns));
+    } else if (!few && (far_ || ProveLessEqual(columns, kMostGroups * kLanes))) {
+      SKEIN_RETURN_IF_ERROR(EmitWideBlock(columns));
+    } else {
+      SKEIN_RETURN_IF_ERROR(EmitStrip(columns, few));
+    }
     for (int i = 0; i < loops; ++i) {
       emitter_.PopScope();
       b_.EndLoop();
@@ -83,51 +93,64 @@ class ColumnScheduler {
   }
 
  private:
-  // Opens a loop over columns start .. start + count, in whose body row_coords_ are lanes.
+  DimExpr OpenBlocks(DimExpr columns, int64_t width) {
+    const DimExpr start = b_.BeginLoop(LoopKind::kParallel, columns, width);
+    emitter_.PushScope();
+    return start;
+  }
+
+  // Opens a loop over columns start .. start + count, which are lanes in its body.
   void OpenColumns(DimExpr start, DimExpr count) {
     DimExpr j = b_.BeginVectorLoop(count, kLanes);
     emitter_.PushScope();
     emitter_.SetLane({j.index(), kLanes});
     column_ = j;
-    std::vector<DimExpr> indices = indices_;
-    indices.push_back(start + j);
-    row_coords_ = group_.rows().Coords(indices);
+    SetColumns(start + j, 1);
   }
   void Close() {
     emitter_.SetLane({});
     emitter_.PopScope();
     b_.EndLoop();
   }
+  // Lane 0 of the first group is column `first`; that of each other, 64 further.
+  void SetColumns(DimExpr first, DimExpr condition) {
+    std::vector<DimExpr> indices = indices_;
+    indices.push_back(first);
+    row_coords_ = group_.rows().Coords(indices);
+    condition_ = condition;
+  }
 
-  Demand At(const Demand& d, DimExpr row) const { return group_.At(d, row_coords_, row); }
+  Demand At(const Demand& d, DimExpr row) const {
+    Demand at = group_.At(d, row_coords_, row);
+    at.condition = at.condition * condition_;
+    return at;
+  }
 
-  // What the reductions of a phase take in at one row: each one's mapped elements, as a state.
-  absl::StatusOr<std::vector<ValueId>> EmitElements(size_t phase, const States& states, DimExpr row) {
-    std::vector<ValueId> result;
+  // Appends the states of a phase and the group that is emitted after one more row; `before` has those of all groups.
+  absl::Status EmitRow(size_t phase, const States& states, std::span<const ValueId> before, DimExpr row,
+                       std::vector<ValueId>* after) {
     const std::vector<Demand> roots = group_.Roots(phase);
     size_t root = 0;
-    for (size_t r = 0; r < states.reducers.size(); ++r) {
+    for (size_t r = 0; r < states.reductions.size(); ++r) {
+      const ReductionState& state = states.reductions[r];
       std::vector<ValueId> elements;
       const size_t operands = graph_.node(group_.phases()[phase].reductions[r]).operands.size();
       for (size_t i = 0; i < operands; ++i) {
         SKEIN_ASSIGN_OR_RETURN(ValueId v, emitter_.Emit(At(roots[root++], row)));
         elements.push_back(b_.Splat(v, kLanes));
       }
-      for (ValueId v : EmitScalarGraph(b_, states.reducers[r]->map, elements)) {
-        result.push_back(b_.Splat(v, kLanes));
-      }
+      States::Append(state.Take(b_, before.subspan(after->size(), state.types().size()), elements, kLanes), after);
     }
-    return result;
+    return absl::OkStatus();
   }
 
   // Declares the results of a phase's reductions.
   void Provide(size_t phase, const States& states, std::span<const ValueId> totals) {
     size_t at = 0;
-    for (size_t r = 0; r < states.reducers.size(); ++r) {
-      const size_t n = states.reducers[r]->state.size();
-      const std::vector<ValueId> state(totals.begin() + at, totals.begin() + at + n);
+    for (size_t r = 0; r < states.reductions.size(); ++r) {
+      const size_t n = states.reductions[r].types().size();
+      const std::vector<ValueId> results = states.reductions[r].Finish(b_, totals.subspan(at, n));
       at += n;
-      const std::vector<ValueId> results = EmitScalarGraph(b_, states.reducers[r]->finish, state);
       for (size_t i = 0; i < results.size(); ++i) {
         emitter_.Provide({group_.phases()[phase].reductions[r], static_cast<int32_t>(i)},
                          [v = results[i]](const Demand&) -> absl::StatusOr<ValueId> { return v; });
@@ -155,16 +178,16 @@ class ColumnScheduler {
     return absl::OkStatus();
   }
 
-  // --- several phases: one block of columns, all state in registers ---
+  // --- several phases: a block of 64 columns ---
 
-  absl::Status EmitBlock(DimExpr start, DimExpr count) {
-    OpenColumns(start, count);
+  absl::Status EmitBlock(DimExpr columns) {
+    const DimExpr start = OpenBlocks(columns, kLanes);
+    OpenColumns(start, Min(kLanes, columns - start));
+    const auto here = [](int) {};
     const size_t phases = group_.phases().size();
     for (size_t p = 0; p < phases; ++p) {
-      const DimExpr extent = group_.phases()[p].extent;
-      const States states(graph_, group_.phases()[p].reductions);
-      SKEIN_RETURN_IF_ERROR(EmitAhead(p, extent));
-      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(p, states, extent));
+      const States states(graph_, group_.phases()[p].reductions, 1, 1);
+      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(p, states, here));
       Provide(p, states, totals);
     }
     if (!group_.final_extent().IsConst(1)) {
@@ -180,78 +203,147 @@ class ColumnScheduler {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::vector<ValueId>> EmitTotals(size_t phase, const States& states, DimExpr extent) {
-    const std::vector<ValueId> identities = states.Identities(b_);
-    const bool one_chunk = ProveLessEqual(extent, kChunk);
-    std::vector<ValueId> totals = identities;
-    DimExpr start = 0, rows = extent;
-    if (!one_chunk) {
-      start = b_.BeginLoop(LoopKind::kSerial, extent, kChunk, identities);
-      emitter_.PushScope();
-      for (size_t i = 0; i < totals.size(); ++i) totals[i] = b_.Carried(static_cast<int>(i));
-      rows = Min(kChunk, extent - start);
+  // The states after all rows of a phase; `go_to` makes a group the one that is emitted.
+  using GoTo = std::function<void(int)>;
+  absl::StatusOr<std::vector<ValueId>> EmitTotals(size_t phase, const States& states, const GoTo& go_to) {
+    const DimExpr extent = group_.phases()[phase].extent;
+    for (int g = 0; g < states.groups; ++g) {
+      go_to(g);
+      SKEIN_RETURN_IF_ERROR(EmitAhead(phase, extent));
     }
-    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, 1, identities);
+    const std::vector<ValueId> none = states.Start(b_);
+    if (states.order_free) return EmitChunk(phase, states, 0, extent, none, go_to);
+    if (ProveLessEqual(extent, kChunk)) {
+      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitChunk(phase, states, 0, extent, none, go_to));
+      return states.Join(b_, none, sums);
+    }
+    const DimExpr start = b_.BeginLoop(LoopKind::kSerial, extent, kChunk, none);
     emitter_.PushScope();
-    std::vector<ValueId> carried;
-    for (size_t i = 0; i < identities.size(); ++i) carried.push_back(b_.Carried(static_cast<int>(i)));
-    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> elements, EmitElements(phase, states, start + row));
-    const std::vector<ValueId> next = states.Combine(b_, carried, elements);
+    const std::vector<ValueId> totals = Carried(none.size());
+    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums,
+                           EmitChunk(phase, states, start, Min(kChunk, extent - start), none, go_to));
+    const std::vector<ValueId> next = states.Join(b_, totals, sums);
     emitter_.PopScope();
-    totals = states.Combine(b_, totals, b_.EndLoop(next));
-    if (!one_chunk) {
-      emitter_.PopScope();
-      totals = b_.EndLoop(totals);
-    }
-    return totals;
+    return b_.EndLoop(next);
   }
 
-  // --- one phase: a strip of columns, state in scratch ---
-
-  absl::Status EmitStrip(DimExpr start, DimExpr count) {
-    const DimExpr extent = group_.phases()[0].extent;
-    const States states(graph_, group_.phases()[0].reductions);
-    if (ProveLessEqual(extent, kFarPass) && extent.IsConst()) {  // a single pass
-      OpenColumns(start, count);
-      std::vector<ValueId> sums = states.Identities(b_);
-      SKEIN_ASSIGN_OR_RETURN(sums, EmitRows(states, 0, *extent.AsConst(), std::move(sums)));
-      return EmitStripResults(states, states.Combine(b_, states.Identities(b_), sums));
-    }
-    for (ElementType t : states.types) {
-      sums_.push_back(b_.AddBuffer(BufferKind::kScratch, t, kStrip));
-      totals_.push_back(b_.AddBuffer(BufferKind::kScratch, t, kStrip));
-    }
-    OpenColumns(0, count);
-    StoreAll(totals_, states.Identities(b_));
-    Close();
-    // `sums` of a chunk, then `totals`.
-    const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
+  absl::StatusOr<std::vector<ValueId>> EmitChunk(size_t phase, const States& states, DimExpr start, DimExpr rows,
+                                                 std::span<const ValueId> none, const GoTo& go_to) {
+    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, 1, none);
     emitter_.PushScope();
-    const DimExpr rows = Min(kChunk, extent - chunk);
-    OpenColumns(0, count);
-    StoreAll(sums_, states.Identities(b_));
-    Close();
-    const DimExpr whole = FloorDiv(rows, pass_) * pass_;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, count, chunk, whole, pass_));
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, count, chunk + whole, rows - whole, 1));
-    OpenColumns(0, count);
-    StoreAll(totals_, states.Combine(b_, LoadAll(totals_, states), LoadAll(sums_, states)));
-    Close();
+    const std::vector<ValueId> before = Carried(none.size());
+    std::vector<ValueId> after;
+    for (int g = 0; g < states.groups; ++g) {
+      go_to(g);
+      SKEIN_RETURN_IF_ERROR(EmitRow(phase, states, before, start + row, &after));
+    }
     emitter_.PopScope();
-    b_.EndLoop();
+    return b_.EndLoop(after);
+  }
+
+  std::vector<ValueId> Carried(size_t count) const {
+    std::vector<ValueId> values;
+    for (size_t i = 0; i < count; ++i) values.push_back(b_.Carried(static_cast<int>(i)));
+    return values;
+  }
+
+  // --- one phase, in registers: a block of several groups of columns ---
+
+  absl::Status EmitWideBlock(DimExpr columns) {
+    int groups = kMostGroups;
+    if (std::optional<int64_t> n = columns.AsConst()) {
+      groups = static_cast<int>(std::clamp<int64_t>((*n + kLanes - 1) / kLanes, 1, kMostGroups));
+    }
+    const States states(graph_, group_.phases()[0].reductions, groups, groups);
+    const int64_t width = groups * kLanes;
+    totals_ = AddBuffers(states, width);
+    const bool even = Mod(columns, width).IsConst(0);
+    // Where no block has a rest, lanes count from `start`, whose extent says so.
+    const DimExpr start = OpenBlocks(even ? columns - (width - kLanes) : columns, width);
+    const DimExpr count = even ? DimExpr(width) : Min(width, columns - start);
+    if (even) {
+      SKEIN_RETURN_IF_ERROR(EmitGroups(states, start, start, columns, false));
+    } else {
+      const DimExpr whole = FloorDiv(count, width);
+      for (bool rest : {false, true}) {
+        if (!rest && ProveLess(columns, width)) continue;
+        const DimExpr j = b_.BeginLoop(LoopKind::kSerial, kLanes * (rest ? 1 - whole : whole), kLanes);
+        emitter_.PushScope();
+        SKEIN_RETURN_IF_ERROR(EmitGroups(states, j, start + j, columns, rest));
+        emitter_.PopScope();
+        b_.EndLoop();
+      }
+    }
     OpenColumns(start, count);
-    return EmitStripResults(states, LoadAll(totals_, states));
+    return EmitResults(states, LoadAll(totals_));
   }
 
-  // Adds rows first .. first + count to the sums, `rows` at a time.
+  // Leaves the totals of a block's columns in scratch. They count from `start`, in which `lane` is the coordinate of
+  // the lanes. `rest`: some of them do not exist.
+  absl::Status EmitGroups(const States& states, DimExpr lane, DimExpr start, DimExpr columns, bool rest) {
+    emitter_.SetLane({lane.index(), kLanes});
+    const auto go_to = [&](int g) {
+      const DimExpr first = start + g * kLanes;
+      SetColumns(first, rest ? Less(first, columns) : 1);
+      if (rest) emitter_.EmitCondition(condition_);  // once, where the rows begin
+    };
+    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(0, states, go_to));
+    for (size_t i = 0; i < totals.size(); ++i) {
+      const size_t types = states.types.size();
+      b_.Store(totals_[i % types], static_cast<int64_t>(i / types) * kLanes, totals[i]);
+    }
+    emitter_.SetLane({});
+    return absl::OkStatus();
+  }
+
+  // --- one phase, in L1: a strip of columns ---
+
+  absl::Status EmitStrip(DimExpr columns, bool few_rows) {
+    // Columns of a strip take turns in the registers.
+    const States states(graph_, group_.phases()[0].reductions, 1, kMostGroups);
+    const DimExpr extent = group_.phases()[0].extent;
+    const DimExpr start = OpenBlocks(columns, kStrip), count = Min(kStrip, columns - start);
+    if (few_rows) {
+      OpenColumns(start, count);
+      const std::vector<ValueId> none = states.Start(b_);
+      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, 0, *extent.AsConst(), none));
+      return EmitResults(states, states.order_free ? sums : states.Join(b_, none, sums));
+    }
+    totals_ = AddBuffers(states, kStrip);
+    StoreStart(states, totals_, count);
+    if (states.order_free) {
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, totals_));
+    } else {  // each chunk's sum, which is then added to the totals
+      const std::vector<BufferId> sums = AddBuffers(states, kStrip);
+      const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
+      emitter_.PushScope();
+      StoreStart(states, sums, count);
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, Min(kChunk, extent - chunk), sums));
+      OpenColumns(0, count);
+      StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
+      Close();
+      emitter_.PopScope();
+      b_.EndLoop();
+    }
+    OpenColumns(start, count);
+    return EmitResults(states, LoadAll(totals_));
+  }
+
+  // Takes rows first .. first + rows into the states in `buffers`.
+  absl::Status EmitPasses(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
+                          const std::vector<BufferId>& buffers) {
+    const DimExpr whole = FloorDiv(rows, kPass) * kPass;
+    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, kPass, buffers));
+    return EmitPass(states, start, columns, first + whole, rows - whole, 1, buffers);
+  }
+
   absl::Status EmitPass(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
-                        int rows) {
+                        int64_t rows, const std::vector<BufferId>& buffers) {
     const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, rows);
     emitter_.PushScope();
     OpenColumns(start, columns);
-    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums,
-                           EmitRows(states, first + row, rows, LoadAll(sums_, states)));
-    StoreAll(sums_, sums);
+    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, rows, LoadAll(buffers)));
+    StoreAll(buffers, sums);
     Close();
     emitter_.PopScope();
     b_.EndLoop();
@@ -261,13 +353,14 @@ class ColumnScheduler {
   absl::StatusOr<std::vector<ValueId>> EmitRows(const States& states, DimExpr first, int64_t rows,
                                                 std::vector<ValueId> sums) {
     for (int64_t r = 0; r < rows; ++r) {
-      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> elements, EmitElements(0, states, first + r));
-      sums = states.Combine(b_, sums, elements);
+      std::vector<ValueId> after;
+      SKEIN_RETURN_IF_ERROR(EmitRow(0, states, sums, first + r, &after));
+      sums = std::move(after);
     }
     return sums;
   }
 
-  absl::Status EmitStripResults(const States& states, const std::vector<ValueId>& totals) {
+  absl::Status EmitResults(const States& states, const std::vector<ValueId>& totals) {
     Provide(0, states, totals);
     SKEIN_RETURN_IF_ERROR(EmitStores(true, 0));
     SKEIN_RETURN_IF_ERROR(EmitStores(false, 0));
@@ -275,9 +368,20 @@ class ColumnScheduler {
     return absl::OkStatus();
   }
 
-  std::vector<ValueId> LoadAll(const std::vector<BufferId>& buffers, const States& states) {
+  // States of columns in scratch.
+  std::vector<BufferId> AddBuffers(const States& states, int64_t columns) {
+    std::vector<BufferId> buffers;
+    for (ElementType t : states.types) buffers.push_back(b_.AddBuffer(BufferKind::kScratch, t, columns));
+    return buffers;
+  }
+  void StoreStart(const States& states, const std::vector<BufferId>& buffers, DimExpr count) {
+    OpenColumns(0, count);
+    StoreAll(buffers, states.Start(b_));
+    Close();
+  }
+  std::vector<ValueId> LoadAll(const std::vector<BufferId>& buffers) {
     std::vector<ValueId> values;
-    for (size_t i = 0; i < states.types.size(); ++i) values.push_back(b_.Load(buffers[i], column_));
+    for (BufferId buffer : buffers) values.push_back(b_.Load(buffer, column_));
     return values;
   }
   void StoreAll(const std::vector<BufferId>& buffers, const std::vector<ValueId>& values) {
@@ -288,11 +392,12 @@ class ColumnScheduler {
   const Graph& graph_;
   LoopBuilder& b_;
   RowGroup group_;
-  const int pass_;
+  const bool far_;
   std::vector<DimExpr> indices_;          // of the loops around the columns
   DimExpr column_;                        // of the vector loop
-  Dims row_coords_;
-  std::vector<BufferId> sums_, totals_;   // per element of state
+  Dims row_coords_;                       // of the group of columns that is emitted
+  DimExpr condition_ = 1;                 // where its lanes exist
+  std::vector<BufferId> totals_;          // per element of state
 };
 
 }  // namespace
