@@ -127,7 +127,7 @@ Streams FarStreams(int reads) {
 }
 
 double PrefetchSeconds(int reads, bool busy, const PrefetchChoice& choice) {
-  const size_t distance = choice.bytes / reads + 512;  // no multiple of a page, as kernels fetch
+  const size_t distance = choice.bytes / reads;
   return Fastest(FarStreams(reads), {.non_temporal = true,
                                      .prefetch = choice.into,
                                      .chunks = 1,

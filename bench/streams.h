@@ -33,7 +33,7 @@ class StreamProbe {
     std::optional<StreamVariant::Prefetch> prefetch;  // one kind of prefetch only
     std::optional<int> chunks;                        // one number of chunks only
     bool busy = false;  // with arithmetic, see BusyLoopAvx2: 1 to 3 reads, 1 write of one length
-    size_t l1_distance = 4608, l2_distance = 8704;  // of the prefetches, in bytes; no multiples of a page
+    size_t l1_distance = 4096, l2_distance = 8192;  // of the prefetches, in bytes
   };
 
   // Allocates the buffers and ranks the variants: {normal, non-temporal stores} x {no prefetch,

@@ -11,9 +11,6 @@ namespace skein {
 namespace {
 
 constexpr int64_t kLine = 64;          // bytes
-// Added to distances: a multiple of a page ahead, fetched lines would share the few ways of one set of L1 with those
-// that are being read and written (84 instead of 98% of the ceiling for a chain of eight operations).
-constexpr int64_t kSkew = 512;         // bytes
 constexpr int64_t kGatheredRows = 4;   // that a gather runs ahead where their length is not known
 
 class LocalityPass {
@@ -285,7 +282,7 @@ class LocalityPass {
     const int lines = static_cast<int>(std::max<int64_t>(1, trip_bytes / kLine));
     const int64_t ahead = room / static_cast<int64_t>(streams_.size());
     const InstId loop = stream.walk.back();
-    const DimExpr address = Later(stream.address, loop, CeilDivide(ahead + kSkew, trip_bytes));
+    const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
     Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
   }
 

@@ -25,8 +25,8 @@ TEST(Locality, LargeOutputsBypassTheCachesAndLargeInputsAreFetchedAhead) {
   const std::string nest = OnlyNest(Parse(kChain));
   EXPECT_THAT(nest, HasSubstr("streaming"));
   // 4,096 elements ahead: all 16 KiB are the one large stream's. The vector y stays in cache.
-  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4224] level 0"));
-  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4272] level 0"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4096] level 0"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4144] level 0"));
   EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
 }
 
@@ -66,7 +66,7 @@ TEST(Locality, PipelinedRowsAreFetchedWhereTheyAreFirstRead) {
   EXPECT_LT(nest.find("prefetch"), nest.find("load")) << nest;
   EXPECT_THAT(nest, HasSubstr("parallel $0 < 8192 step 256"));
   EXPECT_THAT(nest, HasSubstr(
-      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 2176] level 0"));
+      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 2048] level 0"));
 }
 
 TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
