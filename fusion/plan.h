@@ -6,6 +6,7 @@
 #ifndef SKEIN_FUSION_PLAN_H_
 #define SKEIN_FUSION_PLAN_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,12 @@ enum class Phase : uint8_t {
   kRun,      // every run
 };
 
+// A nest as text, and the hash of that.
+struct NestText {
+  std::string text;
+  Hash128 hash;
+};
+
 struct Group {
   std::vector<Value> outputs;        // buffers written, in the nest's buffer order (after the inputs)
   std::vector<Value> inputs;         // buffers read, in the nest's buffer order
@@ -33,6 +40,7 @@ struct Group {
   LoopNest nest;
   std::vector<DimExpr> arguments;    // a0, a1, ... over the graph's symbols
   Hash128 hash;                      // structural: of the canonical nest text
+  std::shared_ptr<const NestText> text;  // of a nest with that hash, shared by groups alike; else of no meaning
   DimExpr bytes_read, bytes_written, flops;
   DimExpr dot_flops;                 // the part of flops in contractions
   std::vector<NodeId> gather_sites;  // site i of the status word reports an index of this node

@@ -13,10 +13,37 @@ PlanGraph::PlanGraph(const Graph& graph, bool fuse) : graph_(graph), users_(grap
     is_output_[out.value.node.index] = true;
     outputs_.insert(out.value);
   }
+  FindKinds();
   FindNeeded();
-  FindWhatIsConstant();
+  FindPhases();
   FindComputed(fuse);
   FindReads();
+  FindRepeated();
+}
+
+void PlanGraph::FindKinds() {
+  is_movement_.assign(graph_.size(), false);
+  is_splat_.assign(graph_.size(), false);
+  for (int i = 0; i < graph_.size(); ++i) {
+    const Node& node = graph_.node(NodeId(i));
+    is_movement_[i] =
+        Def(node.op).op_class == OpClass::kMovement || MovementPieces(graph_, NodeId(i)).has_value();
+    const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
+    is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();
+  }
+}
+
+bool PlanGraph::Moves(NodeId id) const {
+  return IsMovement(id) || Def(graph_.node(id).op).op_class == OpClass::kGather;
+}
+
+void PlanGraph::FindRepeated() {
+  may_be_repeated_.assign(graph_.size(), false);
+  for (int i = graph_.size() - 1; i >= 0; --i) {
+    may_be_repeated_[i] = std::any_of(users_[i].begin(), users_[i].end(), [&](NodeId user) {
+      return Moves(user) || (!IsComputed(user) && MayBeRepeated(user));
+    });
+  }
 }
 
 void PlanGraph::FindNeeded() {
@@ -27,21 +54,25 @@ void PlanGraph::FindNeeded() {
   }
 }
 
-void PlanGraph::FindWhatIsConstant() {
+void PlanGraph::FindPhases() {
   constant_.assign(graph_.size(), false);
-  runtime_.assign(graph_.size(), false);
+  phase_.assign(graph_.size(), Phase::kBinding);
+  std::vector<bool> runtime(graph_.size(), false);
   for (int i = 0; i < graph_.size(); ++i) {
     const Node& node = graph_.node(NodeId(i));
     const bool known = graph_.Known({NodeId(i), 0}).has_value();
-    bool constant = node.op != Op::input && !known, runtime = node.op == Op::input && !known;
+    bool constant = node.op != Op::input && !known;
+    runtime[i] = node.op == Op::input && !known;
     if (!known) {
       for (Value v : node.operands) {
         constant = constant && constant_[v.node.index];
-        runtime = runtime || runtime_[v.node.index];
+        runtime[i] = runtime[i] || runtime[v.node.index];
       }
     }
     constant_[i] = constant;
-    runtime_[i] = runtime;
+    const Dims& dims = node.results[0].dims;
+    const bool fixed = std::all_of(dims.begin(), dims.end(), [](DimExpr d) { return d.IsConst(); });
+    phase_[i] = runtime[i] ? Phase::kRun : constant && fixed ? Phase::kProgram : Phase::kBinding;
   }
 }
 
@@ -76,25 +107,28 @@ void PlanGraph::FindReads() {
   reads_.resize(graph_.size());
   readers_.resize(graph_.size());
   recomputed_.resize(graph_.size());
+  std::vector<NodeId> seen_by(graph_.size());
+  std::vector<Value> work;
   for (NodeId id : computed_) {
-    NodeSet reads, recomputed;
-    std::vector<Value> work(graph_.node(id).operands.begin(), graph_.node(id).operands.end());
+    std::vector<NodeId>& reads = reads_[id.index];
+    std::vector<NodeId>& recomputed = recomputed_[id.index];
+    work.assign(graph_.node(id).operands.begin(), graph_.node(id).operands.end());
     while (!work.empty()) {
       Value v = work.back();
       work.pop_back();
-      if (IsInlined(v)) continue;
       const Op op = graph_.node(v.node).op;
+      if (IsInlined(v) || seen_by[v.node.index] == id) continue;
+      seen_by[v.node.index] = id;
       if (IsComputed(v.node)) {
-        reads.insert(v.node);
-      } else if (op != Op::input && op != Op::constant && recomputed.insert(v.node).second) {
+        reads.push_back(v.node);
+      } else if (op != Op::input && op != Op::constant) {
+        recomputed.push_back(v.node);
         for (Value operand : graph_.node(v.node).operands) work.push_back(operand);
       }
     }
-    recomputed_[id.index].assign(recomputed.begin(), recomputed.end());
-    for (NodeId from : reads) {
-      reads_[id.index].push_back(from);
-      readers_[from.index].push_back(id);
-    }
+    std::sort(reads.begin(), reads.end());
+    std::sort(recomputed.begin(), recomputed.end());
+    for (NodeId from : reads) readers_[from.index].push_back(id);
   }
 }
 
@@ -134,10 +168,6 @@ bool PlanGraph::BroadcastInPassing(NodeId id) const {
                      [&](NodeId user) { return SameSource(id, user); });
 }
 
-bool PlanGraph::IsMovement(NodeId id) const {
-  return Def(graph_.node(id).op).op_class == OpClass::kMovement || MovementPieces(graph_, id).has_value();
-}
-
 bool PlanGraph::IsUsed(Value v) const {
   if (outputs_.contains(v)) return true;
   for (NodeId user : users_[v.node.index]) {
@@ -145,13 +175,6 @@ bool PlanGraph::IsUsed(Value v) const {
     if (std::find(node.operands.begin(), node.operands.end(), v) != node.operands.end()) return true;
   }
   return false;
-}
-
-Phase PlanGraph::PhaseOf(NodeId id) const {
-  if (runtime_[id.index]) return Phase::kRun;
-  const Dims& dims = graph_.node(id).results[0].dims;
-  const bool fixed = std::all_of(dims.begin(), dims.end(), [](DimExpr d) { return d.IsConst(); });
-  return constant_[id.index] && fixed ? Phase::kProgram : Phase::kBinding;
 }
 
 Phase PlanGraph::PhaseOf(const NodeSet& nodes) const {

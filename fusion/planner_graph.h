@@ -7,12 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "fusion/plan.h"
 #include "ir/graph.h"
 
 namespace skein {
 
-using NodeSet = std::set<NodeId>;
+using NodeSet = absl::btree_set<NodeId>;
 
 class PlanGraph {
  public:
@@ -27,9 +28,15 @@ class PlanGraph {
   bool IsComputed(NodeId id) const { return is_computed_[id.index]; }
   bool IsOutput(NodeId id) const { return is_output_[id.index]; }
   // Says only where elements lie, or which.
-  bool IsMovement(NodeId id) const;
+  bool IsMovement(NodeId id) const { return is_movement_[id.index]; }
+  // Movement, or a gather: makes another number of elements of those that it reads.
+  bool Moves(NodeId id) const;
+  // Whether elements of this node may be computed several times: something that is no kernel's result moves them.
+  bool MayBeRepeated(NodeId id) const { return may_be_repeated_[id.index]; }
   // Written into a kernel as an expression or a number: read from nowhere.
-  bool IsInlined(Value v) const { return graph_.Known(v).has_value() || graph_.SplatValue(v).has_value(); }
+  bool IsInlined(Value v) const { return is_splat_[v.node.index] || graph_.Known(v).has_value(); }
+  // A constant, through whatever movement, all elements of which are equal.
+  bool IsSplat(Value v) const { return is_splat_[v.node.index]; }
   // Whether anything reads this result.
   bool IsUsed(Value v) const;
 
@@ -40,22 +47,25 @@ class PlanGraph {
   std::span<const NodeId> RecomputedFor(NodeId id) const { return recomputed_[id.index]; }
 
   // When a node can be computed at the earliest; of a set, the latest of its nodes'.
-  Phase PhaseOf(NodeId id) const;
+  Phase PhaseOf(NodeId id) const { return phase_[id.index]; }
   Phase PhaseOf(const NodeSet& nodes) const;
   // Whether two nodes came from one node of the user's.
   bool SameSource(NodeId a, NodeId b) const;
 
  private:
+  void FindKinds();
   void FindNeeded();
-  void FindWhatIsConstant();
+  void FindPhases();
   void FindComputed(bool fuse);
   void FindReads();
+  void FindRepeated();
   bool RecomputedAnywhere(NodeId id) const;
   bool BroadcastInPassing(NodeId id) const;
 
   const Graph& graph_;
   const std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> is_output_, needed_, constant_, runtime_, is_computed_;
+  std::vector<bool> is_output_, is_movement_, is_splat_, needed_, constant_, is_computed_, may_be_repeated_;
+  std::vector<Phase> phase_;
   std::set<Value> outputs_;
   NodeSet computed_;
   std::vector<std::vector<NodeId>> reads_, readers_, recomputed_;

@@ -206,7 +206,7 @@ GroupSpec Groups::SpecOf(const NodeSet& nodes) const {
   spec.boundary = [this, &nodes](Value v) {
     const Op op = graph_.graph().node(v.node).op;
     if (op == Op::input) return true;
-    if (op == Op::constant) return !graph_.graph().SplatValue(v).has_value();
+    if (op == Op::constant) return !graph_.IsSplat(v);
     if (absorbed_values_.contains(v)) return true;
     return graph_.IsComputed(v.node) && !nodes.contains(v.node) && !absorbed_.contains(v.node);
   };

@@ -1,8 +1,7 @@
 // Merging: which parts become one.
 #include <algorithm>
-#include <queue>
 #include <array>
-#include <set>
+#include <queue>
 
 #include "absl/container/flat_hash_set.h"
 #include "fusion/planner_cost.h"
@@ -17,21 +16,23 @@ class GreedyMerger {
       : graph_(graph), traffic_(traffic), reach_(reach), groups_(*groups) {}
 
   void Run() {
-    for (int i = 0; i < groups_.size(); ++i) cost_.push_back(traffic_.Cost({&groups_.nodes(i)}));
+    for (int i = 0; i < groups_.size(); ++i) {
+      cost_.push_back(traffic_.Cost({&groups_.nodes(i)}));
+      has_product_.push_back(graph_.graph().node(*groups_.nodes(i).begin()).op == Op::dot);
+    }
     for (int i = 0; i < groups_.size(); ++i) PushEdges(i);
-    absl::flat_hash_set<std::array<size_t, 4>> tried;  // parts as they are: they only grow
+    absl::flat_hash_set<std::pair<std::pair<int, int>, std::array<size_t, 2>>> tried;
     while (!queue_.empty()) {
       const Candidate c = queue_.top();
       queue_.pop();
       if (!groups_.alive(c.producer) || !groups_.alive(c.consumer)) continue;
-      if (Gain(c.producer, c.consumer) != c.gain) continue;  // a newer entry is in the queue
-      const auto index = [](int part) { return static_cast<size_t>(part); };
-      if (!tried.insert({index(c.producer), groups_.nodes(c.producer).size(), index(c.consumer),
-                         groups_.nodes(c.consumer).size()}).second) {
-        continue;
-      }
+      const std::array<size_t, 2> sizes = SizesOf(c.producer, c.consumer);
+      if (sizes != c.sizes && Gain(c.producer, c.consumer) != c.gain) continue;  // a newer entry is in the queue
+      const std::pair<int, int> parts(c.producer, c.consumer);
+      if (!tried.insert({parts, sizes}).second) continue;
       if (!groups_.TryMerge(c.producer, c.consumer, c.siblings)) continue;
       cost_[c.producer] = traffic_.Cost({&groups_.nodes(c.producer)});
+      has_product_[c.producer] = has_product_[c.producer] || has_product_[c.consumer];
       PushEdges(c.producer);
     }
   }
@@ -40,6 +41,7 @@ class GreedyMerger {
   struct Candidate {
     double gain;
     int producer, consumer;
+    std::array<size_t, 2> sizes;  // of both, which only grow: whether they are what they were
     std::optional<Groups::Siblings> siblings;
     bool operator<(const Candidate& o) const {
       // Equal gains: in the order of the graph.
@@ -48,19 +50,27 @@ class GreedyMerger {
   };
 
   void PushEdges(int part) {
-    std::set<std::pair<int, int>> edges;
+    std::vector<std::pair<int, int>> edges;
     for (NodeId id : groups_.nodes(part)) {
-      for (NodeId reader : graph_.ReadersOf(id)) edges.insert({part, groups_.PartOf(reader)});
-      for (NodeId from : graph_.ReadsOf(id)) edges.insert({groups_.PartOf(from), part});
+      for (NodeId reader : graph_.ReadersOf(id)) edges.push_back({part, groups_.PartOf(reader)});
+      for (NodeId from : graph_.ReadsOf(id)) edges.push_back({groups_.PartOf(from), part});
     }
+    std::sort(edges.begin(), edges.end());
+    edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
     for (auto [p, c] : edges) {
-      if (p != c) queue_.push({Gain(p, c), p, c, std::nullopt});
+      if (p != c) Push(p, c, std::nullopt);
     }
-    PushSiblings(part, edges);
+    PushSiblings(part, std::move(edges));
+  }
+  void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
+    queue_.push({Gain(producer, consumer), producer, consumer, SizesOf(producer, consumer), siblings});
+  }
+  std::array<size_t, 2> SizesOf(int producer, int consumer) const {
+    return {groups_.nodes(producer).size(), groups_.nodes(consumer).size()};
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.
-  void PushSiblings(int part, std::set<std::pair<int, int>> known) {
+  void PushSiblings(int part, std::vector<std::pair<int, int>> known) {
     if (!reach_.tracked()) return;
     for (NodeId id : groups_.nodes(part)) {
       for (int value : traffic_.ReadBy(id)) {
@@ -68,10 +78,13 @@ class GreedyMerger {
         for (NodeId reader : traffic_.ReadersOf(value)) {
           const int other = groups_.PartOf(reader);
           const int first = std::min(part, other), second = std::max(part, other);
-          if (other == part || known.contains({part, other}) || known.contains({other, part})) continue;
-          known.insert({part, other});
+          auto is_known = [&](int a, int b) {
+            return std::find(known.begin(), known.end(), std::pair(a, b)) != known.end();
+          };
+          if (other == part || is_known(part, other) || is_known(other, part)) continue;
+          known.push_back({part, other});
           if (reach_.Ordered(groups_.nodes(part), groups_.nodes(other))) continue;
-          queue_.push({Gain(first, second), first, second, {{std::min(id, reader), std::max(id, reader)}}});
+          Push(first, second, {{std::min(id, reader), std::max(id, reader)}});
         }
       }
     }
@@ -82,17 +95,15 @@ class GreedyMerger {
     const NodeSet& nodes = groups_.nodes(producer);
     double gain = cost_[producer] + cost_[consumer] - traffic_.Cost({&nodes, &groups_.nodes(consumer)});
     // An epilogue is hidden behind the arithmetic of its contraction, so between equals it goes there.
-    if (std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return graph_.graph().node(id).op == Op::dot; })) {
-      gain *= 1.125;
-    }
-    return gain;
+    return has_product_[producer] ? gain * 1.125 : gain;
   }
 
   const PlanGraph& graph_;
   const Traffic& traffic_;
   const Reachability& reach_;
   Groups& groups_;
-  std::vector<double> cost_;   // by part
+  std::vector<double> cost_;       // by part
+  std::vector<bool> has_product_;  // by part
   std::priority_queue<Candidate> queue_;
 };
 

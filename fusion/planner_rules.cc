@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/inlined_vector.h"
 #include "fusion/planner_cost.h"
 #include "ir/op.h"
 
@@ -33,18 +34,18 @@ double Growth(const PlanGraph& graph, NodeId from, NodeId user) {
 // repeat along outer dims, a concatenation or a gather is computed again for every use.
 double RepeatedFlops(const PlanGraph& graph, NodeId id, const NodeSet& nodes) {
   const OpDef& def = Def(graph.graph().node(id).op);
-  if (def.op_class != OpClass::kPointwise) return 0;
+  if (def.op_class != OpClass::kPointwise || !graph.MayBeRepeated(id)) return 0;
   double most = 0;
-  std::vector<std::pair<NodeId, double>> work = {{id, 1}};
-  NodeSet seen;
+  absl::InlinedVector<std::pair<NodeId, double>, 16> work = {{id, 1}};
+  absl::InlinedVector<NodeId, 32> seen;
   while (!work.empty()) {
     auto [from, ratio] = work.back();
     work.pop_back();
-    if (!seen.insert(from).second) continue;
+    if (std::find(seen.begin(), seen.end(), from) != seen.end()) continue;
+    seen.push_back(from);
     for (NodeId user : graph.UsersOf(from)) {
       if (graph.IsComputed(user) && !nodes.contains(user)) continue;
-      const bool moved =
-          graph.IsMovement(user) || Def(graph.graph().node(user).op).op_class == OpClass::kGather;
+      const bool moved = graph.Moves(user);
       const double next = moved ? ratio * Growth(graph, from, user) : ratio;
       if (graph.IsComputed(user)) most = std::max(most, def.flops * (next - 1));
       if (!graph.IsComputed(user) || moved) work.push_back({user, next});
@@ -60,12 +61,13 @@ struct Feed {
 };
 Feed FeedOf(const PlanGraph& graph, Value operand, const NodeSet& nodes) {
   Feed feed;
-  NodeSet seen;
-  std::vector<Value> work = {operand};
+  absl::InlinedVector<NodeId, 64> seen;
+  absl::InlinedVector<Value, 16> work = {operand};
   while (!work.empty()) {
     Value v = work.back();
     work.pop_back();
-    if (graph.IsInlined(v) || !seen.insert(v.node).second) continue;
+    if (graph.IsInlined(v) || std::find(seen.begin(), seen.end(), v.node) != seen.end()) continue;
+    seen.push_back(v.node);
     if (graph.IsComputed(v.node)) {
       if (!nodes.contains(v.node)) continue;
       feed.feeds = true;

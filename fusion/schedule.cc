@@ -295,7 +295,9 @@ void FinishKernel(const Graph& graph, const Locality& locality, const Target& ta
   applied.far = applied.far && group->kind != "columns";
   ApplyLocality(applied, target, &group->nest);
   group->arguments = NumberArguments(&group->nest);
-  group->hash = group->nest.Hash();
+  std::string text = group->nest.ToString();
+  group->hash = StableHash(text);
+  group->text = std::make_shared<NestText>(NestText{std::move(text), group->hash});
   CountWork(graph, group);
   for (Value v : group->outputs) {  // a known value that is an output is computed by no node
     if (!std::binary_search(group->nodes.begin(), group->nodes.end(), v.node)) {

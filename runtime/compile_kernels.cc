@@ -48,7 +48,11 @@ class KernelCompiler {
  private:
   void Request(int g) {
     const Group& group = variant_.plan.groups[g];
-    requests_.push_back({&group.nest, group.nest.ToString(), group.hash, KernelName(group)});
+    std::shared_ptr<const NestText> text = group.text;
+    if (text == nullptr || text->hash != group.hash) {
+      text = std::make_shared<NestText>(NestText{group.nest.ToString(), group.hash});
+    }
+    requests_.push_back({&group.nest, std::move(text), KernelName(group)});
     pending_.push_back(g);
   }
 

@@ -81,9 +81,9 @@ KernelCache::Result KernelCache::Get(std::span<const KernelRequest> requests, co
 }
 
 bool KernelCache::Claim(const KernelRequest& request, const Options& options, EntryRef* entry) {
-  std::vector<EntryRef>& bucket = table_[{request.hash, options.generator}];
+  std::vector<EntryRef>& bucket = table_[{request.text->hash, options.generator}];
   for (const EntryRef& existing : bucket) {
-    if (existing->text == request.text) {
+    if (existing->text == request.text || existing->text->text == request.text->text) {
       *entry = existing;
       return false;
     }
@@ -131,7 +131,7 @@ void KernelCache::Finish(const Job& job, const Options& options, absl::StatusOr<
     if (++held_ > kMostKernels) DropUnused();
   } else {
     job.entry->status = kernel.status();
-    auto found = table_.find(Key{job.request->hash, options.generator});
+    auto found = table_.find(Key{job.request->text->hash, options.generator});
     std::erase(found->second, job.entry);
     if (found->second.empty()) table_.erase(found);
   }

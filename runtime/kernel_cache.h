@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "codegen/codegen.h"
 #include "codegen/object_code.h"
+#include "fusion/plan.h"
 
 namespace skein {
 
@@ -26,10 +27,9 @@ struct CompiledKernel {
 using KernelRef = std::shared_ptr<const CompiledKernel>;
 
 struct KernelRequest {
-  const LoopNest* nest;  // of which `text` is the canonical text and `hash` the hash of that
-  std::string text;
-  Hash128 hash;
-  std::string name;      // for perf and GDB; no part of the key
+  const LoopNest* nest;
+  std::shared_ptr<const NestText> text;  // of the nest, canonical
+  std::string name;                      // for perf and GDB; no part of the key
 };
 
 class KernelCache {
@@ -64,7 +64,7 @@ class KernelCache {
 
  private:
   struct Entry {
-    std::string text;
+    std::shared_ptr<const NestText> text;
     KernelRef kernel;
     absl::Status status;      // of the compilation, once it has ended
     bool in_the_making = true;

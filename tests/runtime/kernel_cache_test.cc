@@ -11,9 +11,12 @@ namespace {
 // Nests are told apart by text alone here, and every kernel is a bare `ret`.
 class KernelCacheTest : public testing::Test {
  protected:
+  static std::shared_ptr<const NestText> Text(const std::string& text, Hash128 hash) {
+    return std::make_shared<NestText>(NestText{text, hash});
+  }
   static KernelRequest Request(const std::string& text) {
     static const LoopNest* nest = new LoopNest;
-    return {nest, text, StableHash(text), "kernel_" + text};
+    return {nest, Text(text, StableHash(text)), "kernel_" + text};
   }
   KernelCache::Options Options(const std::string& generator = "ret") {
     KernelCache::Options options;
@@ -63,7 +66,7 @@ TEST_F(KernelCacheTest, GeneratorsDoNotShare) {
 
 TEST_F(KernelCacheTest, EqualHashesOfDifferentTextsAreTwoKernels) {
   std::vector<KernelRequest> requests = {Request("a"), Request("b")};
-  requests[1].hash = requests[0].hash;
+  requests[1].text = Text("b", requests[0].text->hash);
   KernelCache::Result first = cache.Get({requests.data(), 1}, Options());
   KernelCache::Result both = cache.Get(requests, Options());
   EXPECT_EQ(both.compiled, 1);
