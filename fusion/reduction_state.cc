@@ -1,5 +1,6 @@
 #include "fusion/reduction_state.h"
 
+#include "fusion/first_place.h"
 #include "fusion/schedule.h"
 #include "ir/numeric.h"
 
@@ -12,22 +13,30 @@ constexpr uint64_t kNegativeInfinity = 0xff800000, kPositiveInfinity = 0x7f80000
 // What the maximum or minimum of f32 carries.
 enum { kLargestSigned, kSmallest, kLargest };
 
-bool IsOrderFree(std::optional<Opcode> op, ElementType t) {
-  if (!op) return false;
-  return *op == Opcode::kMin || *op == Opcode::kMax || !IsFloat(t);
+bool IsRounded(std::optional<Opcode> op, ElementType t) {
+  return !op || (IsFloat(t) && *op != Opcode::kMin && *op != Opcode::kMax);
 }
 
 }  // namespace
 
-ReductionState::ReductionState(const Reducer& reducer, int side_by_side)
+ReductionState::ReductionState(const Reducer& reducer, int side_by_side, std::optional<DimExpr> rows)
     : reducer_(reducer), types_(reducer.state) {
   const std::optional<Op> op = SimpleCombine(reducer);
-  if (types_.size() == 1) order_free_ = IsOrderFree(SingleOpcode(reducer.combine), types_[0]);
+  if (types_.size() == 1) chunked_ = IsRounded(SingleOpcode(reducer.combine), types_[0]);
   const bool of_numbers = types_ == std::vector{ElementType::kF32} && (op == Op::maximum || op == Op::minimum);
   if (of_numbers && side_by_side == 1) {
     form_ = op == Op::maximum ? Form::kMaximumOfBits : Form::kMinimumOfBits;
-    order_free_ = true;
+    chunked_ = false;
     types_ = {kSigned, kUnsigned, kUnsigned};
+  }
+  const std::optional<FirstPlace> place = rows ? FindFirstPlace(reducer) : std::nullopt;
+  if (place && reducer.initial[1] >= 0) {  // which the first row is not behind
+    form_ = Form::kFirstOfRows;
+    chunked_ = false;
+    of_largest_ = place->of_largest;
+    rows_ = *rows;
+    types_ = {ElementType::kF32,
+              ProveLess(rows_, DimExpr(int64_t{1} << 31)) ? ElementType::kI32 : ElementType::kI64};
   }
 }
 
@@ -37,6 +46,9 @@ std::vector<ValueId> ReductionState::Start(LoopBuilder& b, int lanes) const {
     for (size_t i = 0; i < types_.size(); ++i) state.push_back(b.Const(types_[i], reducer_.initial[i], lanes));
     return state;
   }
+  if (form_ == Form::kFirstOfRows) {  // should all be as bad as can be, it is the first
+    return {b.Const(ElementType::kF32, reducer_.initial[0], lanes), b.ConstInt(types_[1], 0, lanes)};
+  }
   const uint64_t bits = BitsFromDouble(ElementType::kF32, reducer_.initial[0]);
   for (ElementType t : types_) state.push_back(b.ConstBits(t, bits, lanes));
   return state;
@@ -45,6 +57,13 @@ std::vector<ValueId> ReductionState::Start(LoopBuilder& b, int lanes) const {
 std::vector<ValueId> ReductionState::Take(LoopBuilder& b, std::span<const ValueId> state,
                                           std::span<const ValueId> elements, int lanes) const {
   std::vector<ValueId> mapped;
+  if (form_ == Form::kFirstOfRows) {  // not (x <= best), unless the best is NaN
+    const ValueId best = state[0], x = elements[0];
+    const ValueId worse = of_largest_ ? b.Binary(Opcode::kLessEqual, x, best) : b.Binary(Opcode::kLessEqual, best, x);
+    const ValueId better =
+        b.Binary(Opcode::kAnd, b.Unary(Opcode::kNot, worse), b.Binary(Opcode::kEqual, best, best));
+    return {b.Select(better, x, best), b.Select(better, elements[1], state[1])};
+  }
   if (form_ == Form::kDeclared) {
     mapped = EmitScalarGraph(b, reducer_.map, elements);
   } else {
@@ -75,6 +94,13 @@ std::vector<ValueId> ReductionState::Join(LoopBuilder& b, std::span<const ValueI
 std::vector<ValueId> ReductionState::Finish(LoopBuilder& b, std::span<const ValueId> state) const {
   if (form_ == Form::kDeclared) return EmitScalarGraph(b, reducer_.finish, state);
   const int lanes = b.type(state[0]).lanes;
+  if (form_ == Form::kFirstOfRows) {
+    const ElementType place = reducer_.state[1];
+    const ValueId found = b.Convert(place, state[1]);
+    if (ProveLess(0, rows_)) return {found};
+    const ValueId any = b.Binary(Opcode::kNotEqual, b.Index(rows_), b.ConstInt(ElementType::kI64, 0));
+    return {b.Select(b.Splat(any, lanes), found, b.Const(place, reducer_.initial[1], lanes))};
+  }
   const ValueId of_signed = b.Bitcast(kUnsigned, state[kLargestSigned]);
   ValueId result, nan;
   if (form_ == Form::kMaximumOfBits) {

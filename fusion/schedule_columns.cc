@@ -16,8 +16,10 @@ namespace {
 constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN section 6
 constexpr int kLanes = 64;
 constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers of f32
+constexpr int64_t kShortRow = 1024;
 constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
-constexpr int64_t kPass = 4;       // rows that are added while an accumulator is in a register
+// Rows that are added while an accumulator is in a register: from memory 8 streams are best, from L2 fewer.
+constexpr int kFarPass = 8, kNearPass = 4;
 constexpr int64_t kFewRows = 8;    // are a single pass
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
@@ -29,16 +31,19 @@ struct States {
   int groups;
   std::vector<ReductionState> reductions;
   std::vector<ElementType> types;
-  bool order_free = true;
+  bool chunked = false;
 
-  // `side_by_side`: groups whose steps do not wait for each other.
-  States(const Graph& graph, const std::vector<NodeId>& nodes, int groups, int side_by_side) : groups(groups) {
-    for (NodeId id : nodes) {
-      const ReductionState& state =
-          reductions.emplace_back(**graph.node(id).attributes.Get<ReducerRef>("reducer"), side_by_side);
-      types.insert(types.end(), state.types().begin(), state.types().end());
-      order_free = order_free && state.order_free();
+  States(std::vector<ReductionState> all, int groups) : groups(groups), reductions(std::move(all)) {
+    for (const ReductionState& r : reductions) {
+      types.insert(types.end(), r.types().begin(), r.types().end());
+      chunked = chunked || r.chunked();
     }
+  }
+  // Registers of 4 bytes a lane that a group takes, 4 each.
+  int units() const {
+    int bits = 0;
+    for (ElementType t : types) bits += BitWidth(t);
+    return (bits + 31) / 32;
   }
   std::vector<ValueId> Start(LoopBuilder& b) const {
     std::vector<ValueId> result;
@@ -80,7 +85,7 @@ class ColumnScheduler {
     const bool few = rows.IsConst() && ProveLessEqual(rows, kFewRows);
     if (group_.phases().size() > 1 || !group_.final_extent().IsConst(1)) {
       SKEIN_RETURN_IF_ERROR(EmitBlock(columns));
-    } else if (!few && (far_ || ProveLessEqual(columns, kMostGroups * kLanes))) {
+    } else if (!few && KeepsInRegisters(columns)) {
       SKEIN_RETURN_IF_ERROR(EmitWideBlock(columns));
     } else {
       SKEIN_RETURN_IF_ERROR(EmitStrip(columns, few));
@@ -93,6 +98,14 @@ class ColumnScheduler {
   }
 
  private:
+  // Blocks in registers read whole rows that are short, or else long enough parts of them.
+  bool KeepsInRegisters(DimExpr columns) const {
+    const int groups = GroupsFor(MakeStates(0, 1, kMostGroups));
+    return ProveLessEqual(columns, groups * kLanes) ||
+           (far_ && (groups == kMostGroups || ProveLessEqual(columns, kShortRow)));
+  }
+  static int GroupsFor(const States& states) { return std::clamp(kMostGroups / states.units(), 1, kMostGroups); }
+
   DimExpr OpenBlocks(DimExpr columns, int64_t width) {
     const DimExpr start = b_.BeginLoop(LoopKind::kParallel, columns, width);
     emitter_.PushScope();
@@ -126,6 +139,28 @@ class ColumnScheduler {
     return at;
   }
 
+  States MakeStates(size_t phase, int groups, int side_by_side) const {
+    const RowGroup::Phase& p = group_.phases()[phase];
+    const std::vector<Demand> roots = group_.Roots(phase);
+    std::vector<ReductionState> reductions;
+    size_t root = 0;
+    for (NodeId id : p.reductions) {
+      const Node& node = graph_.node(id);
+      std::optional<DimExpr> rows;
+      if (node.operands.size() == 2 && IsNumberOfRow(roots[root + 1])) rows = p.extent;
+      root += node.operands.size();
+      reductions.emplace_back(**node.attributes.Get<ReducerRef>("reducer"), side_by_side, rows);
+    }
+    return States(std::move(reductions), groups);
+  }
+
+  bool IsNumberOfRow(const Demand& d) const {
+    const std::optional<DimExpr> known = graph_.Known(d.value);
+    if (!known) return false;
+    const DimExpr place = SubstituteCoords(*known, d.coords);
+    return place.kind() == DimKind::kCoord && RowGroup::IsInner(place.index());
+  }
+
   // Appends the states of a phase and the group that is emitted after one more row; `before` has those of all groups.
   absl::Status EmitRow(size_t phase, const States& states, std::span<const ValueId> before, DimExpr row,
                        std::vector<ValueId>* after) {
@@ -135,8 +170,13 @@ class ColumnScheduler {
       const ReductionState& state = states.reductions[r];
       std::vector<ValueId> elements;
       const size_t operands = graph_.node(group_.phases()[phase].reductions[r]).operands.size();
-      for (size_t i = 0; i < operands; ++i) {
-        SKEIN_ASSIGN_OR_RETURN(ValueId v, emitter_.Emit(At(roots[root++], row)));
+      for (size_t i = 0; i < operands; ++i, ++root) {
+        ValueId v;
+        if (i == 1 && state.counts_rows()) {
+          v = b_.Convert(state.types()[1], b_.Index(row));
+        } else {
+          SKEIN_ASSIGN_OR_RETURN(v, emitter_.Emit(At(roots[root], row)));
+        }
         elements.push_back(b_.Splat(v, kLanes));
       }
       States::Append(state.Take(b_, before.subspan(after->size(), state.types().size()), elements, kLanes), after);
@@ -186,7 +226,7 @@ class ColumnScheduler {
     const auto here = [](int) {};
     const size_t phases = group_.phases().size();
     for (size_t p = 0; p < phases; ++p) {
-      const States states(graph_, group_.phases()[p].reductions, 1, 1);
+      const States states = MakeStates(p, 1, 1);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(p, states, here));
       Provide(p, states, totals);
     }
@@ -212,7 +252,7 @@ class ColumnScheduler {
       SKEIN_RETURN_IF_ERROR(EmitAhead(phase, extent));
     }
     const std::vector<ValueId> none = states.Start(b_);
-    if (states.order_free) return EmitChunk(phase, states, 0, extent, none, go_to);
+    if (!states.chunked) return EmitChunk(phase, states, 0, extent, none, go_to);
     if (ProveLessEqual(extent, kChunk)) {
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitChunk(phase, states, 0, extent, none, go_to));
       return states.Join(b_, none, sums);
@@ -250,11 +290,11 @@ class ColumnScheduler {
   // --- one phase, in registers: a block of several groups of columns ---
 
   absl::Status EmitWideBlock(DimExpr columns) {
-    int groups = kMostGroups;
+    int groups = GroupsFor(MakeStates(0, 1, kMostGroups));
     if (std::optional<int64_t> n = columns.AsConst()) {
-      groups = static_cast<int>(std::clamp<int64_t>((*n + kLanes - 1) / kLanes, 1, kMostGroups));
+      groups = static_cast<int>(std::clamp<int64_t>((*n + kLanes - 1) / kLanes, 1, groups));
     }
-    const States states(graph_, group_.phases()[0].reductions, groups, groups);
+    const States states = MakeStates(0, groups, groups);
     const int64_t width = groups * kLanes;
     totals_ = AddBuffers(states, width);
     const bool even = Mod(columns, width).IsConst(0);
@@ -300,18 +340,18 @@ class ColumnScheduler {
 
   absl::Status EmitStrip(DimExpr columns, bool few_rows) {
     // Columns of a strip take turns in the registers.
-    const States states(graph_, group_.phases()[0].reductions, 1, kMostGroups);
+    const States states = MakeStates(0, 1, kMostGroups);
     const DimExpr extent = group_.phases()[0].extent;
     const DimExpr start = OpenBlocks(columns, kStrip), count = Min(kStrip, columns - start);
     if (few_rows) {
       OpenColumns(start, count);
       const std::vector<ValueId> none = states.Start(b_);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, 0, *extent.AsConst(), none));
-      return EmitResults(states, states.order_free ? sums : states.Join(b_, none, sums));
+      return EmitResults(states, states.chunked ? states.Join(b_, none, sums) : sums);
     }
     totals_ = AddBuffers(states, kStrip);
     StoreStart(states, totals_, count);
-    if (states.order_free) {
+    if (!states.chunked) {
       SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, totals_));
     } else {  // each chunk's sum, which is then added to the totals
       const std::vector<BufferId> sums = AddBuffers(states, kStrip);
@@ -332,8 +372,9 @@ class ColumnScheduler {
   // Takes rows first .. first + rows into the states in `buffers`.
   absl::Status EmitPasses(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
                           const std::vector<BufferId>& buffers) {
-    const DimExpr whole = FloorDiv(rows, kPass) * kPass;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, kPass, buffers));
+    const int64_t pass = far_ ? kFarPass : kNearPass;
+    const DimExpr whole = FloorDiv(rows, pass) * pass;
+    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, pass, buffers));
     return EmitPass(states, start, columns, first + whole, rows - whole, 1, buffers);
   }
 

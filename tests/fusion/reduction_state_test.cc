@@ -60,7 +60,7 @@ TEST(ReductionState, MaximaAndMinimaOfSpecialNumbers) {
   }
   for (bool maximum : {true, false}) {
     const ReducerRef reducer = maximum ? MaxReducer(kF32) : MinReducer(kF32);
-    EXPECT_TRUE(ReductionState(*reducer, 1).order_free());
+    EXPECT_FALSE(ReductionState(*reducer, 1).chunked());
     for (int side_by_side : {1, 4}) {
       const std::vector<float> result = Reduced(*reducer, side_by_side, rows);
       for (size_t i = 0; i < result.size(); ++i) {
@@ -96,8 +96,8 @@ TEST(ReductionState, NothingLeavesTheInitialValue) {
 }
 
 TEST(ReductionState, SumsKeepTheirOrder) {
-  EXPECT_FALSE(ReductionState(*SumReducer(kF32), 1).order_free());
-  EXPECT_TRUE(ReductionState(*SumReducer(ElementType::kI32), 1).order_free());
+  EXPECT_TRUE(ReductionState(*SumReducer(kF32), 1).chunked());
+  EXPECT_FALSE(ReductionState(*SumReducer(ElementType::kI32), 1).chunked());
 }
 
 }  // namespace
