@@ -23,8 +23,9 @@ class LocalityPass {
     if (locality_.far && target_.prefetch_bytes > 0) FindStreams();
     const std::optional<RowPipeline> pipeline = RowPipeline::Find(nest_, target_);
     for (const Stream& stream : streams_) {
-      // Rows in flight take half of the room in L1.
-      pipeline ? FetchAhead(stream, target_.prefetch_bytes / 2) : InsertPrefetches(stream);
+      // Rows in flight leave several streams half of the room in L1.
+      const int64_t room = streams_.size() > 1 ? target_.prefetch_bytes / 2 : target_.prefetch_bytes;
+      pipeline ? FetchAhead(stream, room) : InsertPrefetches(stream);
     }
     if (pipeline) pipeline->Rewrite(&nest_);
   }

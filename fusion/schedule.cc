@@ -288,6 +288,7 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
 
 void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group) {
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
+  FoldLoads(&group->nest);
   RemoveDeadInstructions(&group->nest);
   OrderBuffers(&group->nest);
   Locality applied = locality;

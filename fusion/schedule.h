@@ -89,6 +89,9 @@ std::optional<Opcode> SingleOpcode(const Graph& combine);
 // Drops instructions without effect whose results are not used.
 void RemoveDeadInstructions(LoopNest* nest);
 
+// Subtractions of loop-invariant scalars from what is loaded, as additions, which can read memory themselves.
+void FoldLoads(LoopNest* nest);
+
 // Reorders the nest's buffers: inputs, outputs, scratch, each in the order in which they were added.
 void OrderBuffers(LoopNest* nest);
 

@@ -66,7 +66,7 @@ TEST(Locality, PipelinedRowsAreFetchedWhereTheyAreFirstRead) {
   EXPECT_LT(nest.find("prefetch"), nest.find("load")) << nest;
   EXPECT_THAT(nest, HasSubstr("parallel $0 < 8192 step 256"));
   EXPECT_THAT(nest, HasSubstr(
-      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 2048] level 0"));
+      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 4096] level 0"));
 }
 
 TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
