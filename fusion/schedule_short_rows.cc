@@ -1,12 +1,11 @@
 // Row kernels whose rows are shorter than a vector: 16 rows at once, one a lane. Reductions over a row become plain
 // operations between the registers of its columns.
 //
-//   parallel: other loops over rows, then tiles of 64 rows
-//     rows in memory -> scratch, as they lie                  [whole vectors, masked only at the tile's end]
-//     for each 16 rows: rows of scratch -> columns, in registers; everything that is computed;
-//                       columns of results -> rows, stored in ascending order: what a store puts past the end
-//                       of its row, the next one overwrites
-//     rows in scratch -> memory                               [whole lines, which may bypass the caches]
+//   parallel: other loops over rows, then tiles of rows
+//     for each 16 rows, of which the last overlap those before them:
+//       rows -> columns, in registers; the first phase       [of the next 16: the rest of these waits for it]
+//       the other phases, the results; columns -> rows, which are whole lines
+//     or, where there are fewer than 16 rows at all, once the same with masks
 // Source: SCHEDULE-RECIPES-MEMORY section 4.9.
 #include <algorithm>
 
@@ -18,11 +17,12 @@ namespace {
 
 constexpr int64_t kLongestRow = 16;  // elements: columns that registers hold
 constexpr int kLanes = kShortRows;
-constexpr int64_t kTileRows = 64;
-constexpr int kCopyLanes = 64;
-constexpr int64_t kLine = 64;  // bytes
-// Operations per row that are worth a copy of them for each column.
-constexpr int64_t kMaxOperations = 2000;
+constexpr int64_t kTileRows = 256;   // of which 16 are read twice
+constexpr int64_t kLine = 64;        // bytes
+// Each column has a copy of what is computed; more operations on a row than this take too long to compile.
+constexpr int64_t kMaxOperations = 800;
+// Operations on an element that are cheaper done again than kept from the first phase.
+constexpr int64_t kCheap = 4;
 
 class ShortRowScheduler {
  public:
@@ -43,11 +43,10 @@ class ShortRowScheduler {
  private:
   // Rows of an input or a result that lie one after the other, and are transposed.
   struct Staged {
-    Demand demand;         // of an input, over placeholders
-    size_t output = 0;     // or a result's number
+    Demand demand;      // of an input, over placeholders
+    size_t output = 0;  // or a result's number
     ElementType element;
-    int64_t extent;        // elements of a row
-    BufferId copy;         // a tile of it, in scratch
+    int64_t extent;     // elements of a row
   };
   // Where consecutive rows and consecutive elements of one lie.
   struct Steps {
@@ -80,9 +79,8 @@ class ShortRowScheduler {
     row_coords_ = group_.rows().Coords(indices);
     int64_t operations = 0;
     for (const Demand& d : group_.demands()) {
-      const std::optional<DimExpr> extent = RowGroup::InnerExtent(d);
-      const int64_t elements = extent ? extent->AsConst().value_or(kLongestRow + 1) : 1;
-      if (elements > kLongestRow || IsComputed(d)) return false;
+      const int64_t elements = Elements(d);
+      if (elements > kLongestRow) return false;
       if (!emitter_.IsLeaf(d.value)) {
         operations += elements * Def(graph_.node(d.value.node).op).flops;
       } else if (!graph_.Known(d.value) && !graph_.SplatValue(d.value) && !AddInput(d, elements)) {
@@ -90,28 +88,49 @@ class ShortRowScheduler {
       }
     }
     if (operations > kMaxOperations) return false;
+    SKEIN_RETURN_IF_ERROR(CountFirstPhase());
     for (size_t i = 0; i < group_.outputs().size(); ++i) {
       SKEIN_ASSIGN_OR_RETURN(const bool added, AddOutput(i));
       if (!added) return false;
     }
     return true;
   }
-  // Places that are gathered may differ along any loop, whatever the expression mentions.
-  static bool IsComputed(const Demand& d) {
-    bool computed = false;
-    for (DimExpr c : d.coords) {
-      VisitLeaves(c, [&](DimExpr leaf) { computed = computed || leaf.kind() == DimKind::kValue; });
+  absl::Status CountFirstPhase() {
+    absl::flat_hash_set<Demand> seen;
+    std::vector<Demand> work = group_.Roots(0);
+    while (!work.empty()) {
+      const Demand d = std::move(work.back());
+      work.pop_back();
+      if (emitter_.IsLeaf(d.value) || !seen.insert(d).second) continue;
+      first_phase_operations_ += Def(graph_.node(d.value.node).op).flops;
+      SKEIN_ASSIGN_OR_RETURN(std::vector<Demand> children, emitter_.Children(d));
+      for (Demand& child : children) work.push_back(std::move(child));
     }
-    return computed;
+    return absl::OkStatus();
+  }
+  // Elements of a row that a demand runs over: too many where they are not known, or selected by indices.
+  static int64_t Elements(const Demand& d) {
+    const std::optional<DimExpr> extent = RowGroup::InnerExtent(d);
+    bool inner = false, computed = false;
+    for (DimExpr c : d.coords) {
+      VisitLeaves(c, [&](DimExpr leaf) {
+        inner = inner || (leaf.kind() == DimKind::kCoord && RowGroup::IsInner(leaf.index()));
+        computed = computed || leaf.kind() == DimKind::kValue;
+      });
+    }
+    if (computed || (inner && !extent)) return kLongestRow + 1;
+    return inner ? extent->AsConst().value_or(kLongestRow + 1) : 1;
   }
 
   bool AddInput(const Demand& d, int64_t extent) {
     element_ = DimExpr::Coord(2 * kPlaceholder, extent);
     const std::optional<Steps> steps = StepsOf(Address(d.coords, d.value));
     if (!steps) return false;
-    if (steps->row.IsConst(0) || steps->row.IsConst(1)) return true;
+    if (steps->row.IsConst(0)) return true;
+    if (!d.condition.IsConst(1)) return false;
+    if (steps->row.IsConst(1)) return true;
     const ElementType element = graph_.type(d.value).element;
-    if (!d.condition.IsConst(1) || !AreStaged(*steps, element, extent)) return false;
+    if (!AreStaged(*steps, element, extent)) return false;
     inputs_.push_back({.demand = d, .element = element, .extent = extent});
     return true;
   }
@@ -139,29 +158,25 @@ class ShortRowScheduler {
 
   absl::Status EmitTiles() {
     const int loops = group_.rows().loop_count();
-    std::vector<DimExpr> indices;
-    for (int i = 0; i < loops; ++i) {
-      const bool last = i + 1 == loops;
-      indices.push_back(b_.BeginLoop(LoopKind::kParallel, group_.rows().extent(i), last ? kTileRows : 1));
+    count_ = group_.rows().extent(loops - 1);
+    for (int i = 0; i + 1 < loops; ++i) {
+      indices_.push_back(b_.BeginLoop(LoopKind::kParallel, group_.rows().extent(i)));
       emitter_.PushScope();
     }
-    const DimExpr count = group_.rows().extent(loops - 1), start = indices.back();
-    rows_ = Mod(count, kTileRows).IsConst(0) ? DimExpr(kTileRows) : Min(kTileRows, count - start);
-    const Dims first_row = group_.rows().Coords(indices);
-    for (Staged& s : outputs_) s.copy = AddCopy(s);
-    row_ = b_.BeginLoop(LoopKind::kSerial, rows_, kLanes);
+    // The last tile has what is left too, so that every one has 16 rows, if there are as many.
+    const DimExpr tiles = Max(FloorDiv(count_, kTileRows), Min(count_, 1));
+    const DimExpr tile = b_.BeginLoop(LoopKind::kParallel, tiles);
     emitter_.PushScope();
-    emitter_.SetLane({row_.index(), kLanes});
-    indices.back() = start + row_;
-    row_coords_ = group_.rows().Coords(indices);
-    SKEIN_RETURN_IF_ERROR(EmitRows());
-    emitter_.SetLane({});
-    emitter_.PopScope();
-    b_.EndLoop();
-    for (const Staged& s : outputs_) {
-      const RowGroup::Output& o = group_.outputs()[s.output];
-      SKEIN_ASSIGN_OR_RETURN(const DimExpr to, OutputAddress(o, first_row, 0));
-      Copy(s.copy, 0, o.buffer, to, s.extent);
+    start_ = tile * kTileRows;
+    rows_ = Mod(count_, kTileRows).IsConst(0) ? DimExpr(kTileRows)
+                                              : Select(Less(tile + 1, tiles), kTileRows, count_ - start_);
+    indices_.emplace_back();
+    const DimExpr few = Less(count_, kLanes);
+    const DimExpr rows = Select(few, 0, rows_);
+    SKEIN_RETURN_IF_ERROR(IsPipelined() ? EmitPipelined(rows) : EmitPlain(rows));
+    if (!few.IsConst(0)) {
+      few_ = true;
+      SKEIN_RETURN_IF_ERROR(EmitPlain(few));
     }
     for (int i = 0; i < loops; ++i) {
       emitter_.PopScope();
@@ -170,70 +185,159 @@ class ShortRowScheduler {
     return absl::OkStatus();
   }
 
-  // Room for a tile's rows, and for what is touched past the last of them.
-  BufferId AddCopy(const Staged& s) {
-    return b_.AddBuffer(BufferKind::kScratch, s.element, kTileRows * s.extent + kLongestRow);
+  // Whether something is computed from the rows after the first phase, which takes in little more than they are.
+  bool IsPipelined() const {
+    for (ElementType t : CarriedTypes()) {
+      if (IsFloat(t) && BitWidth(t) < 32) return false;  // no loop carries storage types
+    }
+    bool inner = false;
+    for (const RowGroup::Output& o : group_.outputs()) inner = inner || o.inner;
+    return inner && first_phase_operations_ <= kCheap;
   }
-  void Copy(BufferId from, DimExpr from_address, BufferId to, DimExpr to_address, int64_t extent) {
-    const DimExpr i = b_.BeginVectorLoop(rows_ * extent, kCopyLanes);
-    b_.Store(to, to_address + i, b_.Load(from, from_address + i));
+  // Of what EmitFirst returns.
+  std::vector<ElementType> CarriedTypes() const {
+    std::vector<ElementType> types;
+    for (const Staged& s : inputs_) types.insert(types.end(), s.extent, s.element);
+    for (Value v : FirstResults()) types.push_back(graph_.type(v).element);
+    return types;
+  }
+
+  absl::Status EmitPlain(DimExpr rows) {
+    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, kLanes);
+    emitter_.PushScope();
+    OpenLanes(row, {});
+    SKEIN_RETURN_IF_ERROR(EmitFirst().status());
+    SKEIN_RETURN_IF_ERROR(EmitRest());
+    CloseLanes({});
+    emitter_.PopScope();
     b_.EndLoop();
+    return absl::OkStatus();
+  }
+
+  absl::Status EmitPipelined(DimExpr rows) {
+    std::vector<ValueId> nothing;
+    for (ElementType t : CarriedTypes()) nothing.push_back(b_.Const(t, 0, kLanes));
+    OpenLanes(0, nothing, Min(rows, kLanes));
+    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> first, EmitFirst());
+    first = CloseLanes(first);
+    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, kLanes, first);
+    emitter_.PushScope();
+    std::vector<ValueId> ready;
+    for (size_t i = 0; i < first.size(); ++i) ready.push_back(b_.Carried(static_cast<int>(i)));
+    OpenLanes(row + kLanes, nothing);
+    SKEIN_ASSIGN_OR_RETURN(first, EmitFirst());
+    first = CloseLanes(first);
+    OpenLanes(row, {});
+    TakeFirst(ready);
+    SKEIN_RETURN_IF_ERROR(EmitRest());
+    CloseLanes({});
+    emitter_.PopScope();
+    b_.EndLoop(first);
+    return absl::OkStatus();
+  }
+
+  // A loop of one trip, whose index stands for the lanes: rows `row` of the tile and those after it, or the last ones.
+  void OpenLanes(DimExpr row, std::span<const ValueId> inits, DimExpr count = kLanes) {
+    const DimExpr lane = b_.BeginLoop(LoopKind::kSerial, count, kLanes, inits);
+    emitter_.PushScope();
+    emitter_.SetLane({lane.index(), kLanes});
+    indices_.back() = start_ + Min(row, Max(rows_ - kLanes, 0)) + lane;
+    row_coords_ = group_.rows().Coords(indices_);
+  }
+  std::vector<ValueId> CloseLanes(std::span<const ValueId> yields) {
+    emitter_.SetLane({});
+    emitter_.PopScope();
+    return b_.EndLoop(yields);
   }
 
   // --- sixteen rows ---
 
-  absl::Status EmitRows() {
+  // The results of the first phase.
+  std::vector<Value> FirstResults() const {
+    std::vector<Value> results;
+    for (NodeId id : group_.phases()[0].reductions) {
+      const int32_t count = static_cast<int32_t>(graph_.node(id).results.size());
+      for (int32_t i = 0; i < count; ++i) results.push_back({id, i});
+    }
+    return results;
+  }
+
+  // Emits and returns the columns of the inputs, then the results of the first phase.
+  absl::StatusOr<std::vector<ValueId>> EmitFirst() {
     ProvideInputs();
-    for (size_t p = 0; p < group_.phases().size(); ++p) SKEIN_RETURN_IF_ERROR(EmitPhase(p));
+    std::vector<ValueId> first;
+    for (const Staged& s : inputs_) {
+      const std::vector<ValueId> columns = EmitColumns(s);
+      first.insert(first.end(), columns.begin(), columns.end());
+    }
+    TakeColumns(first);
+    SKEIN_ASSIGN_OR_RETURN(const std::vector<ValueId> results, EmitPhase(0));
+    first.insert(first.end(), results.begin(), results.end());
+    return first;
+  }
+  // Columns that EmitFirst returned, of the rows that are open; how many.
+  size_t TakeColumns(std::span<const ValueId> first) {
+    columns_.clear();
+    size_t at = 0;
+    for (const Staged& s : inputs_) {
+      for (int64_t c = 0; c < s.extent; ++c) columns_[At(s.demand, c)] = first[at++];
+    }
+    return at;
+  }
+  void TakeFirst(std::span<const ValueId> first) {
+    size_t at = TakeColumns(first);
+    for (Value v : FirstResults()) Provide(v, first[at++]);
+  }
+  void Provide(Value value, ValueId emitted) {
+    emitter_.Provide(value, [emitted](const Demand&) -> absl::StatusOr<ValueId> { return emitted; });
+  }
+
+  absl::Status EmitRest() {
+    for (size_t p = 1; p < group_.phases().size(); ++p) SKEIN_RETURN_IF_ERROR(EmitPhase(p).status());
     size_t staged = 0;
     for (size_t i = 0; i < group_.outputs().size(); ++i) {
       const bool is_staged = staged < outputs_.size() && outputs_[staged].output == i;
-      SKEIN_RETURN_IF_ERROR(EmitOutput(group_.outputs()[i], is_staged ? &outputs_[staged++] : nullptr));
+      SKEIN_RETURN_IF_ERROR(EmitOutput(group_.outputs()[i], is_staged));
+      staged += is_staged;
     }
     return absl::OkStatus();
   }
 
   Demand At(const Demand& d, int64_t element) const { return group_.At(d, row_coords_, element); }
 
-  // Of the sixteen; none where all of them exist.
-  ValueId Existing() { return rows_.IsConst() ? ValueId() : b_.LaneMask(rows_ - row_, kLanes); }
-
-  ValueId EmitRowsThatExist(const Demand& d) {
-    ValueId mask = Existing();
-    if (!d.condition.IsConst(1)) {
-      const ValueId needed = b_.Splat(emitter_.EmitCondition(d.condition), kLanes);
-      mask = mask.valid() ? b_.Binary(Opcode::kAnd, mask, needed) : needed;
-    }
-    return b_.Load(emitter_.InputBuffer(d.value), Linearize(d.coords, graph_.type(d.value).dims), kLanes, 1, mask);
-  }
+  // Of the sixteen rows; none if all.
+  ValueId Existing() { return few_ ? b_.LaneMask(count_, kLanes) : ValueId(); }
 
   absl::StatusOr<ValueId> EmitVector(const Demand& d, int64_t element) {
     SKEIN_ASSIGN_OR_RETURN(const ValueId v, emitter_.Emit(At(d, element)));
     return b_.Splat(v, kLanes);
   }
 
-  // Columns that were transposed, and loads along the lanes of rows that exist.
-  void ProvideInputs() {
-    for (const Staged& s : inputs_) {
-      const int lanes = ShortRowLanes(s.extent);
-      const ValueId mask = lanes == s.extent ? ValueId() : b_.LaneMask(s.extent, lanes);
-      const DimExpr first = Linearize(At(s.demand, 0).coords, graph_.type(s.demand.value).dims);
-      const DimExpr last = (rows_ - 1 - row_) * s.extent;
-      Fetch(s, first);
-      std::vector<ValueId> rows;
-      for (int64_t r = 0; r < kLanes; ++r) {
-        const DimExpr at = first + (rows_.IsConst() ? DimExpr(r * s.extent) : Min(r * s.extent, last));
-        rows.push_back(b_.Load(emitter_.InputBuffer(s.demand.value), at, lanes, 1, mask));
-      }
-      rows = ShortRowsToColumns(b_, rows);
-      for (int64_t c = 0; c < s.extent; ++c) columns_[At(s.demand, c)] = rows[c];
+  std::vector<ValueId> EmitColumns(const Staged& s) {
+    const BufferId buffer = emitter_.InputBuffer(s.demand.value);
+    const int lanes = ShortRowLanes(s.extent);
+    const ValueId mask = lanes == s.extent ? ValueId() : b_.LaneMask(s.extent, lanes);
+    const DimExpr first = Linearize(At(s.demand, 0).coords, graph_.type(s.demand.value).dims);
+    Fetch(s, first);
+    std::vector<ValueId> rows;
+    for (int64_t r = 0; r < kLanes; ++r) {
+      const DimExpr row = few_ ? Min(r, count_ - 1) : DimExpr(r);
+      rows.push_back(b_.Load(buffer, first + row * s.extent, lanes, 1, mask));
     }
+    rows = ShortRowsToColumns(b_, rows);
+    rows.resize(s.extent);
+    return rows;
+  }
+
+  // Columns that were transposed, and loads along the lanes, of rows that exist.
+  void ProvideInputs() {
     for (const Demand& d : group_.demands()) {
       if (!emitter_.IsLeaf(d.value) || graph_.Known(d.value) || graph_.SplatValue(d.value)) continue;
       emitter_.Provide(d.value, [this](const Demand& at) -> absl::StatusOr<ValueId> {
         if (auto it = columns_.find(at); it != columns_.end()) return it->second;
         if (!emitter_.DependsOnLane({at.value, at.coords})) return emitter_.EmitComputed(at);
-        return EmitRowsThatExist(at);
+        const DimExpr address = Linearize(at.coords, graph_.type(at.value).dims);
+        return b_.Load(emitter_.InputBuffer(at.value), address, kLanes, 1, Existing());
       });
     }
   }
@@ -247,7 +351,9 @@ class ShortRowScheduler {
     }
   }
 
-  absl::Status EmitPhase(size_t p) {
+  // Returns the results of its reductions, and provides them.
+  absl::StatusOr<std::vector<ValueId>> EmitPhase(size_t p) {
+    std::vector<ValueId> all;
     const RowGroup::Phase& phase = group_.phases()[p];
     const std::vector<Demand> roots = group_.Roots(p);
     size_t root = 0;
@@ -266,11 +372,11 @@ class ShortRowScheduler {
       root += operands;
       const std::vector<ValueId> results = EmitScalarGraph(b_, reducer.finish, Total(reducer, std::move(slots)));
       for (size_t i = 0; i < results.size(); ++i) {
-        emitter_.Provide({id, static_cast<int32_t>(i)},
-                         [v = results[i]](const Demand&) -> absl::StatusOr<ValueId> { return v; });
+        all.push_back(b_.Splat(results[i], kLanes));
+        Provide({id, static_cast<int32_t>(i)}, all.back());
       }
     }
-    return absl::OkStatus();
+    return all;
   }
 
   // In the order of DESIGN section 6. Slots without an element hold the identity, which changes no other slot
@@ -296,20 +402,23 @@ class ShortRowScheduler {
     return single == Opcode::kAdd ? combine(identity, slots[0]) : slots[0];
   }
 
-  absl::Status EmitOutput(const RowGroup::Output& o, const Staged* staged) {
+  absl::Status EmitOutput(const RowGroup::Output& o, bool staged) {
     const int64_t extent = o.inner ? *group_.final_extent().AsConst() : 1;
     std::vector<ValueId> columns;
     for (int64_t c = 0; c < extent; ++c) {
       SKEIN_ASSIGN_OR_RETURN(const ValueId v, EmitVector({o.path.core, o.coords}, c));
       columns.push_back(v);
-      if (staged != nullptr) continue;
+      if (staged) continue;
       SKEIN_ASSIGN_OR_RETURN(const DimExpr address, OutputAddress(o, row_coords_, c));
       b_.Store(o.buffer, address, v, 1, Existing());
     }
-    if (staged == nullptr) return absl::OkStatus();
-    columns.resize(ShortRowLanes(extent), columns[0]);  // these lanes are overwritten
-    const std::vector<ValueId> rows = ColumnsToShortRows(b_, columns);
-    for (int r = 0; r < kLanes; ++r) b_.Store(staged->copy, (row_ + r) * extent, rows[r]);
+    if (!staged) return absl::OkStatus();
+    SKEIN_ASSIGN_OR_RETURN(const DimExpr first, OutputAddress(o, row_coords_, 0));
+    const std::vector<ValueId> lines = ColumnsToShortRows(b_, columns);
+    for (int64_t i = 0; i < extent; ++i) {
+      const ValueId mask = few_ ? b_.LaneMask(count_ * extent - i * kLanes, kLanes) : ValueId();
+      b_.Store(o.buffer, first + i * kLanes, lines[i], 1, mask);
+    }
     return absl::OkStatus();
   }
 
@@ -320,10 +429,12 @@ class ShortRowScheduler {
   const int64_t ahead_;
   const int level_;
   std::vector<Staged> inputs_, outputs_;
-  DimExpr lane_loop_, element_;  // of the analysis
-  DimExpr rows_;                 // of a tile
-  DimExpr row_;                  // the first of sixteen, in the tile
+  int64_t first_phase_operations_ = 0;  // on an element
+  DimExpr lane_loop_, element_;         // of the analysis
+  std::vector<DimExpr> indices_;        // of the loops over rows
+  DimExpr count_, start_, rows_;        // of the innermost of them; of a tile
   Dims row_coords_;
+  bool few_ = false;                    // there are fewer than 16 rows
   absl::flat_hash_map<Demand, ValueId> columns_;
 };
 

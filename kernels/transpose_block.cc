@@ -1,7 +1,9 @@
 #include "kernels/transpose_block.h"
 
+#include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 namespace skein {
 namespace {
@@ -63,6 +65,23 @@ Four TransposeGroups(LoopBuilder& b, const Four& v) {
     const ValueId high = b.Shuffle(v[2], v[3], AlternateGroups(16, odd));
     result[odd ? 1 : 0] = b.Shuffle(low, high, AlternateGroups(16, false));
     result[odd ? 3 : 2] = b.Shuffle(low, high, AlternateGroups(16, true));
+  }
+  return result;
+}
+
+// 16 elements from `first` of rows of `elements`, which lie `pitch` apart in values of 16 lanes.
+ValueId Collect(LoopBuilder& b, std::span<const ValueId> rows, int pitch, int elements, int first) {
+  auto place = [&](int i) { return (first + i) / elements * pitch + (first + i) % elements; };
+  const int begin = place(0) / kShortRows, end = place(kShortRows - 1) / kShortRows;
+  // Two values at a time; lanes from those not reached yet hold anything.
+  ValueId result = rows[begin];
+  for (int next = begin + 1; next <= end; ++next) {
+    std::vector<int> from(kShortRows);
+    for (int i = 0; i < kShortRows; ++i) {
+      const bool reached = place(i) / kShortRows == next;
+      from[i] = reached ? kShortRows + place(i) % kShortRows : next == begin + 1 ? place(i) % kShortRows : i;
+    }
+    result = b.Shuffle(result, rows[next], from);
   }
   return result;
 }
@@ -130,25 +149,25 @@ std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId>
 }
 
 std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns) {
+  const int elements = static_cast<int>(columns.size()), lanes = ShortRowLanes(elements);
+  std::vector<ValueId> padded(columns.begin(), columns.end());
+  padded.resize(lanes, columns[0]);
   std::vector<Four> quads;
-  for (size_t q = 0; q < columns.size(); q += 4) {
-    quads.push_back(TransposeWithinGroups(b, {columns[q], columns[q + 1], columns[q + 2], columns[q + 3]}));
+  for (int q = 0; q < lanes; q += 4) {
+    quads.push_back(TransposeWithinGroups(b, {padded[q], padded[q + 1], padded[q + 2], padded[q + 3]}));
   }
-  const int lanes = static_cast<int>(columns.size());
-  std::vector<ValueId> rows(kShortRows);
-  for (int i = 0; i < 4; ++i) {
-    if (lanes == 16) {
-      const Four whole = TransposeGroups(b, {quads[0][i], quads[1][i], quads[2][i], quads[3][i]});
-      for (int l = 0; l < 4; ++l) rows[4 * l + i] = whole[l];
-      continue;
-    }
-    for (int l = 0; l < 4; ++l) {
-      const ValueId joined =
-          lanes == 4 ? quads[0][i] : b.Shuffle(quads[0][i], quads[1][i], Interleaved(16, 16, 4, l >= 2));
-      rows[4 * l + i] = b.Shuffle(joined, Lanes(lanes == 4 ? 4 * l : 8 * (l & 1), lanes));
-    }
+  // Whole rows, one after the other, `lanes` apart.
+  std::vector<ValueId> rows(lanes);
+  const int shared = kShortRows / lanes;  // rows in a value
+  for (int i = 0; i < 4; i += shared) {
+    Four parts;
+    for (int j = 0; j < 4; ++j) parts[j] = quads[j % (lanes / 4)][i + j / (lanes / 4)];
+    const Four whole = TransposeGroups(b, parts);
+    for (int l = 0; l < 4; ++l) rows[(4 * l + i) / shared] = whole[l];
   }
-  return rows;
+  std::vector<ValueId> result;
+  for (int i = 0; i < elements; ++i) result.push_back(Collect(b, rows, lanes, elements, i * kShortRows));
+  return result;
 }
 
 }  // namespace skein

@@ -28,7 +28,8 @@ int ShortRowLanes(int64_t elements);
 //   rows: 16 values of 4, 8 or 16 lanes, of one element type of 8 to 32 bits. Outside vector loops only. As many
 //   results as a row has lanes; shuffles of results that are not used are dead.
 std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId> rows);
-// The reverse: 16 rows of columns.size() lanes, from 4, 8 or 16 columns of 16 lanes.
+// The reverse, without gaps: the elements of 16 rows as they lie in memory, row after row.
+//   columns: 1 to 16 values of 16 lanes. As many results, of 16 lanes.
 std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns);
 
 }  // namespace skein

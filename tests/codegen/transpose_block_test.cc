@@ -54,21 +54,24 @@ using ShortRows = std::tuple<ElementType, int>;
 class ShortRowsTest : public testing::TestWithParam<ShortRows> {};
 
 TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
-  const auto [element, lanes] = GetParam();
+  const auto [element, elements] = GetParam();
   LoopNest nest;
   LoopBuilder b(&nest);
-  const int count = kShortRows * lanes;
+  const int lanes = ShortRowLanes(elements), count = kShortRows * elements;
   const BufferId in = b.AddBuffer(BufferKind::kInput, element, count);
   const BufferId columns_out = b.AddBuffer(BufferKind::kOutput, element, count);
   const BufferId rows_out = b.AddBuffer(BufferKind::kOutput, element, count);
   std::vector<ValueId> rows;
-  for (int r = 0; r < kShortRows; ++r) rows.push_back(b.Load(in, r * lanes, lanes));
-  const std::vector<ValueId> columns = ShortRowsToColumns(b, rows);
+  for (int r = 0; r < kShortRows; ++r) {
+    rows.push_back(b.Load(in, r * elements, lanes, 1, b.LaneMask(elements, lanes)));
+  }
+  std::vector<ValueId> columns = ShortRowsToColumns(b, rows);
   ASSERT_EQ(columns.size(), static_cast<size_t>(lanes));
-  for (int c = 0; c < lanes; ++c) b.Store(columns_out, c * kShortRows, columns[c]);
+  columns.resize(elements);
+  for (int c = 0; c < elements; ++c) b.Store(columns_out, c * kShortRows, columns[c]);
   const std::vector<ValueId> back = ColumnsToShortRows(b, columns);
-  ASSERT_EQ(back.size(), static_cast<size_t>(kShortRows));
-  for (int r = 0; r < kShortRows; ++r) b.Store(rows_out, r * lanes, back[r]);
+  ASSERT_EQ(back.size(), static_cast<size_t>(elements));
+  for (int i = 0; i < elements; ++i) b.Store(rows_out, i * kShortRows, back[i]);
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest);
 
   const KernelCase run = MakeCase(nest, {});
@@ -76,10 +79,10 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   const size_t bytes = BytesFor(element, 1);
   for (int r = 0; r < kShortRows; ++r) {
-    for (int c = 0; c < lanes; ++c) {
-      const uint8_t* from = outcome->buffers[0].data() + (r * lanes + c) * bytes;
+    for (int c = 0; c < elements; ++c) {
+      const uint8_t* from = outcome->buffers[0].data() + (r * elements + c) * bytes;
       const uint8_t* column = outcome->buffers[1].data() + (c * kShortRows + r) * bytes;
-      const uint8_t* row = outcome->buffers[2].data() + (r * lanes + c) * bytes;
+      const uint8_t* row = outcome->buffers[2].data() + (r * elements + c) * bytes;
       EXPECT_EQ(std::memcmp(from, column, bytes), 0) << r << ", " << c;
       EXPECT_EQ(std::memcmp(from, row, bytes), 0) << r << ", " << c;
     }
@@ -93,11 +96,11 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, ShortRowsTest,
-                         testing::Combine(testing::Values(ElementType::kF32, ElementType::kBF16, ElementType::kI16,
-                                                          ElementType::kU8),
-                                          testing::Values(4, 8, 16)),
+                         testing::Combine(testing::Values(ElementType::kF32, ElementType::kBF16, ElementType::kU8),
+                                          testing::Values(1, 3, 4, 5, 7, 8, 9, 12, 13, 16)),
                          [](const auto& info) {
-                           return absl::StrCat(std::string(Name(std::get<0>(info.param))), "_", std::get<1>(info.param));
+                           return absl::StrCat(std::string(Name(std::get<0>(info.param))), "_",
+                                               std::get<1>(info.param));
                          });
 
 }  // namespace
