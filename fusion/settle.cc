@@ -1,7 +1,9 @@
 #include "fusion/settle.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "fusion/first_place.h"
 #include "fusion/rewrite.h"
 #include "ir/op.h"
 
@@ -26,6 +28,45 @@ bool ReducesRows(const Dims& dims, std::span<const int64_t> axes) {
 
 using Replacement = absl::StatusOr<std::optional<Value>>;
 
+// The first place of the best element along rows, as two reductions: the best element, then the least of the places
+// where it is, while the row is in cache. Each keeps its elements in few registers, and no step waits for comparisons.
+//   best = max(x);  place = min(select(x == best or x is NaN, places, none))     since any NaN is best
+// `none` must be behind all places, and is what is found where there is nothing.
+Replacement SplitFirstPlace(Graph* to, std::span<const Value> operands, Attributes attributes) {
+  const Reducer reducer = **attributes.Get<ReducerRef>("reducer");
+  const std::optional<FirstPlace> first = FindFirstPlace(reducer);
+  const std::optional<DimExpr> places = first ? to->Known(operands[1]) : std::nullopt;
+  if (!places || static_cast<double>(places->range().hi) > reducer.initial[1]) return std::nullopt;
+  const Value x = operands[0];
+  const Dims dims = to->type(x).dims;
+  attributes.Set("reducer", first->of_largest ? MaxReducer(ElementType::kF32) : MinReducer(ElementType::kF32));
+  SKEIN_ASSIGN_OR_RETURN(Value best, to->Add(Op::reduce, {x}, attributes));
+  SKEIN_ASSIGN_OR_RETURN(best, to->Add(Op::broadcast, {best}, {{"dims", dims}}));
+  SKEIN_ASSIGN_OR_RETURN(Value is_best, to->Add(Op::equal, {x, best}));
+  SKEIN_ASSIGN_OR_RETURN(Value nan, to->Add(Op::is_nan, {x}));
+  SKEIN_ASSIGN_OR_RETURN(is_best, to->Add(Op::bit_or, {is_best, nan}));
+
+  // In 32 bits where something is found and fits.
+  DimExpr count = 1;
+  for (int64_t axis : attributes.Ints("axes")) count = count * dims[axis];
+  const DimRange range = places->range();
+  const bool narrow = ProveLess(0, count) && range.lo >= 0 && range.hi < std::numeric_limits<int32_t>::max();
+  const ElementType element = reducer.state[1], place = narrow ? ElementType::kI32 : element;
+  const double none = narrow ? std::numeric_limits<int32_t>::max() : reducer.initial[1];
+  SKEIN_ASSIGN_OR_RETURN(Value nowhere, to->Add(Op::reshape, {to->AddScalar(place, none)},
+                                                {{"dims", Dims(dims.size(), DimExpr(1))}}));
+  SKEIN_ASSIGN_OR_RETURN(nowhere, to->Add(Op::broadcast, {nowhere}, {{"dims", dims}}));
+  SKEIN_ASSIGN_OR_RETURN(Value candidates,
+                         to->Add(Op::select, {is_best, to->AddIndex(place, dims, *places), nowhere}));
+  Reducer least = *MinReducer(place);
+  least.initial = {none};
+  attributes.Set("reducer", std::make_shared<const Reducer>(std::move(least)));
+  SKEIN_ASSIGN_OR_RETURN(Value result, to->Add(Op::reduce, {candidates}, attributes));
+  if (place == element) return result;
+  SKEIN_ASSIGN_OR_RETURN(result, to->Add(Op::cast, {result}, {{"to", element}}));
+  return result;
+}
+
 // A reduction or scan over the innermost dim that is not 1 runs along rows; any other runs down columns. The order
 // of its additions (DESIGN section 6) follows from that, and from here on belongs to the op.
 Replacement SettleOrder(Graph* to, const Node& node, std::span<const Value> operands) {
@@ -38,6 +79,10 @@ Replacement SettleOrder(Graph* to, const Node& node, std::span<const Value> oper
                                                 : ReducesRows(dims, node.attributes.Ints("axes"));
   Attributes attributes = node.attributes;
   attributes.Set("order", std::string(inner ? "inner" : "outer"));
+  if (inner && op_class == OpClass::kReduce) {
+    SKEIN_ASSIGN_OR_RETURN(std::optional<Value> place, SplitFirstPlace(to, operands, attributes));
+    if (place) return place;
+  }
   SKEIN_ASSIGN_OR_RETURN(NodeId id, to->AddNode(node.op, operands, attributes));
   return Value{id, 0};
 }

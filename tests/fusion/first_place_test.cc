@@ -60,6 +60,21 @@ TEST(FirstPlace, IsFoundBehindAnySpelling) {
   EXPECT_FALSE(FindFirstPlace(*MaxReducer(kF32)).has_value());
 }
 
+// Along rows: the best element, then its place among 32-bit ones, in one kernel.
+TEST(FirstPlace, AlongRowsIsTwoReductions) {
+  for (int axis : {0, 1}) {
+    Graph graph;
+    const Dims dims = {300, 500};
+    const Value x = graph.AddInput("x", {kF32, dims}), places = graph.AddIndex(kI64, dims, CoordsOf(dims)[axis]);
+    graph.AddOutput("y", *graph.Add(Op::reduce, {x, places},
+                                    {{"axes", std::vector<int64_t>{axis}}, {"reducer", ArgReducer({})}}));
+    const Plan plan = MakePlanOf(graph);
+    EXPECT_EQ(Kinds(plan), axis == 1 ? "row" : "columns");
+    EXPECT_EQ(CountOf(plan.graph.ToString(), "= reduce("), axis == 1 ? 2 : 1) << plan.graph.ToString();
+    EXPECT_EQ(CountOf(plan.groups[0].nest.ToString(), "i64x64"), axis == 1 ? 0 : 1);  // of columns, the results
+  }
+}
+
 // Ties, NaN, infinities and zeros of both signs, along every axis, as plain C++ finds them.
 TEST(FirstPlace, ComesOutOfEveryKernel) {
   const float special[] = {0.0f, -0.0f, 1, 2, 2, -1, kNan, -kNan, kInfinity, -kInfinity, 1, 2, 0, 3};
