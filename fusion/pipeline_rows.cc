@@ -72,7 +72,8 @@ std::optional<RowPipeline> RowPipeline::Find(const LoopNest& nest, const Target&
       result.scalars_.back().push_back(id);
     }
   }
-  if (result.stages_.size() < 2 || !result.StagesMatch(nest) || !result.ChooseSizes(nest, target)) return std::nullopt;
+  if (result.stages_.size() < 2 || !result.StagesMatch(nest) || !result.CanCarry(nest)) return std::nullopt;
+  if (!result.ChooseSizes(nest, target)) return std::nullopt;
   return result;
 }
 
@@ -116,6 +117,32 @@ bool RowPipeline::StagesMatch(const LoopNest& nest) const {
     }
     const DimExpr start = DimExpr::Coord(outer.loop, outer.extent);
     if (outer.step != nest.inst(chunks_).step || loop.extent != Min(outer.step, outer.extent - start)) return false;
+  }
+  return true;
+}
+
+// f16 and bf16 cannot be carried from one stage to the next.
+bool RowPipeline::CanCarry(const LoopNest& nest) const {
+  absl::flat_hash_map<ValueId, size_t> storage;  // scalars, and after which stage they are computed
+  for (size_t t = 0; t < scalars_.size(); ++t) {
+    for (InstId id : scalars_[t]) {
+      const Inst& inst = nest.inst(id);
+      for (ValueId v : inst.operands) {
+        if (auto it = storage.find(v); it != storage.end() && it->second != t) return false;
+      }
+      const ElementType element = inst.type.element;
+      const bool narrow = element == ElementType::kF16 || element == ElementType::kBF16;
+      for (ValueId v : inst.results) {
+        if (narrow) storage[v] = t;
+      }
+    }
+  }
+  for (const Stage& stage : stages_) {
+    for (InstId id : nest.block(nest.inst(stage.loop).body).insts) {
+      for (ValueId v : nest.inst(id).operands) {
+        if (storage.contains(v)) return false;
+      }
+    }
   }
   return true;
 }

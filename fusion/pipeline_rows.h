@@ -41,6 +41,7 @@ class RowPipeline {
   };
   bool AddStage(const LoopNest& nest, InstId loop);
   bool StagesMatch(const LoopNest& nest) const;
+  bool CanCarry(const LoopNest& nest) const;
   bool ChooseSizes(const LoopNest& nest, const Target& target);
 
   InstId row_loop_;

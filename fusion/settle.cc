@@ -165,17 +165,83 @@ Replacement SettleSign(Graph* to, const Node& node, std::span<const Value> opera
   return Value{id, 0};
 }
 
+Replacement SettleOp(Graph* to, const Node& node, std::span<const Value> operands, bool packs) {
+  switch (node.op) {
+    case Op::exp: return SettleSign(to, node, operands);
+    case Op::dot: return packs ? PackWeights(to, node, operands) : Replacement(std::nullopt);
+    default: return SettleOrder(to, node, operands);
+  }
+}
+
+bool IsStorage(ElementType t) { return t == ElementType::kF16 || t == ElementType::kBF16; }
+
+// Whether an op has to compute in f16 or bf16, which are for storage only. Movement, casts and choices do not.
+bool ComputesInStorage(const Graph& graph, const Node& node) {
+  const OpClass op_class = Def(node.op).op_class;
+  if (op_class == OpClass::kSource || op_class == OpClass::kMovement || op_class == OpClass::kGather) return false;
+  if (node.op == Op::cast || node.op == Op::select) return false;
+  return std::any_of(node.operands.begin(), node.operands.end(),
+                     [&](Value v) { return IsStorage(graph.type(v).element); });
+}
+
+// The same in f32, of a reducer that is one operation; null for any other.
+ReducerRef Widened(const Reducer& reducer) {
+  const std::optional<Op> op = SimpleCombine(reducer);
+  if (!op) return nullptr;
+  switch (*op) {
+    case Op::add: return SumReducer(ElementType::kF32);
+    case Op::mul: return ProductReducer(ElementType::kF32);
+    case Op::maximum: return MaxReducer(ElementType::kF32);
+    case Op::minimum: return MinReducer(ElementType::kF32);
+    default: return nullptr;
+  }
+}
+
+// f16 or bf16 -> f32: of as few elements as there are, and constants stay constants.
+absl::StatusOr<Value> Widen(Graph* to, Value v) {
+  const TensorType type = to->type(v);
+  if (!IsStorage(type.element)) return v;
+  if (type.dims.empty()) {
+    if (const std::optional<double> scalar = to->SplatValue(v)) return to->AddScalar(ElementType::kF32, *scalar);
+  }
+  if (to->op(v) == Op::broadcast || to->op(v) == Op::reshape) {
+    const Node movement = to->node(v.node);
+    SKEIN_ASSIGN_OR_RETURN(Value operand, Widen(to, movement.operands[0]));
+    return to->Add(movement.op, {operand}, movement.attributes);
+  }
+  return to->Add(Op::cast, {v}, {{"to", ElementType::kF32}});
+}
+
+// An op on f16 or bf16 computes in f32, sums and products included, and its result is rounded once.
+Replacement SettleStorage(Graph* to, const Node& node, std::span<const Value> operands, bool packs) {
+  Node wide = node;
+  if (const ReducerRef* reducer = node.attributes.Get<ReducerRef>("reducer")) {
+    const ReducerRef widened = Widened(**reducer);
+    if (widened == nullptr) return std::nullopt;
+    wide.attributes.Set("reducer", widened);
+  }
+  std::vector<Value> widened;
+  for (Value v : operands) {
+    SKEIN_ASSIGN_OR_RETURN(Value w, Widen(to, v));
+    widened.push_back(w);
+  }
+  SKEIN_ASSIGN_OR_RETURN(std::optional<Value> result, SettleOp(to, wide, widened, packs));
+  if (!result) {
+    SKEIN_ASSIGN_OR_RETURN(result, to->Add(node.op, widened, wide.attributes));
+  }
+  const ElementType element = node.results[0].element;
+  if (!IsStorage(element)) return result;
+  SKEIN_ASSIGN_OR_RETURN(Value rounded, to->Add(Op::cast, {*result}, {{"to", element}}));
+  return rounded;
+}
+
 // What each op alone needs for its schedule.
 absl::StatusOr<Graph> SettleOps(const Graph& graph) {
   const std::vector<bool> constant = FromConstants(graph);
   return RewriteGraph(graph, [&](Graph* to, const Node& node, std::span<const Value> operands) -> Replacement {
-    switch (node.op) {
-      case Op::exp: return SettleSign(to, node, operands);
-      case Op::dot:
-        if (!constant[node.operands[1].node.index]) return std::nullopt;
-        return PackWeights(to, node, operands);
-      default: return SettleOrder(to, node, operands);
-    }
+    const bool packs = node.op == Op::dot && constant[node.operands[1].node.index];
+    return ComputesInStorage(graph, node) ? SettleStorage(to, node, operands, packs)
+                                          : SettleOp(to, node, operands, packs);
   });
 }
 
