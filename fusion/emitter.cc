@@ -120,6 +120,12 @@ bool IsCommutative(Op op) {
   }
 }
 
+const std::optional<std::vector<Piece>>& Emitter::PiecesOf(NodeId id) const {
+  auto [it, fresh] = pieces_.try_emplace(id);
+  if (fresh) it->second = MovementPieces(graph_, id);
+  return it->second;
+}
+
 bool Emitter::IsRead(Value v) const {
   while (!IsLeaf(v)) {
     const Node& node = graph_.node(v.node);
@@ -199,9 +205,7 @@ absl::StatusOr<ValueId> Emitter::EmitComputed(const Demand& demand) {
     for (ValueId& x : operands) x = b_->Splat(x, lanes);
     return def.lower(*b_, node, operands);
   }
-  if (std::optional<std::vector<Piece>> pieces = MovementPieces(graph_, demand.value.node)) {
-    return EmitPieces(demand, *pieces);
-  }
+  if (const auto& pieces = PiecesOf(demand.value.node)) return EmitPieces(demand, *pieces);
   if (def.op_class == OpClass::kGather) return EmitGather(demand);
   return Unimplemented("the value of ", def.name,
                        " is needed at coordinates other than those at which it is computed");
@@ -310,9 +314,7 @@ absl::StatusOr<std::vector<Demand>> Emitter::ComputedChildren(const Demand& dema
     for (Value v : OrderedOperands(node)) result.push_back({v, demand.coords, demand.condition});
     return result;
   }
-  if (std::optional<std::vector<Piece>> pieces = MovementPieces(graph_, demand.value.node)) {
-    return PieceDemands(graph_, demand, *pieces);
-  }
+  if (const auto& pieces = PiecesOf(demand.value.node)) return PieceDemands(graph_, demand, *pieces);
   if (def.op_class == OpClass::kGather) {
     result = IndexDemands(graph_, demand);
     std::vector<DimExpr> index;
@@ -368,7 +370,7 @@ absl::Status Emitter::EmitInvariant(const Demand& demand, const std::function<bo
     SKEIN_ASSIGN_OR_RETURN(std::vector<Demand> children, Children(d));
     const bool gather = !children.empty() &&
                         Def(graph_.node(d.value.node).op).op_class == OpClass::kGather &&
-                        !MovementPieces(graph_, d.value.node);
+                        !PiecesOf(d.value.node);
     if (gather) {
       // Clamp the indices out here, once, where all of them are invariant.
       bool all = invariant(d.condition);

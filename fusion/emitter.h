@@ -15,6 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
 #include "base/status.h"
 #include "ir/graph.h"
 #include "ir/loop_nest.h"
@@ -90,6 +91,7 @@ class Emitter {
 
  private:
   absl::StatusOr<ValueId> EmitUncached(const Demand& demand);
+  const std::optional<std::vector<Piece>>& PiecesOf(NodeId id) const;  // MovementPieces, found once
   bool IsRead(Value v) const;  // from memory, through movement only
   std::vector<Value> OrderedOperands(const Node& node) const;
   absl::StatusOr<ValueId> EmitLoad(const Demand& demand);
@@ -107,6 +109,7 @@ class Emitter {
   Lane lane_;
   std::vector<absl::flat_hash_map<Demand, ValueId>> scopes_;
   absl::flat_hash_map<Value, Provider> providers_;
+  mutable absl::node_hash_map<NodeId, std::optional<std::vector<Piece>>> pieces_;
   absl::flat_hash_map<Value, BufferId> buffers_;
   std::vector<Value> inputs_;
   std::vector<NodeId> gather_sites_;

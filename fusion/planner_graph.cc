@@ -28,6 +28,7 @@ void PlanGraph::FindKinds() {
     const Node& node = graph_.node(NodeId(i));
     is_movement_[i] =
         Def(node.op).op_class == OpClass::kMovement || MovementPieces(graph_, NodeId(i)).has_value();
+    elements_.push_back(NominalElements(node.results[0]));
     const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
     is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();
   }

@@ -35,6 +35,8 @@ class PlanGraph {
   bool MayBeRepeated(NodeId id) const { return may_be_repeated_[id.index]; }
   // Written into a kernel as an expression or a number: read from nowhere.
   bool IsInlined(Value v) const { return is_splat_[v.node.index] || graph_.Known(v).has_value(); }
+  // Of its first result, for nominal sizes.
+  double ElementsOf(NodeId id) const { return elements_[id.index]; }
   // A constant, through whatever movement, all elements of which are equal.
   bool IsSplat(Value v) const { return is_splat_[v.node.index]; }
   // Whether anything reads this result.
@@ -65,6 +67,7 @@ class PlanGraph {
   const Graph& graph_;
   const std::vector<std::vector<NodeId>> users_;
   std::vector<bool> is_output_, is_movement_, is_splat_, needed_, constant_, is_computed_, may_be_repeated_;
+  std::vector<double> elements_;
   std::vector<Phase> phase_;
   std::set<Value> outputs_;
   NodeSet computed_;

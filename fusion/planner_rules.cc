@@ -27,7 +27,7 @@ double Growth(const PlanGraph& graph, NodeId from, NodeId user) {
   if (g.node(user).op == Op::broadcast && RepeatsInnerDims(in.dims, out.dims)) return 1;
   // An index is read once for the row that it selects.
   if (g.node(user).op == Op::gather && g.node(user).operands[0].node != from) return 1;
-  return std::max(1.0, NominalElements(out) / std::max(1.0, NominalElements(in)));
+  return std::max(1.0, graph.ElementsOf(user) / std::max(1.0, graph.ElementsOf(from)));
 }
 
 // Flops that a kernel of `nodes` would spend on elements of `id` beyond those that it has: what lies behind a

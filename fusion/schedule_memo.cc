@@ -85,20 +85,20 @@ ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {
   }
   std::sort(result.nodes.begin(), result.nodes.end());
   for (size_t i = 0; i < result.nodes.size(); ++i) marks_[result.nodes[i].index].position = static_cast<int>(i);
-  std::string& key = result.key;
+  words_.clear();
   auto append = [&](Value v) {
-    AppendNumber(marks_[v.node.index].position, &key);
-    AppendNumber(static_cast<int32_t>(v.result * 2 + is_boundary(v)), &key);
+    words_.push_back(marks_[v.node.index].position);
+    words_.push_back(v.result * 2 + is_boundary(v));
   };
   for (NodeId id : result.nodes) {
     const bool leaf = !marks_[id.index].computed;
-    AppendNumber(leaf, &key);
-    AppendNumber(ClassOf(id, leaf), &key);
+    words_.push_back(ClassOf(id, leaf) * 2 + leaf);
     if (leaf) continue;
-    AppendNumber(graph_.node(id).operands.size(), &key);
+    words_.push_back(static_cast<int32_t>(graph_.node(id).operands.size()));
     for (Value v : graph_.node(id).operands) append(v);
   }
   for (Value v : spec.outputs) append(v);
+  result.key.assign(reinterpret_cast<const char*>(words_.data()), words_.size() * sizeof(words_[0]));
   return result;
 }
 

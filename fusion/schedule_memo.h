@@ -60,6 +60,7 @@ class ScheduleMemo {
     bool boundary = false;   // of its first result
   };
   std::vector<Mark> marks_;
+  std::vector<int32_t> words_;  // of a key, while it is made
   int round_ = 0;
   int scheduled_ = 0;
 };

@@ -21,12 +21,15 @@ class Simplifier {
  public:
   explicit Simplifier(Graph* to) : g_(*to) {}
 
-  absl::StatusOr<Value> Make(Op op, std::vector<Value> x, Attributes attributes = {}) {
+  absl::StatusOr<Value> Make(Op op, std::initializer_list<Value> x, Attributes attributes = {}) {
+    return Make(op, std::span<const Value>(x.begin(), x.size()), std::move(attributes));
+  }
+  absl::StatusOr<Value> Make(Op op, std::span<const Value> x, Attributes attributes = {}) {
     if (++depth_ > 64) {  // rules shrink or order their terms; this bounds a mistake
       --depth_;
       return g_.Add(op, x, std::move(attributes));
     }
-    absl::StatusOr<Value> result = MakeOnce(op, x, attributes);
+    absl::StatusOr<Value> result = MakeOnce(op, x, std::move(attributes));
     --depth_;
     return result;
   }
@@ -35,7 +38,7 @@ class Simplifier {
   absl::StatusOr<std::optional<Value>> Rewrite(const Node& node, std::span<const Value> x) {
     const OpClass op_class = Def(node.op).op_class;
     if (op_class == OpClass::kPointwise || op_class == OpClass::kMovement) {
-      SKEIN_ASSIGN_OR_RETURN(const Value v, Make(node.op, {x.begin(), x.end()}, node.attributes));
+      SKEIN_ASSIGN_OR_RETURN(const Value v, Make(node.op, x, node.attributes));
       return std::optional(v);
     }
     if (node.op == Op::dot) return ScaledDot(node, x);
@@ -61,7 +64,7 @@ class Simplifier {
                                                                     const Attributes&);
   static constexpr std::optional<Value> kNone = std::nullopt;
 
-  absl::StatusOr<Value> MakeOnce(Op op, std::span<const Value> x, const Attributes& attributes) {
+  absl::StatusOr<Value> MakeOnce(Op op, std::span<const Value> x, Attributes attributes) {
     static constexpr Rule kRules[] = {
         &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::EmptyParts,
         &Simplifier::Movement,
@@ -75,7 +78,7 @@ class Simplifier {
       if (!result.ok()) return result.status();
       if (result->has_value()) return **result;
     }
-    SKEIN_ASSIGN_OR_RETURN(const Value v, g_.Add(op, x, attributes));
+    SKEIN_ASSIGN_OR_RETURN(const Value v, g_.Add(op, x, std::move(attributes)));
     SKEIN_ASSIGN_OR_RETURN(const Value result, AsIndex(v));
     if (v == result) {
       settled_.resize(g_.size());

@@ -333,7 +333,13 @@ DimExpr Product(std::span<const DimExpr> dims) {
     return product;
   }
   DimTerm product{1, {}};
-  for (DimExpr dim : dims) product = MultiplyTerms(product, TermOf(dim));
+  for (DimExpr dim : dims) {
+    if (dim.IsConst()) {
+      product.coefficient = DimMul(product.coefficient, dim.constant());
+    } else {
+      product = MultiplyTerms(product, TermOf(dim));
+    }
+  }
   return FromTerm(product);
 }
 

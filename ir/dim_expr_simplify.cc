@@ -308,6 +308,7 @@ DimExpr operator-(DimExpr a, DimExpr b) {
 }
 
 DimExpr operator*(DimExpr a, DimExpr b) {
+  if (a.IsConst() && b.IsConst()) return DimMul(a.constant(), b.constant());
   if (a.kind() != DimKind::kAdd && b.kind() != DimKind::kAdd) {
     return FromTerm(MultiplyTerms(TermOf(a), TermOf(b)));
   }

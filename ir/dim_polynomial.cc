@@ -121,11 +121,10 @@ DimPolynomial ToPolynomial(DimExpr e) {
 DimExpr FromTerm(const DimTerm& term) {
   if (term.factors.empty() || term.coefficient == 0) return DimExpr(term.coefficient);
   if (term.factors.size() == 1 && term.coefficient == 1) return term.factors[0];
-  std::vector<DimExpr> operands;
-  operands.reserve(term.factors.size() + 1);
+  absl::InlinedVector<DimExpr, 8> operands;
   if (term.coefficient != 1) operands.push_back(DimExpr(term.coefficient));
   operands.insert(operands.end(), term.factors.begin(), term.factors.end());
-  return InternDim(DimKind::kMul, operands);
+  return InternDim(DimKind::kMul, std::span<const DimExpr>(operands));
 }
 
 DimExpr FromPolynomial(const DimPolynomial& p) {

@@ -12,6 +12,7 @@ namespace {
 
 std::string KeyOf(const Node& node) {
   std::string key;
+  key.reserve(96);  // most have less
   AppendNumber(node.op, &key);
   AppendNumber(node.operands.size(), &key);
   for (Value v : node.operands) AppendNumber(v, &key);
@@ -39,6 +40,7 @@ absl::Status CheckExpressions(const Node& node) {
     const int coords = over_coords ? rank : 0;
     const int values = is_map && name == "map" ? static_cast<int>(node.operands.size()) - 1 : 0;
     for (DimExpr e : *list) {
+      if (!HasCoords(e)) continue;
       bool fits = true;
       VisitLeaves(e, [&](DimExpr leaf) {
         if (leaf.kind() == DimKind::kCoord) fits = fits && leaf.index() < coords;

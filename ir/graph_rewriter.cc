@@ -24,22 +24,26 @@ Value GraphRewriter::Get(Value from) const {
 absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {
   // Operands that nobody has mapped yet are copied first, in the old order; no recursion, graphs
   // are deep.
-  std::vector<NodeId> todo = {id}, work = {id};
-  absl::flat_hash_set<NodeId> seen = {id};
-  while (!work.empty()) {
-    NodeId next = work.back();
-    work.pop_back();
-    for (Value v : from_.node(next).operands) {
-      if (Get(v).valid() || !seen.insert(v.node).second) continue;
-      todo.push_back(v.node);
-      work.push_back(v.node);
+  absl::InlinedVector<NodeId, 4> todo = {id};
+  const auto& direct = from_.node(id).operands;
+  if (!std::all_of(direct.begin(), direct.end(), [&](Value v) { return Get(v).valid(); })) {
+    std::vector<NodeId> work = {id};
+    absl::flat_hash_set<NodeId> seen = {id};
+    while (!work.empty()) {
+      NodeId next = work.back();
+      work.pop_back();
+      for (Value v : from_.node(next).operands) {
+        if (Get(v).valid() || !seen.insert(v.node).second) continue;
+        todo.push_back(v.node);
+        work.push_back(v.node);
+      }
     }
+    std::sort(todo.begin(), todo.end());
   }
-  std::sort(todo.begin(), todo.end());
   NodeId copy;
   for (NodeId next : todo) {
     const Node& node = from_.node(next);
-    std::vector<Value> operands;
+    absl::InlinedVector<Value, 3> operands;
     for (Value v : node.operands) operands.push_back(Get(v));
     Graph::OriginScope scope(to_, from_.origins(next));
     SKEIN_ASSIGN_OR_RETURN(copy, to_->AddNode(node.op, operands, node.attributes));

@@ -28,6 +28,7 @@ bool IsPure(Opcode op) {
 // Everything that tells two pure instructions apart, as bytes.
 std::string ConsKey(const Inst& inst, VectorType type) {
   std::string key;
+  key.reserve(8 * (5 + inst.operands.size() + inst.shuffle.size()));
   const auto append = [&key](int64_t word) {
     key.append(reinterpret_cast<const char*>(&word), sizeof(word));
   };
