@@ -26,10 +26,9 @@ constexpr int64_t kCheap = 4;
 
 class ShortRowScheduler {
  public:
-  // Inputs are fetched `ahead` bytes before they are read.
-  ShortRowScheduler(Emitter& emitter, RowGroup group, int64_t ahead, int level)
-      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)),
-        ahead_(ahead), level_(level) {}
+  ShortRowScheduler(Emitter& emitter, RowGroup group, bool far, const Target& target)
+      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)), far_(far),
+        target_(target) {}
 
   absl::StatusOr<bool> Run() {
     SKEIN_RETURN_IF_ERROR(group_.Collapse());
@@ -41,12 +40,13 @@ class ShortRowScheduler {
   }
 
  private:
-  // Rows of an input or a result that lie one after the other, and are transposed.
+  // Rows of an input, or of a result, that are transposed. Those of a result lie one after the other.
   struct Staged {
     Demand demand;      // of an input, over placeholders
     size_t output = 0;  // or a result's number
     ElementType element;
     int64_t extent;     // elements of a row
+    DimExpr pitch;      // from one row to the next
   };
   // Where consecutive rows and consecutive elements of one lie.
   struct Steps {
@@ -64,12 +64,13 @@ class ShortRowScheduler {
   DimExpr Address(std::span<const DimExpr> coords, Value value) const {
     return Linearize(group_.At(coords, row_coords_, element_), graph_.type(value).dims);
   }
-  static bool AreStaged(const Steps& steps, ElementType element, int64_t extent) {
-    return steps.element.IsConst(1) && steps.row.IsConst(extent) && extent <= kLongestRow && !IsBool(element) &&
-           BitWidth(element) >= 8 && BitWidth(element) <= 32;
+  // Columns of wide elements take more registers than there are.
+  bool CanTranspose(const Steps& steps, ElementType element, int64_t extent) const {
+    const int64_t longest = BitWidth(element) < 64 ? kLongestRow : target_.isa == Isa::kAvx512 ? 8 : 4;
+    return steps.element.IsConst(1) && !HasCoords(steps.row) && extent <= longest && BitWidth(element) != 4;
   }
 
-  // Whether every access is to whole rows, or along the lanes, or the same for all of them.
+  // Whether every access is to elements side by side, of a row or of several, or the same for all rows.
   absl::StatusOr<bool> FindStaged() {
     const int loops = group_.rows().loop_count();
     if (loops == 0 || ProveLess(group_.rows().extent(loops - 1), kLanes)) return false;
@@ -130,8 +131,8 @@ class ShortRowScheduler {
     if (!d.condition.IsConst(1)) return false;
     if (steps->row.IsConst(1)) return true;
     const ElementType element = graph_.type(d.value).element;
-    if (!AreStaged(*steps, element, extent)) return false;
-    inputs_.push_back({.demand = d, .element = element, .extent = extent});
+    if (!CanTranspose(*steps, element, extent)) return false;
+    inputs_.push_back({.demand = d, .element = element, .extent = extent, .pitch = steps->row});
     return true;
   }
 
@@ -145,8 +146,8 @@ class ShortRowScheduler {
     if (!steps) return false;
     if (steps->row.IsConst(1)) return true;
     const ElementType element = graph_.type(o.path.core).element;
-    if (!AreStaged(*steps, element, *extent)) return false;
-    outputs_.push_back({.output = i, .element = element, .extent = *extent});
+    if (!CanTranspose(*steps, element, *extent) || !steps->row.IsConst(*extent)) return false;
+    outputs_.push_back({.output = i, .element = element, .extent = *extent, .pitch = steps->row});
     return true;
   }
   absl::StatusOr<DimExpr> OutputAddress(const RowGroup::Output& o, std::span<const DimExpr> row, DimExpr element) {
@@ -322,12 +323,15 @@ class ShortRowScheduler {
     std::vector<ValueId> rows;
     for (int64_t r = 0; r < kLanes; ++r) {
       const DimExpr row = few_ ? Min(r, count_ - 1) : DimExpr(r);
-      rows.push_back(b_.Load(buffer, first + row * s.extent, lanes, 1, mask));
+      rows.push_back(ToNumber(b_.Load(buffer, first + row * s.pitch, lanes, 1, mask)));
     }
-    rows = ShortRowsToColumns(b_, rows);
-    rows.resize(s.extent);
-    return rows;
+    std::vector<ValueId> columns = ShortRowsToColumns(b_, rows);
+    columns.resize(s.extent);
+    for (ValueId& v : columns) v = b_.Convert(s.element, v);
+    return columns;
   }
+  // Masks cannot be transposed.
+  ValueId ToNumber(ValueId v) { return IsBool(b_.type(v).element) ? b_.Convert(ElementType::kI32, v) : v; }
 
   // Columns that were transposed, and loads along the lanes, of rows that exist.
   void ProvideInputs() {
@@ -344,12 +348,15 @@ class ShortRowScheduler {
 
   // What later ones of sixteen rows will be read from: the processor itself does not run far enough ahead.
   void Fetch(const Staged& s, DimExpr address) {
-    const int64_t line = kLine / BytesFor(s.element, 1);
-    const int64_t distance = ahead_ / static_cast<int64_t>(inputs_.size()) / BytesFor(s.element, 1);
-    for (int64_t at = 0; distance > 0 && at < kLanes * s.extent; at += line) {
-      b_.Prefetch(emitter_.InputBuffer(s.demand.value), address + (distance + at), level_);
+    if (!far_ || !s.pitch.IsConst()) return;
+    const int64_t line = kLine / BytesFor(s.element, 1), pitch = s.pitch.constant();
+    const int64_t ahead = target_.prefetch_bytes / kLine * line / static_cast<int64_t>(inputs_.size());
+    const int64_t rows = CeilDivide(ahead, pitch);
+    for (int64_t at = 0; ahead > 0 && at < kLanes * pitch; at += std::max(line, pitch)) {
+      b_.Prefetch(emitter_.InputBuffer(s.demand.value), address + (rows * pitch + at), target_.prefetch_level);
     }
   }
+  static int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
   // Returns the results of its reductions, and provides them.
   absl::StatusOr<std::vector<ValueId>> EmitPhase(size_t p) {
@@ -407,7 +414,7 @@ class ShortRowScheduler {
     std::vector<ValueId> columns;
     for (int64_t c = 0; c < extent; ++c) {
       SKEIN_ASSIGN_OR_RETURN(const ValueId v, EmitVector({o.path.core, o.coords}, c));
-      columns.push_back(v);
+      columns.push_back(staged ? ToNumber(v) : v);
       if (staged) continue;
       SKEIN_ASSIGN_OR_RETURN(const DimExpr address, OutputAddress(o, row_coords_, c));
       b_.Store(o.buffer, address, v, 1, Existing());
@@ -417,7 +424,7 @@ class ShortRowScheduler {
     const std::vector<ValueId> lines = ColumnsToShortRows(b_, columns);
     for (int64_t i = 0; i < extent; ++i) {
       const ValueId mask = few_ ? b_.LaneMask(count_ * extent - i * kLanes, kLanes) : ValueId();
-      b_.Store(o.buffer, first + i * kLanes, lines[i], 1, mask);
+      b_.Store(o.buffer, first + i * kLanes, b_.Convert(graph_.type(o.path.output).element, lines[i]), 1, mask);
     }
     return absl::OkStatus();
   }
@@ -426,8 +433,8 @@ class ShortRowScheduler {
   const Graph& graph_;
   LoopBuilder& b_;
   RowGroup group_;
-  const int64_t ahead_;
-  const int level_;
+  const bool far_;
+  const Target& target_;
   std::vector<Staged> inputs_, outputs_;
   int64_t first_phase_operations_ = 0;  // on an element
   DimExpr lane_loop_, element_;         // of the analysis
@@ -449,8 +456,7 @@ absl::StatusOr<bool> ScheduleShortRows(Emitter& emitter, const GroupSpec& spec, 
     if (!extent.IsConst() || extent.IsConst(0) || !ProveLessEqual(extent, kLongestRow)) return false;
   }
   SKEIN_ASSIGN_OR_RETURN(RowGroup group, RowGroup::Find(emitter, spec, content.inner_reductions));
-  const int64_t ahead = spec.locality.far ? target.prefetch_bytes : 0;
-  return ShortRowScheduler(emitter, std::move(group), ahead, target.prefetch_level).Run();
+  return ShortRowScheduler(emitter, std::move(group), spec.locality.far, target).Run();
 }
 
 }  // namespace skein

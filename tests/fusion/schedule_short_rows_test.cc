@@ -246,21 +246,54 @@ TEST(ShortRows, SeveralAxesAndLoops) {
   ExpectRight(loops, RowCounts(), EveryWay());
 }
 
+TEST(ShortRows, PartsOfLongerRows) {
+  for (const char* width : {"20", "m"}) {
+    const Graph part = Parse(Replace(R"(
+      %0 = input() {name = "x"} : f32[n, WIDTH]
+      %1 = slice(%0) {starts = [0, 3], steps = [1, 1]} : f32[n, 7]
+      %2 = reduce(%1) {axes = (1), reducer = sum<f32>} : f32[n, 1]
+      %3 = broadcast(%2) : f32[n, 7]
+      %4 = sub(%1, %3) : f32[n, 7]
+      output "y" = %4
+    )", "WIDTH", width));
+    ExpectRowsAlongLanes(part);
+    std::vector<SymbolValues> sizes = RowCounts();
+    for (SymbolValues& s : sizes) s["m"] = 10;
+    ExpectRight(part, sizes, OutOfCache(WaysWithoutLlvm()));
+    ExpectTouchesNothingElse(part, sizes, WaysWithoutLlvm());
+  }
+}
+
+TEST(ShortRows, MasksInAndOut) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[n, 6]
+    %1 = input() {name = "mask"} : bool[n, 6]
+    %2 = neg(%0) : f32[n, 6]
+    %3 = select(%1, %0, %2) : f32[n, 6]
+    %4 = reduce(%3) {axes = (1), reducer = max<f32>} : f32[n, 1]
+    %5 = broadcast(%4) : f32[n, 6]
+    %6 = equal(%3, %5) : bool[n, 6]
+    %7 = sub(%3, %5) : f32[n, 6]
+    output "largest" = %6
+    output "difference" = %7
+  )");
+  ExpectRowsAlongLanes(graph);
+  ExpectRight(graph, RowCounts(), EveryWay());
+}
+
+TEST(ShortRows, WideElements) {
+  for (int64_t elements : {2, 4, 7, 8}) {
+    ExpectRowsAlongLanes(GraphOf(kSoftmax, elements, "f64"));
+    ExpectRight(GraphOf(kLayerNorm, elements, "f64"), {{{"n", 7}}, {{"n", 41}}}, EveryWay());
+  }
+}
+
 TEST(ShortRows, OtherStructuresAreLeftAlone) {
   ExpectOneRowAtATime(GraphOf(kSoftmax, 17));
-  ExpectOneRowAtATime(GraphOf(kSoftmax, 7, "f64"));
+  ExpectOneRowAtATime(GraphOf(kSoftmax, 9, "f64"));
   ExpectOneRowAtATime(Parse(Replace(absl::Substitute(kSoftmax, 7, "f32"), "[n,", "[15,")));
   // Lengths that are not known.
   ExpectOneRowAtATime(Parse(Replace(absl::Substitute(kSoftmax, 7, "f32"), ", 7]", ", m]")));
-  // Part of longer rows.
-  const Graph part = Parse(R"(
-    %0 = input() {name = "x"} : f32[n, 20]
-    %1 = slice(%0) {starts = [0, 3], steps = [1, 1]} : f32[n, 7]
-    %2 = reduce(%1) {axes = (1), reducer = sum<f32>} : f32[n, 1]
-    output "y" = %2
-  )");
-  ExpectOneRowAtATime(part);
-  ExpectRight(part, RowCounts());
 }
 
 TEST(ShortRows, NothingOutsideIsTouched) {
