@@ -43,16 +43,16 @@ class LocalityPass {
   };
 
   void MarkStores() {
-    std::vector<bool> streamed(nest_.buffers.size(), false);
+    streamed_.assign(nest_.buffers.size(), false);
     size_t output = 0;
     for (size_t i = 0; i < nest_.buffers.size(); ++i) {
       if (nest_.buffers[i].kind != BufferKind::kOutput) continue;
-      streamed[i] = output < locality_.streamed.size() && locality_.streamed[output];
+      streamed_[i] = output < locality_.streamed.size() && locality_.streamed[output];
       ++output;
     }
     for (int i = 0; i < nest_.inst_count(); ++i) {
       Inst& inst = nest_.inst(InstId(i));
-      if (inst.op == Opcode::kStore && inst.stride.IsConst(1)) inst.streaming = streamed[inst.buffer.index];
+      if (inst.op == Opcode::kStore && inst.stride.IsConst(1)) inst.streaming = streamed_[inst.buffer.index];
     }
   }
 
@@ -266,7 +266,7 @@ class LocalityPass {
     }
     // Streams are dealt to the loops that can carry them; one that has several to itself deals out its lines,
     // unless its row is too long for L1.
-    if (stream.gathered) return FetchGathered(stream, carriers, rows, level, lines);
+    if (stream.gathered) return FetchGathered(stream, carriers, rows, lines);
     int parts = 1;
     if (level == 0) parts = std::min(lines, static_cast<int>(std::max<size_t>(1, carriers.size() / streams_.size())));
     for (int i = 0; i < parts; ++i) {
@@ -277,23 +277,34 @@ class LocalityPass {
     }
   }
 
-  // In the loop that reads the stream, its share of `room` ahead.
+  // In the loop that reads the stream, its share of `room` ahead. A single stream, beside which stores leave for
+  // memory too, is fetched in two steps: stores past the caches and fetches into L1 wait for the same buffers, and a
+  // line that is in L2 already leaves them at once.
   void FetchAhead(const Stream& stream, int64_t room) {
     const int64_t trip_bytes = BytesFor(nest_.buffers[stream.buffer.index].element, stream.lanes);
     const int lines = static_cast<int>(std::max<int64_t>(1, trip_bytes / kLine));
-    const int64_t ahead = room / static_cast<int64_t>(streams_.size());
     const InstId loop = stream.walk.back();
-    const DimExpr address = Later(stream.address, loop, CeilDivide(ahead, trip_bytes));
-    Insert(stream, loop, address, target_.prefetch_level, 0, lines, lines);
+    auto fetch = [&](int64_t ahead, int level) {
+      Insert(stream, loop, Later(stream.address, loop, CeilDivide(ahead, trip_bytes)), level, 0, lines, lines);
+    };
+    const bool stores = std::find(streamed_.begin(), streamed_.end(), true) != streamed_.end();
+    if (streams_.size() == 1 && stores && target_.prefetch_level == 0) {
+      fetch(room * 2, 1);
+      fetch(room / 4, 0);
+    } else {
+      fetch(room / static_cast<int64_t>(streams_.size()), target_.prefetch_level);
+    }
   }
 
-  // Fetches the row that indices select some tiles later.
-  void FetchGathered(const Stream& stream, const std::vector<Walk>& carriers, int64_t rows, int level, int lines) {
+  // Fetches the row that indices select some tiles later, in two steps as well.
+  void FetchGathered(const Stream& stream, const std::vector<Walk>& carriers, int64_t rows, int lines) {
     const Walk& walk = carriers.empty() ? stream.walk : carriers[spread_++ % carriers.size()];
-    Foresight later(this, rows);
-    const DimExpr address = later.At(Replaced(stream.address, stream.walk, IndexOf(walk)));
-    later.Place();
-    Insert(stream, walk.back(), address, level, 0, lines, lines);
+    for (int level : {1, 0}) {
+      Foresight later(this, level == 1 ? std::max<int64_t>(rows, 2) : std::max<int64_t>(rows / 4, 1));
+      const DimExpr address = later.At(Replaced(stream.address, stream.walk, IndexOf(walk)));
+      later.Place();
+      Insert(stream, walk.back(), address, level, 0, lines, lines);
+    }
   }
 
   // Fetches lines [begin, end) of the `lines` that one trip reads.
@@ -320,6 +331,7 @@ class LocalityPass {
   absl::flat_hash_map<ValueId, InstId> definitions_;  // of the tile, outside its loops
   std::vector<Walk> walks_;    // to the innermost loops of a tile, in order
   std::vector<Stream> streams_;
+  std::vector<bool> streamed_;  // buffers: stores to them bypass the caches
   std::set<int> fetched_;      // buffers whose prefetches the schedule placed itself
   size_t spread_ = 0;
 };

@@ -20,10 +20,11 @@ struct Locality {
 };
 
 // Marks the stores and inserts the prefetches that `locality` asks for. A stream of loads is fetched
-//   - where one loop reads it: in that loop, its share of target.prefetch_bytes ahead;
+//   - where one loop reads it: in that loop, its share of target.prefetch_bytes ahead; a single stream beside
+//     stores that bypass the caches in two steps, further ahead into L2 and less far into L1;
 //   - where a row is walked by several loops: one or more rows ahead, in loops that find the row in cache
 //     already, so that memory is busy while nothing else needs it; into L2 where the row is too long for L1;
-//   - where indices in memory select the row: some tiles ahead, from the index of that later tile.
+//   - where indices in memory select the row: some tiles ahead, from the index of that later tile, in two steps.
 // Source: measured schedules of memory-bound kernels, docs/performance.md.
 void ApplyLocality(const Locality& locality, const Target& target, LoopNest* nest);
 

@@ -24,10 +24,30 @@ constexpr const char* kChain = R"(
 TEST(Locality, LargeOutputsBypassTheCachesAndLargeInputsAreFetchedAhead) {
   const std::string nest = OnlyNest(Parse(kChain));
   EXPECT_THAT(nest, HasSubstr("streaming"));
-  // 4,096 elements ahead: all 16 KiB are the one large stream's. The vector y stays in cache.
-  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4096] level 0"));
-  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 4144] level 0"));
+  // The one large stream: 32 KiB ahead into L2, 4 KiB ahead into L1. The vector y stays in cache.
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 8192] level 1"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 8240] level 1"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 1024] level 0"));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0[1024*$0 + $1 + 1072] level 0"));
   EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
+}
+
+TEST(Locality, SeveralStreamsAndSumsAreFetchedInOneStep) {
+  const std::string two = OnlyNest(Parse(R"(
+    %0 = input() {name = "x"} : f32[4096, 1024]
+    %1 = input() {name = "y"} : f32[4096, 1024]
+    %2 = add(%0, %1) : f32[4096, 1024]
+    output "z" = %2
+  )"));
+  EXPECT_EQ(CountOf(two, "prefetch"), 8) << two;
+  EXPECT_THAT(two, Not(HasSubstr("level 1")));
+  const std::string sum = OnlyNest(Parse(R"(
+    %0 = input() {name = "x"} : f32[4096, 1024]
+    %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[4096, 1]
+    output "y" = %1
+  )"));
+  EXPECT_EQ(CountOf(sum, "prefetch"), 4) << sum;
+  EXPECT_THAT(sum, HasSubstr("+ 4096] level 0"));
 }
 
 TEST(Locality, SmallGraphsAreLeftAlone) {
@@ -62,11 +82,11 @@ TEST(Locality, PipelinedRowsAreFetchedWhereTheyAreFirstRead) {
     %3 = mul(%0, %2) : f32[8192, 1024]
     output "y" = %3
   )"));
-  EXPECT_EQ(CountOf(nest, "prefetch"), 4) << nest;
+  EXPECT_EQ(CountOf(nest, "prefetch"), 8) << nest;
   EXPECT_LT(nest.find("prefetch"), nest.find("load")) << nest;
   EXPECT_THAT(nest, HasSubstr("parallel $0 < 8192 step 256"));
   EXPECT_THAT(nest, HasSubstr(
-      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 4096] level 0"));
+      "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 8192] level 1"));
 }
 
 TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
