@@ -1,13 +1,8 @@
 // What loops carry for a reduction, and how they take elements in.
 //
-// Most reducers carry the state that they declare, and combine it as they say. Two kinds carry what takes fewer steps
-// that wait for each other, with the same results:
-//   - The maximum and the minimum of f32 carry numbers as integers: the largest signed, the smallest unsigned and the
-//     largest unsigned of all bits. These are single operations, where a maximum that orders zeros and keeps NaN takes
-//     three. Floats of one sign are ordered by their bits as magnitudes are, +NaN is beyond +infinity and -NaN beyond
-//     -infinity; so the three say all that is needed: see Finish.
-//   - The first place of the best element, where places are the numbers of rows, carries that element and a row number:
-//     rows come in order, so a later one has to be better.
+// Most reducers carry the state that they declare, and combine it as they say. The first place of the best element,
+// where places are the numbers of rows, carries that element and a row number: rows come in order, so a later one has
+// to be better, which takes fewer steps that wait for each other.
 #ifndef SKEIN_FUSION_REDUCTION_STATE_H_
 #define SKEIN_FUSION_REDUCTION_STATE_H_
 
@@ -22,9 +17,8 @@ namespace skein {
 
 class ReductionState {
  public:
-  // `side_by_side` such states are carried at once: with one alone, every step waits for the one before. `rows`: how
-  // many elements there are, if operand 1 is their number. `reducer` outlives the result.
-  ReductionState(const Reducer& reducer, int side_by_side, std::optional<DimExpr> rows = std::nullopt);
+  // `rows`: how many elements there are, if operand 1 is their number. `reducer` outlives the result.
+  explicit ReductionState(const Reducer& reducer, std::optional<DimExpr> rows = std::nullopt);
 
   // Of what is carried, one after the other.
   const std::vector<ElementType>& types() const { return types_; }
@@ -32,7 +26,7 @@ class ReductionState {
   // in one after the other, and give the same bits (NaN payloads aside).
   bool chunked() const { return chunked_; }
   // Whether Take wants the number of the row for operand 1, of types()[1].
-  bool counts_rows() const { return form_ == Form::kFirstOfRows; }
+  bool counts_rows() const { return counts_rows_; }
 
   // Before any element.
   std::vector<ValueId> Start(LoopBuilder& b, int lanes) const;
@@ -46,11 +40,9 @@ class ReductionState {
   std::vector<ValueId> Finish(LoopBuilder& b, std::span<const ValueId> state) const;
 
  private:
-  enum class Form { kDeclared, kMaximumOfBits, kMinimumOfBits, kFirstOfRows };
-
   const Reducer& reducer_;
-  Form form_ = Form::kDeclared;
   bool chunked_ = true;
+  bool counts_rows_ = false;
   bool of_largest_ = true;
   DimExpr rows_;
   std::vector<ElementType> types_;

@@ -92,6 +92,9 @@ void RemoveDeadInstructions(LoopNest* nest);
 // Subtractions of loop-invariant scalars from what is loaded, as additions, which can read memory themselves.
 void FoldLoads(LoopNest* nest);
 
+// Turns maxima and minima of f32 that short loops carry into integers, whose steps do not wait for each other long.
+void SplitCarriedMaxima(const Target& target, LoopNest* nest);
+
 // Reorders the nest's buffers: inputs, outputs, scratch, each in the order in which they were added.
 void OrderBuffers(LoopNest* nest);
 

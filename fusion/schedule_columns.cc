@@ -100,7 +100,7 @@ class ColumnScheduler {
  private:
   // Blocks in registers read whole rows that are short, or else long enough parts of them.
   bool KeepsInRegisters(DimExpr columns) const {
-    const int groups = GroupsFor(MakeStates(0, 1, kMostGroups));
+    const int groups = GroupsFor(MakeStates(0, 1));
     return ProveLessEqual(columns, groups * kLanes) ||
            (far_ && (groups == kMostGroups || ProveLessEqual(columns, kShortRow)));
   }
@@ -139,7 +139,7 @@ class ColumnScheduler {
     return at;
   }
 
-  States MakeStates(size_t phase, int groups, int side_by_side) const {
+  States MakeStates(size_t phase, int groups) const {
     const RowGroup::Phase& p = group_.phases()[phase];
     const std::vector<Demand> roots = group_.Roots(phase);
     std::vector<ReductionState> reductions;
@@ -149,7 +149,7 @@ class ColumnScheduler {
       std::optional<DimExpr> rows;
       if (node.operands.size() == 2 && IsNumberOfRow(roots[root + 1])) rows = p.extent;
       root += node.operands.size();
-      reductions.emplace_back(**node.attributes.Get<ReducerRef>("reducer"), side_by_side, rows);
+      reductions.emplace_back(**node.attributes.Get<ReducerRef>("reducer"), rows);
     }
     return States(std::move(reductions), groups);
   }
@@ -226,7 +226,7 @@ class ColumnScheduler {
     const auto here = [](int) {};
     const size_t phases = group_.phases().size();
     for (size_t p = 0; p < phases; ++p) {
-      const States states = MakeStates(p, 1, 1);
+      const States states = MakeStates(p, 1);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(p, states, here));
       Provide(p, states, totals);
     }
@@ -290,11 +290,11 @@ class ColumnScheduler {
   // --- one phase, in registers: a block of several groups of columns ---
 
   absl::Status EmitWideBlock(DimExpr columns) {
-    int groups = GroupsFor(MakeStates(0, 1, kMostGroups));
+    int groups = GroupsFor(MakeStates(0, 1));
     if (std::optional<int64_t> n = columns.AsConst()) {
       groups = static_cast<int>(std::clamp<int64_t>((*n + kLanes - 1) / kLanes, 1, groups));
     }
-    const States states = MakeStates(0, groups, groups);
+    const States states = MakeStates(0, groups);
     const int64_t width = groups * kLanes;
     totals_ = AddBuffers(states, width);
     const bool even = Mod(columns, width).IsConst(0);
@@ -339,8 +339,7 @@ class ColumnScheduler {
   // --- one phase, in L1: a strip of columns ---
 
   absl::Status EmitStrip(DimExpr columns, bool few_rows) {
-    // Columns of a strip take turns in the registers.
-    const States states = MakeStates(0, 1, kMostGroups);
+    const States states = MakeStates(0, 1);
     const DimExpr extent = group_.phases()[0].extent;
     const DimExpr start = OpenBlocks(columns, kStrip), count = Min(kStrip, columns - start);
     if (few_rows) {
