@@ -7,6 +7,7 @@ namespace {
 class ArgumentNumbering {
  public:
   DimExpr Rewrite(DimExpr e) {
+    if (e.IsConst()) return e;
     auto it = done_.find(e);
     if (it != done_.end()) return it->second;
     DimExpr result = RewriteUncached(e);
@@ -25,7 +26,6 @@ class ArgumentNumbering {
   }
 
   DimExpr RewriteUncached(DimExpr e) {
-    if (e.IsConst()) return e;
     if (e.kind() == DimKind::kCoord) return DimExpr::Coord(e.index(), Rewrite(e.extent()));
     if (e.kind() == DimKind::kValue) return e;
     // An argument is a symbol and so taken as >= 0 by every later simplification.

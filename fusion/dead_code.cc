@@ -11,6 +11,7 @@ class DeadCode {
 
  private:
   void Use(DimExpr e) {
+    if (!HasCoords(e)) return;
     VisitLeaves(e, [this](DimExpr leaf) {
       if (leaf.kind() == DimKind::kValue) used_[leaf.index()] = true;
     });

@@ -109,11 +109,17 @@ int KindRank(DimKind kind) { return kind == DimKind::kConst ? 100 : static_cast<
 
 DimExpr DimInterner::Intern(const DimNodeKey& key) {
   size_t hash = NodeHash()(key);
+  // What a thread asked for lately it finds without a lock. Nodes are immortal.
+  constexpr size_t kRecent = 2048;
+  thread_local std::array<const DimNode*, kRecent> recent_nodes{};
+  const DimNode*& recent = recent_nodes[hash % kRecent];
+  if (recent != nullptr && NodeEqual::Same(key, KeyOf(*recent))) return DimExpr(recent);
   Shard& shard = Shards()[(hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
   auto found = shard.nodes.find(key, hash);
   if (found == shard.nodes.end()) found = shard.nodes.insert(MakeNode(key).release()).first;
-  return DimExpr(*found);
+  recent = *found;
+  return DimExpr(recent);
 }
 
 DimExpr::DimExpr(int64_t value) {

@@ -81,7 +81,7 @@ void PrintSum(DimExpr e, std::string& out) {
     if (first) {
       out += text;
     } else if (text[0] == '-') {
-      absl::StrAppend(&out, " - ", text.substr(1));
+      out.append(" - ").append(text, 1);
     } else {
       absl::StrAppend(&out, " + ", text);
     }

@@ -28,16 +28,14 @@ bool IsPure(Opcode op) {
 // Everything that tells two pure instructions apart, as bytes.
 std::string ConsKey(const Inst& inst, VectorType type) {
   std::string key;
-  key.reserve(8 * (5 + inst.operands.size() + inst.shuffle.size()));
-  const auto append = [&key](int64_t word) {
-    key.append(reinterpret_cast<const char*>(&word), sizeof(word));
-  };
+  key.reserve(sizeof(uint64_t) * 3 + sizeof(int32_t) * (3 + inst.operands.size() + inst.shuffle.size()));
+  const auto append = [&key](auto word) { key.append(reinterpret_cast<const char*>(&word), sizeof(word)); };
   append(static_cast<int64_t>(inst.op) | static_cast<int64_t>(type.element) << 8 |
          static_cast<int64_t>(type.lanes) << 16 | static_cast<int64_t>(inst.reduce_op) << 32);
-  append(static_cast<int64_t>(inst.imm));
-  append(reinterpret_cast<intptr_t>(inst.expr.node()));
+  append(inst.imm);
+  append(inst.expr.node());
   append(inst.lane);
-  append(static_cast<int64_t>(inst.operands.size()));
+  append(static_cast<int32_t>(inst.operands.size()));
   for (ValueId operand : inst.operands) append(operand.index);
   for (int index : inst.shuffle) append(index);
   return key;
@@ -82,8 +80,9 @@ ValueId LoopBuilder::Emit(Inst inst, VectorType type) {
   std::string key;
   if (pure) {
     key = ConsKey(inst, type);
+    const size_t hash = scopes_.back().hash_function()(key);
     for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      const auto found = scope->find(key);
+      const auto found = scope->find(key, hash);
       if (found != scope->end()) return found->second;
     }
   }

@@ -1,6 +1,10 @@
 // The text form of a LoopNest: printing. ir/loop_nest_parse.cc reads it.
-#include <cstdio>
+#include <algorithm>
+#include <charconv>
 #include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -9,12 +13,6 @@
 
 namespace skein {
 namespace {
-
-std::string TypeText(VectorType t) {
-  std::string text(Name(t.element));
-  if (t.lanes != 1) absl::StrAppend(&text, "x", t.lanes);
-  return text;
-}
 
 std::string_view LoopText(LoopKind kind) {
   switch (kind) {
@@ -33,7 +31,7 @@ std::string_view LoopText(LoopKind kind) {
 // Numbers values and loops in the order in which the text names them.
 class Printer {
  public:
-  explicit Printer(const LoopNest& nest) : nest_(nest) {}
+  explicit Printer(const LoopNest& nest) : nest_(nest), numbers_(nest.value_count(), -1) {}
 
   std::string Print() {
     absl::StrAppend(&out_, "nest(");
@@ -48,32 +46,50 @@ class Printer {
   }
 
  private:
-  std::string Define(ValueId id) {
-    const int number = static_cast<int>(numbers_.size());
-    numbers_[id.index] = number;
-    return absl::StrCat("%", number);
+  // Every kernel is printed to be named, so all that lines are made of is appended in place.
+  void Append(std::string_view text) { out_.append(text); }
+  void AppendNumber(int64_t number) {
+    char digits[24];
+    out_.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
+  }
+  void AppendType(VectorType t) {
+    Append(Name(t.element));
+    if (t.lanes == 1) return;
+    out_ += 'x';
+    AppendNumber(t.lanes);
+  }
+  void AppendExpr(DimExpr e) { Append(Renumber(e).ToString()); }
+
+  void Define(ValueId id) {
+    if (NumberOf(id.index) < 0) numbers_.resize(std::max<size_t>(numbers_.size(), id.index + 1), -1);
+    numbers_[id.index] = count_++;
+    Use(id);
   }
 
   // A value that no line above defines can only stand in a nest that Verify refuses.
-  std::string Use(ValueId id) const {
-    const auto found = numbers_.find(id.index);
-    if (found == numbers_.end()) return absl::StrCat("%undefined", id.index);
-    return absl::StrCat("%", found->second);
+  void Use(ValueId id) {
+    const int number = NumberOf(id.index);
+    Append(number < 0 ? "%undefined" : "%");
+    AppendNumber(number < 0 ? id.index : number);
+  }
+
+  int NumberOf(int value) const {
+    return value >= 0 && value < static_cast<int>(numbers_.size()) ? numbers_[value] : -1;
   }
 
   DimExpr Renumber(DimExpr e) const {
+    if (!HasCoords(e)) return e;
     return Substitute(e, [this](DimExpr leaf) -> std::optional<DimExpr> {
       if (leaf.kind() == DimKind::kCoord) {
         const auto found = loops_.find(leaf.index());
         if (found != loops_.end()) return found->second;
       } else if (leaf.kind() == DimKind::kValue) {
-        const auto found = numbers_.find(leaf.index());
-        if (found != numbers_.end()) return DimExpr::Value(found->second);
+        const int number = NumberOf(leaf.index());
+        if (number >= 0) return DimExpr::Value(number);
       }
       return std::nullopt;
     });
   }
-  std::string Expr(DimExpr e) const { return Renumber(e).ToString(); }
 
   void PrintBuffer(size_t i) {
     const Buffer& buffer = nest_.buffers[i];
@@ -107,33 +123,42 @@ class Printer {
   template <typename Values>
   void PrintOperands(const Values& values, size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      absl::StrAppend(&out_, i == begin ? " " : ", ", Use(values[i]));
+      Append(i == begin ? " " : ", ");
+      Use(values[i]);
     }
   }
 
   void PrintLoop(const Inst& loop, int depth) {
-    const std::string extent = Expr(loop.extent);
+    const DimExpr extent = Renumber(loop.extent);
     std::vector<std::string> inits;
-    for (ValueId init : loop.operands) inits.push_back(Use(init));
+    for (ValueId init : loop.operands) {
+      std::swap(line_, out_);
+      Use(init);
+      std::swap(line_, out_);
+      inits.push_back(std::exchange(line_, {}));
+    }
     for (size_t i = 0; i < loop.results.size(); ++i) {
-      absl::StrAppend(&out_, i == 0 ? "" : ", ", Define(loop.results[i]));
+      if (i > 0) Append(", ");
+      Define(loop.results[i]);
     }
     if (!loop.results.empty()) out_ += " = ";
     const int number = static_cast<int>(loops_.size());
-    absl::StrAppend(&out_, std::string(LoopText(loop.loop_kind)), " $", number, " < ", extent);
+    absl::StrAppend(&out_, std::string(LoopText(loop.loop_kind)), " $", number, " < ", extent.ToString());
     if (loop.loop_kind == LoopKind::kVector) {
       absl::StrAppend(&out_, " lanes ", loop.lanes);
       if (loop.step != loop.lanes) absl::StrAppend(&out_, " step ", loop.step);
     } else if (loop.step != 1) {
       absl::StrAppend(&out_, " step ", loop.step);
     }
-    const DimExpr renumbered_extent = Renumber(loop.extent);
-    loops_[loop.loop] = DimExpr::Coord(number, renumbered_extent);
+    loops_[loop.loop] = DimExpr::Coord(number, extent);
     const std::vector<ValueId>& arguments = nest_.block(loop.body).arguments;
     for (size_t i = 0; i < arguments.size(); ++i) {
-      absl::StrAppend(&out_, i == 0 ? " carry (" : ", ", Define(arguments[i]), ": ",
-                      TypeText(nest_.type(arguments[i])), " = ",
-                      i < inits.size() ? inits[i] : "nothing");
+      Append(i == 0 ? " carry (" : ", ");
+      Define(arguments[i]);
+      Append(": ");
+      AppendType(nest_.type(arguments[i]));
+      Append(" = ");
+      Append(i < inits.size() ? std::string_view(inits[i]) : "nothing");
     }
     if (!arguments.empty()) out_ += ')';
     out_ += " {\n";
@@ -143,14 +168,20 @@ class Printer {
   }
 
   void PrintPlain(const Inst& inst) {
-    std::string line;
-    std::swap(line, out_);  // operands are named before the result is
+    std::swap(line_, out_);  // operands are named before the result is
     PrintBody(inst);
-    std::swap(line, out_);
-    if (!inst.results.empty()) absl::StrAppend(&out_, Define(inst.results[0]), " = ");
-    out_ += std::string(Name(inst.op));
-    if (!inst.results.empty()) absl::StrAppend(&out_, " ", TypeText(inst.type));
-    out_ += line;
+    std::swap(line_, out_);
+    if (!inst.results.empty()) {
+      Define(inst.results[0]);
+      Append(" = ");
+    }
+    Append(Name(inst.op));
+    if (!inst.results.empty()) {
+      out_ += ' ';
+      AppendType(inst.type);
+    }
+    out_ += line_;
+    line_.clear();
   }
 
   // What follows the type.
@@ -162,15 +193,20 @@ class Printer {
         break;
       case Opcode::kIndex:
       case Opcode::kLaneMask:
-        absl::StrAppend(&out_, " ", Expr(inst.expr));
+        out_ += ' ';
+        AppendExpr(inst.expr);
         break;
       case Opcode::kExtract:
-        absl::StrAppend(&out_, " ", Use(inst.operands[0]), "[", inst.lane, "]");
+        PrintOperands(inst.operands, 0, 1);
+        out_ += '[';
+        AppendNumber(inst.lane);
+        out_ += ']';
         break;
       case Opcode::kShuffle:
         PrintOperands(inst.operands, 0, values);
         for (size_t i = 0; i < inst.shuffle.size(); ++i) {
-          absl::StrAppend(&out_, i == 0 ? " [" : " ", inst.shuffle[i]);
+          Append(i == 0 ? " [" : " ");
+          AppendNumber(inst.shuffle[i]);
         }
         out_ += ']';
         break;
@@ -183,10 +219,12 @@ class Printer {
         break;
       case Opcode::kClampIndex:
         PrintOperands(inst.operands, 0, values);
-        absl::StrAppend(&out_, " site ", inst.imm, " below ", Expr(inst.expr));
+        absl::StrAppend(&out_, " site ", inst.imm, " below ");
+        AppendExpr(inst.expr);
         break;
       case Opcode::kReduce:
-        absl::StrAppend(&out_, " ", std::string(Name(inst.reduce_op)));
+        out_ += ' ';
+        Append(Name(inst.reduce_op));
         PrintOperands(inst.operands, 0, values);
         break;
       default:
@@ -205,27 +243,43 @@ class Printer {
       return;
     }
     char decimal[40];
-    std::snprintf(decimal, sizeof(decimal), "%.9g", DoubleFromBits(t, inst.imm));
-    absl::StrAppend(&out_, " 0x", absl::Hex(inst.imm), "  # ", decimal);
+    const auto [end, error] = std::to_chars(decimal, decimal + sizeof(decimal), DoubleFromBits(t, inst.imm),
+                                            std::chars_format::general, 9);
+    absl::StrAppend(&out_, " 0x", absl::Hex(inst.imm), "  # ");
+    out_.append(decimal, end);
   }
 
   void PrintMemory(const Inst& inst, size_t values) {
-    absl::StrAppend(&out_, " b", inst.buffer.index, "[", Expr(inst.address));
-    if (!inst.stride.IsConst(1)) absl::StrAppend(&out_, "; ", Expr(inst.stride));
+    Append(" b");
+    AppendNumber(inst.buffer.index);
+    out_ += '[';
+    AppendExpr(inst.address);
+    if (!inst.stride.IsConst(1)) {
+      Append("; ");
+      AppendExpr(inst.stride);
+    }
     out_ += ']';
     const bool writes = inst.op == Opcode::kStore || inst.op == Opcode::kScatter;
-    if (writes) absl::StrAppend(&out_, ", ", Use(inst.operands[0]));
+    if (writes) {
+      Append(", ");
+      Use(inst.operands[0]);
+    }
     if (inst.op == Opcode::kGather || inst.op == Opcode::kScatter) {
-      absl::StrAppend(&out_, " at ", Use(inst.operands[values - 1]));
+      Append(" at ");
+      Use(inst.operands[values - 1]);
     }
     if (inst.op == Opcode::kPrefetch) absl::StrAppend(&out_, " level ", inst.imm);
-    if (inst.masked) absl::StrAppend(&out_, " mask ", Use(inst.operands.back()));
+    if (inst.masked) {
+      Append(" mask ");
+      Use(inst.operands.back());
+    }
     if (inst.streaming) out_ += " streaming";
   }
 
   const LoopNest& nest_;
-  std::string out_;
-  absl::flat_hash_map<int, int> numbers_;    // value -> number in the text
+  std::string out_, line_;
+  std::vector<int> numbers_;                 // value -> number in the text; -1: none yet
+  int count_ = 0;                            // of values that have one
   absl::flat_hash_map<int, DimExpr> loops_;  // loop -> coordinate in the text
 };
 
