@@ -15,10 +15,14 @@
 namespace skein {
 namespace {
 
-constexpr int64_t kLongestRow = 16;  // elements: columns that registers hold
+constexpr int64_t kLongestRow = 24;  // elements
+constexpr size_t kSlots = 64;        // of the orders of reductions, DESIGN section 6
 constexpr int kLanes = kShortRows;
 constexpr int64_t kTileRows = 256;   // of which 16 are read twice
 constexpr int64_t kLine = 64;        // bytes
+// Registers for the columns of one input or result, from which on one row at a time is as fast (measured: sums, layer
+// norms and softmax, f32 and f64, AVX-512 and AVX2); and for all that are carried from one trip to the next.
+constexpr int64_t kMostRegisters = 24, kMostCarried = 16;
 // Each column has a copy of what is computed; more operations on a row than this take too long to compile.
 constexpr int64_t kMaxOperations = 800;
 // Operations on an element that are cheaper done again than kept from the first phase.
@@ -64,10 +68,13 @@ class ShortRowScheduler {
   DimExpr Address(std::span<const DimExpr> coords, Value value) const {
     return Linearize(group_.At(coords, row_coords_, element_), graph_.type(value).dims);
   }
-  // Columns of wide elements take more registers than there are.
+  // That columns take.
+  int64_t Registers(ElementType element, int64_t extent) const {
+    return extent * (kLanes * std::max(BitWidth(element), 32) / 32 / target_.lanes());
+  }
   bool CanTranspose(const Steps& steps, ElementType element, int64_t extent) const {
-    const int64_t longest = BitWidth(element) < 64 ? kLongestRow : target_.isa == Isa::kAvx512 ? 8 : 4;
-    return steps.element.IsConst(1) && !HasCoords(steps.row) && extent <= longest && BitWidth(element) != 4;
+    return steps.element.IsConst(1) && !HasCoords(steps.row) && Registers(element, extent) <= kMostRegisters &&
+           BitWidth(element) != 4;
   }
 
   // Whether every access is to elements side by side, of a row or of several, or the same for all rows.
@@ -191,6 +198,9 @@ class ShortRowScheduler {
     for (ElementType t : CarriedTypes()) {
       if (IsFloat(t) && BitWidth(t) < 32) return false;  // no loop carries storage types
     }
+    int64_t registers = 0;
+    for (const Staged& s : inputs_) registers += Registers(s.element, s.extent);
+    if (registers > kMostCarried) return false;
     bool inner = false;
     for (const RowGroup::Output& o : group_.outputs()) inner = inner || o.inner;
     return inner && first_phase_operations_ <= kCheap;
@@ -316,17 +326,21 @@ class ShortRowScheduler {
 
   std::vector<ValueId> EmitColumns(const Staged& s) {
     const BufferId buffer = emitter_.InputBuffer(s.demand.value);
-    const int lanes = ShortRowLanes(s.extent);
-    const ValueId mask = lanes == s.extent ? ValueId() : b_.LaneMask(s.extent, lanes);
     const DimExpr first = Linearize(At(s.demand, 0).coords, graph_.type(s.demand.value).dims);
     Fetch(s, first);
-    std::vector<ValueId> rows;
-    for (int64_t r = 0; r < kLanes; ++r) {
-      const DimExpr row = few_ ? Min(r, count_ - 1) : DimExpr(r);
-      rows.push_back(ToNumber(b_.Load(buffer, first + row * s.pitch, lanes, 1, mask)));
+    std::vector<ValueId> columns;
+    for (int64_t begin = 0; begin < s.extent; begin += kLanes) {
+      const int64_t count = std::min<int64_t>(s.extent - begin, kLanes);
+      const int lanes = ShortRowLanes(count);
+      const ValueId mask = lanes == count ? ValueId() : b_.LaneMask(count, lanes);
+      std::vector<ValueId> rows;
+      for (int64_t r = 0; r < kLanes; ++r) {
+        const DimExpr row = few_ ? Min(r, count_ - 1) : DimExpr(r);
+        rows.push_back(ToNumber(b_.Load(buffer, first + row * s.pitch + begin, lanes, 1, mask)));
+      }
+      rows = ShortRowsToColumns(b_, rows);
+      columns.insert(columns.end(), rows.begin(), rows.begin() + count);
     }
-    std::vector<ValueId> columns = ShortRowsToColumns(b_, rows);
-    columns.resize(s.extent);
     for (ValueId& v : columns) v = b_.Convert(s.element, v);
     return columns;
   }
@@ -402,7 +416,7 @@ class ShortRowScheduler {
     if (!single) {
       for (std::vector<ValueId>& slot : slots) slot = combine(identity, slot);
     }
-    for (size_t half = kLongestRow / 2; half >= 1; half /= 2) {
+    for (size_t half = kSlots / 2; half >= 1; half /= 2) {
       for (size_t j = 0; j < half && j + half < slots.size(); ++j) slots[j] = combine(slots[j], slots[j + half]);
       slots.resize(std::min(slots.size(), half));
     }

@@ -69,19 +69,42 @@ Four TransposeGroups(LoopBuilder& b, const Four& v) {
   return result;
 }
 
-// 16 elements from `first` of rows of `elements`, which lie `pitch` apart in values of 16 lanes.
-ValueId Collect(LoopBuilder& b, std::span<const ValueId> rows, int pitch, int elements, int first) {
-  auto place = [&](int i) { return (first + i) / elements * pitch + (first + i) % elements; };
-  const int begin = place(0) / kShortRows, end = place(kShortRows - 1) / kShortRows;
+// Rows of up to 16 elements from their columns, `ShortRowLanes` apart, one after the other in values of 16 lanes.
+std::vector<ValueId> PaddedRows(LoopBuilder& b, std::span<const ValueId> columns) {
+  const int lanes = ShortRowLanes(static_cast<int64_t>(columns.size()));
+  std::vector<ValueId> padded(columns.begin(), columns.end());
+  padded.resize(lanes, columns[0]);
+  std::vector<Four> quads;
+  for (int q = 0; q < lanes; q += 4) {
+    quads.push_back(TransposeWithinGroups(b, {padded[q], padded[q + 1], padded[q + 2], padded[q + 3]}));
+  }
+  std::vector<ValueId> rows(lanes);
+  const int shared = kShortRows / lanes;  // rows in a value
+  for (int i = 0; i < 4; i += shared) {
+    Four parts;
+    for (int j = 0; j < 4; ++j) parts[j] = quads[j % (lanes / 4)][i + j / (lanes / 4)];
+    const Four whole = TransposeGroups(b, parts);
+    for (int l = 0; l < 4; ++l) rows[(4 * l + i) / shared] = whole[l];
+  }
+  return rows;
+}
+
+// A value whose lane i is lane place(i).second of values[place(i).first].
+template <typename Place>
+ValueId Collect(LoopBuilder& b, std::span<const ValueId> values, Place place) {
+  std::vector<size_t> sources;
+  for (int i = 0; i < kShortRows; ++i) {
+    if (std::find(sources.begin(), sources.end(), place(i).first) == sources.end()) sources.push_back(place(i).first);
+  }
   // Two values at a time; lanes from those not reached yet hold anything.
-  ValueId result = rows[begin];
-  for (int next = begin + 1; next <= end; ++next) {
+  ValueId result = values[sources[0]];
+  for (size_t next = 1; next < sources.size(); ++next) {
     std::vector<int> from(kShortRows);
     for (int i = 0; i < kShortRows; ++i) {
-      const bool reached = place(i) / kShortRows == next;
-      from[i] = reached ? kShortRows + place(i) % kShortRows : next == begin + 1 ? place(i) % kShortRows : i;
+      const auto [source, lane] = place(i);
+      from[i] = source == sources[next] ? kShortRows + lane : next == 1 ? lane : i;
     }
-    result = b.Shuffle(result, rows[next], from);
+    result = b.Shuffle(result, values[sources[next]], from);
   }
   return result;
 }
@@ -149,24 +172,22 @@ std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId>
 }
 
 std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns) {
-  const int elements = static_cast<int>(columns.size()), lanes = ShortRowLanes(elements);
-  std::vector<ValueId> padded(columns.begin(), columns.end());
-  padded.resize(lanes, columns[0]);
-  std::vector<Four> quads;
-  for (int q = 0; q < lanes; q += 4) {
-    quads.push_back(TransposeWithinGroups(b, {padded[q], padded[q + 1], padded[q + 2], padded[q + 3]}));
-  }
-  // Whole rows, one after the other, `lanes` apart.
-  std::vector<ValueId> rows(lanes);
-  const int shared = kShortRows / lanes;  // rows in a value
-  for (int i = 0; i < 4; i += shared) {
-    Four parts;
-    for (int j = 0; j < 4; ++j) parts[j] = quads[j % (lanes / 4)][i + j / (lanes / 4)];
-    const Four whole = TransposeGroups(b, parts);
-    for (int l = 0; l < 4; ++l) rows[(4 * l + i) / shared] = whole[l];
+  const int elements = static_cast<int>(columns.size());
+  std::vector<ValueId> rows = PaddedRows(b, columns.first(std::min(elements, kShortRows)));
+  const size_t others = rows.size();
+  if (elements > kShortRows) {
+    for (ValueId v : PaddedRows(b, columns.subspan(kShortRows))) rows.push_back(v);
   }
   std::vector<ValueId> result;
-  for (int i = 0; i < elements; ++i) result.push_back(Collect(b, rows, lanes, elements, i * kShortRows));
+  for (int line = 0; line < elements; ++line) {
+    result.push_back(Collect(b, rows, [&](int i) {
+      const int row = (line * kShortRows + i) / elements, column = (line * kShortRows + i) % elements;
+      const bool other = column >= kShortRows;
+      const int pitch = ShortRowLanes(other ? elements - kShortRows : elements);
+      const int at = row * pitch + column % kShortRows;
+      return std::pair((other ? others : 0) + at / kShortRows, at % kShortRows);
+    }));
+  }
   return result;
 }
 

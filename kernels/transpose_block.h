@@ -29,7 +29,7 @@ int ShortRowLanes(int64_t elements);
 //   results as a row has lanes; shuffles of results that are not used are dead.
 std::vector<ValueId> ShortRowsToColumns(LoopBuilder& b, std::span<const ValueId> rows);
 // The reverse, without gaps: the elements of 16 rows as they lie in memory, row after row.
-//   columns: 1 to 16 values of 16 lanes. As many results, of 16 lanes.
+//   columns: 1 to 32 values of 16 lanes. As many results, of 16 lanes.
 std::vector<ValueId> ColumnsToShortRows(LoopBuilder& b, std::span<const ValueId> columns);
 
 }  // namespace skein

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -57,18 +58,18 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
   const auto [element, elements] = GetParam();
   LoopNest nest;
   LoopBuilder b(&nest);
-  const int lanes = ShortRowLanes(elements), count = kShortRows * elements;
+  const int first = std::min(elements, kShortRows), lanes = ShortRowLanes(first), count = kShortRows * elements;
   const BufferId in = b.AddBuffer(BufferKind::kInput, element, count);
-  const BufferId columns_out = b.AddBuffer(BufferKind::kOutput, element, count);
+  const BufferId columns_out = b.AddBuffer(BufferKind::kOutput, element, kShortRows * lanes);
   const BufferId rows_out = b.AddBuffer(BufferKind::kOutput, element, count);
-  std::vector<ValueId> rows;
+  std::vector<ValueId> rows, columns;
   for (int r = 0; r < kShortRows; ++r) {
-    rows.push_back(b.Load(in, r * elements, lanes, 1, b.LaneMask(elements, lanes)));
+    rows.push_back(b.Load(in, r * elements, lanes, 1, b.LaneMask(first, lanes)));
   }
-  std::vector<ValueId> columns = ShortRowsToColumns(b, rows);
-  ASSERT_EQ(columns.size(), static_cast<size_t>(lanes));
-  columns.resize(elements);
-  for (int c = 0; c < elements; ++c) b.Store(columns_out, c * kShortRows, columns[c]);
+  for (int c = 0; c < elements; ++c) columns.push_back(b.Load(in, c, kShortRows, elements));
+  const std::vector<ValueId> transposed = ShortRowsToColumns(b, rows);
+  ASSERT_EQ(transposed.size(), static_cast<size_t>(lanes));
+  for (int c = 0; c < lanes; ++c) b.Store(columns_out, c * kShortRows, transposed[c]);
   const std::vector<ValueId> back = ColumnsToShortRows(b, columns);
   ASSERT_EQ(back.size(), static_cast<size_t>(elements));
   for (int i = 0; i < elements; ++i) b.Store(rows_out, i * kShortRows, back[i]);
@@ -83,7 +84,9 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
       const uint8_t* from = outcome->buffers[0].data() + (r * elements + c) * bytes;
       const uint8_t* column = outcome->buffers[1].data() + (c * kShortRows + r) * bytes;
       const uint8_t* row = outcome->buffers[2].data() + (r * elements + c) * bytes;
-      EXPECT_EQ(std::memcmp(from, column, bytes), 0) << r << ", " << c;
+      if (c < first) {
+        EXPECT_EQ(std::memcmp(from, column, bytes), 0) << r << ", " << c;
+      }
       EXPECT_EQ(std::memcmp(from, row, bytes), 0) << r << ", " << c;
     }
   }
@@ -96,8 +99,9 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, ShortRowsTest,
-                         testing::Combine(testing::Values(ElementType::kF32, ElementType::kBF16, ElementType::kU8),
-                                          testing::Values(1, 3, 4, 5, 7, 8, 9, 12, 13, 16)),
+                         testing::Combine(testing::Values(ElementType::kF32, ElementType::kF64, ElementType::kBF16,
+                                                          ElementType::kU8),
+                                          testing::Values(1, 3, 7, 8, 13, 16, 23)),
                          [](const auto& info) {
                            return absl::StrCat(std::string(Name(std::get<0>(info.param))), "_",
                                                std::get<1>(info.param));

@@ -50,7 +50,7 @@ TEST(PipelineRows, EveryNumberOfRowsAndColumnsIsRight) {
 
 TEST(PipelineRows, KnownSizesAreRight) {
   // One chunk, so that vector loops stand in the row itself; several blocks, the last one short.
-  for (const char* n : {"17", "64", "100"}) {
+  for (const char* n : {"33", "64", "100"}) {
     const Graph graph = Parse(Norm("1030", n));
     EXPECT_EQ(CountOf(OnlyNest(graph), "vector "), 1);
     ExpectRight(graph, {{}});
