@@ -104,6 +104,11 @@ void Emitter::Elementwise(const Operation& op) {
   }
   const int bits = VectorBits(op);
   const Xmm a = UseVector(op.operands[0], bits);
+  if (op.folded) {
+    const Xbyak::RegExp at = UseAddress(op.address);
+    registers_->ReleaseDying();
+    return Arithmetic(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a, ptr[at]);
+  }
   if (op.operand_count == 1) {
     registers_->ReleaseDying();
     return ArithmeticUnary(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a);

@@ -142,6 +142,7 @@ struct Operation {
   bool masked = false;
   bool streaming = false;
   bool broadcast = false;  // kLoad of one lane: to all lanes
+  bool folded = false;     // kVector: the last operand is at the address
   int8_t operand_count = 0;
   int32_t loop = -1;
   Variable result;

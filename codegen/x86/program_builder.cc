@@ -32,6 +32,21 @@ bool HasEffect(const Operation& operation) {
 
 }  // namespace
 
+bool IsCommutative(Opcode op) {
+  switch (op) {
+    case Opcode::kAdd:
+    case Opcode::kMul:
+    case Opcode::kMin:
+    case Opcode::kMax:
+    case Opcode::kAnd:
+    case Opcode::kOr:
+    case Opcode::kXor:
+      return true;
+    default:
+      return false;
+  }
+}
+
 ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
   program_.variables.reserve(kUsualVariables);
   depths_.reserve(kUsualVariables);
@@ -139,11 +154,40 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   line.push_back({.action = Action::kLoopEnd, .loop = closed.loop});
 }
 
+void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept) {
+  std::vector<Operation>& line = open_[0].line;
+  std::vector<int32_t> loaded(program_.variables.size(), -1);  // where
+  int effect = -1;                                              // the last one that memory may notice
+  auto foldable = [&](const Operation& operation, Variable v) {
+    const int at = loaded[v.index];
+    if (at <= effect || reads[v.index] != 1 || info(v).constant != ConstantKind::kNone) return false;
+    return BitWidth(line[at].element) == BitWidth(operation.element) && line[at].lanes == operation.lanes;
+  };
+  for (size_t i = 0; i < line.size(); ++i) {
+    Operation& operation = line[i];
+    if (!(*kept)[i]) continue;
+    if (HasEffect(operation) && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
+    const int bits = BitWidth(operation.element) * operation.lanes;
+    if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
+    if (operation.action == Action::kLoad && !operation.masked) loaded[operation.result.index] = static_cast<int>(i);
+    const bool ieee = IsFloat(operation.element) && (operation.opcode == Opcode::kMin || operation.opcode == Opcode::kMax);
+    if (operation.action != Action::kVector || operation.operand_count != 2 || ieee) continue;
+    Variable &a = operation.operands[0], &b = operation.operands[1];
+    if (info(b).constant != ConstantKind::kNone) continue;  // is read from memory or a register of its own
+    if (!foldable(operation, b) && IsCommutative(operation.opcode) && foldable(operation, a)) std::swap(a, b);
+    if (!foldable(operation, b)) continue;
+    operation.address = line[loaded[b.index]].address;
+    operation.operand_count = 1;
+    operation.folded = true;
+    (*kept)[loaded[b.index]] = false;
+  }
+}
+
 Program ProgramBuilder::Finish() {
   std::vector<Operation>& line = open_[0].line;
-  std::vector<uint8_t> read(program_.variables.size());
+  std::vector<int32_t> reads(program_.variables.size());
   auto mark = [&](Variable v) {
-    if (v.valid()) read[v.index] = true;
+    if (v.valid()) ++reads[v.index];
   };
   for (const Loop& loop : program_.loops) {
     mark(loop.limit);
@@ -152,10 +196,11 @@ Program ProgramBuilder::Finish() {
   }
   std::vector<uint8_t> kept(line.size());
   for (size_t i = line.size(); i-- > 0;) {
-    if (!HasEffect(line[i]) && !read[line[i].result.index]) continue;
+    if (!HasEffect(line[i]) && reads[line[i].result.index] == 0) continue;
     VisitReads(line[i], mark);
     kept[i] = true;
   }
+  FoldLoads(reads, &kept);
   size_t count = 0;
   for (size_t i = 0; i < line.size(); ++i) {
     if (!kept[i]) continue;

@@ -13,6 +13,8 @@
 
 namespace skein::x86 {
 
+bool IsCommutative(Opcode op);
+
 class ProgramBuilder {
  public:
   explicit ProgramBuilder(ConstantPool* pool);
@@ -56,6 +58,8 @@ class ProgramBuilder {
     std::vector<Operation> line;
   };
 
+  // Loads that only one arithmetic operation reads become its last operand. `reads`: of each variable.
+  void FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept);
   Variable Constant(VariableInfo info);
 
   ConstantPool* pool_;

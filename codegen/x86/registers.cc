@@ -385,6 +385,9 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
     if (m.from < 0) loads.push_back(m);
     return m.from < 0;
   });
+  std::array<uint32_t, kClassCount> spare = free_;  // that nothing is moved to
+  for (const Transfer& m : moves) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
+  for (const Transfer& m : loads) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
   while (!moves.empty()) {
     const auto ready = std::find_if(moves.begin(), moves.end(),
                                     [&](const Transfer& m) { return !pending_from(m.c, m.to); });
@@ -395,6 +398,15 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
     }
     // Only cycles are left.
     const Transfer swapped = moves.back();
+    if (uint32_t& free = spare[Index(swapped.c)]; free != 0) {
+      const int kept = std::countr_zero(free);
+      free &= free - 1;
+      mover_->Move(swapped.c, kept, swapped.to);
+      for (Transfer& m : moves) {
+        if (m.c == swapped.c && m.from == swapped.to) m.from = kept;
+      }
+      continue;
+    }
     moves.pop_back();
     mover_->Swap(swapped.c, swapped.to, swapped.from);
     for (Transfer& m : moves) {

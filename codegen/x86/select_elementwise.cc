@@ -8,21 +8,6 @@ namespace {
 
 using enum RegisterClass;
 
-bool IsCommutative(Opcode op) {
-  switch (op) {
-    case Opcode::kAdd:
-    case Opcode::kMul:
-    case Opcode::kMin:
-    case Opcode::kMax:
-    case Opcode::kAnd:
-    case Opcode::kOr:
-    case Opcode::kXor:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool IsCompare(Opcode op) {
   return op == Opcode::kLess || op == Opcode::kLessEqual || op == Opcode::kEqual ||
          op == Opcode::kNotEqual;

@@ -369,5 +369,58 @@ TEST_F(X86, CarriedValuesChangePlaces) {
   ExpectAgrees(Cases(nest, {{0}, {1}, {2}, {3}, {4}}));
 }
 
+// The same with as many values as registers allow, so that none is free to break the cycle.
+TEST_F(X86, ManyCarriedValuesChangePlaces) {
+  for (int count : {24, 29, 30, 31}) {
+    LoopNest nest;
+    LoopBuilder b(&nest);
+    const DimExpr n = b.AddArgument();
+    const BufferId out = b.AddBuffer(BufferKind::kOutput, kI32, 16 * count);
+    std::vector<ValueId> inits, next;
+    for (int k = 0; k < count; ++k) inits.push_back(b.Const(kI32, k, 16));
+    b.BeginLoop(LoopKind::kSerial, n, 1, inits);
+    for (int k = 0; k < count; ++k) next.push_back(b.Carried((k + 1) % count));
+    const std::vector<ValueId> results = b.EndLoop(next);
+    for (int k = 0; k < count; ++k) b.Store(out, 16 * k, results[k]);
+    ExpectAgrees(Cases(nest, {{0}, {1}, {2}, {40}}));
+  }
+}
+
+// A load may be the operand of the operation that reads it only if nothing is stored in between.
+TEST_F(X86, LoadsAreReadBeforeLaterStores) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kF32, 16);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kF32, 32);
+  const BufferId scratch = b.AddBuffer(BufferKind::kScratch, kF32, 16);
+  const ValueId x = b.Load(in, 0, 16);
+  b.Store(scratch, 0, x);
+  const ValueId before = b.Load(scratch, 0, 16);
+  b.Store(scratch, 0, b.Add(x, x));
+  b.Store(out, 0, b.Sub(x, before));
+  const ValueId after = b.Load(scratch, 0, 16);
+  b.Store(out, 16, b.Mul(after, x));
+  ExpectAgrees(Cases(nest, {{}}));
+}
+
+// Loads of a few lanes, of other types and with several readers stay loads: memory ends behind them.
+TEST_F(X86, OnlyWholeVectorsAreReadByArithmetic) {
+  for (int lanes : {1, 2, 3, 4, 8, 16}) {
+    for (ElementType element : {kF32, kI32, kF64, kI16, kF16}) {
+      LoopNest nest;
+      LoopBuilder b(&nest);
+      const ElementType wide = element == kI16 ? kI32 : element == kF16 ? kF32 : element;
+      const BufferId in = b.AddBuffer(BufferKind::kInput, element, lanes);
+      const BufferId out = b.AddBuffer(BufferKind::kOutput, wide, 3 * lanes);
+      const ValueId x = b.Convert(wide, b.Load(in, 0, lanes));
+      const ValueId half = b.Const(wide, 2, lanes);
+      b.Store(out, 0, b.Sub(half, x));
+      b.Store(out, lanes, b.Add(x, half));
+      b.Store(out, 2 * lanes, b.Mul(b.Convert(wide, b.Load(in, 0, lanes)), half));
+      ExpectAgrees(Cases(nest, {{}}));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace skein
