@@ -381,9 +381,7 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
                        [&](const Transfer& m) { return m.c == c && m.from == r; });
   };
   std::vector<Transfer> loads;
-  auto spare = free_;
   std::erase_if(moves, [&](const Transfer& m) {
-    spare[Index(m.c)] &= ~(1u << m.to);
     if (m.from < 0) loads.push_back(m);
     return m.from < 0;
   });
@@ -398,12 +396,7 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
       moves.erase(ready);
       continue;
     }
-    // Only cycles are left. Exchanged without a spare register, each value would wait for all others.
-    if (const auto unused = spare[Index(moves.back().c)]; unused != 0) {
-      const int r = std::countr_zero(unused);
-      mover_->Move(moves.back().c, r, std::exchange(moves.back().from, r));
-      continue;
-    }
+    // Only cycles are left.
     const Transfer swapped = moves.back();
     if (uint32_t& free = spare[Index(swapped.c)]; free != 0) {
       const int kept = std::countr_zero(free);
