@@ -63,6 +63,48 @@ TEST(CarriedMaxima, OfSpecialNumbers) {
   }
 }
 
+// Along rows and down columns, on every tier and ISA, and the f64 reference.
+TEST(CarriedMaxima, OfSpecialNumbersInKernels) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "x"} : f32[60, 130]
+    %1 = reduce(%0) {axes = (1), reducer = max<f32>} : f32[60, 1]
+    %2 = reduce(%0) {axes = (1), reducer = min<f32>} : f32[60, 1]
+    %3 = input() {name = "z"} : f32[130, 60]
+    %4 = reduce(%3) {axes = (0), reducer = max<f32>} : f32[1, 60]
+    %5 = reduce(%3) {axes = (0), reducer = min<f32>} : f32[1, 60]
+    output "a" = %1
+    output "b" = %2
+    output "c" = %4
+    output "d" = %5
+  )");
+  std::vector<HostTensor> inputs = *DrawInputs(graph, {}, 3);
+  const float special[] = {0.0f, -0.0f, -1.0f, -kInfinity, 1.0f, kInfinity, kNan, -kNan};
+  uint32_t random = 1;
+  for (int row = 0; row < 60; ++row) {  // of some rows only the first few kinds
+    for (int i = 0; i < 130; ++i) {
+      random = random * 1664525 + 1013904223;
+      const float x = special[(random >> 16) % (1 + row % std::size(special))];
+      reinterpret_cast<float*>(inputs[0].bytes.data())[row * 130 + i] = row < 30 ? x : -x;
+      reinterpret_cast<float*>(inputs[1].bytes.data())[i * 60 + row] = row < 30 ? x : -x;
+    }
+  }
+  std::vector<HostTensor> first;
+  for (const NamedOptions& way : EveryWay()) {
+    const auto outputs = RunGraph(graph, way.options, inputs);
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    if (first.empty()) first = *outputs;
+    EXPECT_EQ(FirstDifference(first, *outputs), "") << way.name;
+  }
+  for (int t : {0, 1}) {  // the same numbers along rows and down columns
+    first[t + 2].dims = first[t].dims;
+    EXPECT_EQ(FirstDifference({first[t]}, {first[t + 2]}), "");
+    const auto* y = reinterpret_cast<const float*>(first[t].bytes.data());
+    EXPECT_EQ(std::signbit(y[1]), t == 1);   // of 0 and -0
+    EXPECT_EQ(std::signbit(y[33]), t == 1);
+    EXPECT_TRUE(std::isnan(y[6]) && std::isnan(y[7]) && !std::isnan(y[5]));
+  }
+}
+
 TEST(CarriedMaxima, OfNothingAreTheInitialValue) {
   LoopNest nest = MaximaOfColumns(Opcode::kMax, 0, 3);
   SplitCarriedMaxima(Target(), &nest);

@@ -112,7 +112,7 @@ TEST(FirstPlace, ComesOutOfEveryKernel) {
             expected.push_back(best);
           }
         }
-        for (const NamedOptions& way : WaysWithoutLlvm()) {
+        for (const NamedOptions& way : length == 9 && axis != 0 ? EveryWay() : WaysWithoutLlvm()) {
           const auto outputs = RunGraph(graph, way.options, inputs);
           ASSERT_TRUE(outputs.ok()) << outputs.status();
           const auto* y = reinterpret_cast<const int64_t*>((*outputs)[0].bytes.data());
