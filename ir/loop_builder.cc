@@ -1,6 +1,7 @@
 // LoopBuilder: emits instructions with their types, widens scalars, and merges equal pure
 // instructions.
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "ir/loop_nest.h"
@@ -242,6 +243,12 @@ ValueId LoopBuilder::Shuffle(ValueId a, ValueId b, std::vector<int> indices) {
   Inst inst = MakeInst(Opcode::kShuffle, {a, b});
   inst.shuffle = std::move(indices);
   return Emit(std::move(inst), result);
+}
+
+ValueId LoopBuilder::Lookup(ValueId index, std::span<const float, 16> table) {
+  Inst inst = MakeInst(Opcode::kLookup, {index});
+  for (const float entry : table) inst.shuffle.push_back(std::bit_cast<int>(entry));
+  return Emit(std::move(inst), {ElementType::kF32, type(index).lanes});
 }
 
 ValueId LoopBuilder::Bitcast(ElementType t, ValueId v) {

@@ -4,13 +4,13 @@ namespace skein {
 namespace {
 
 constexpr std::string_view kOpcodeNames[] = {
-    "const",     "index",  "iota",    "lane_mask",  "splat",   "extract",    "shuffle",
-    "bitcast",   "load",   "gather",  "store",      "scatter", "prefetch",   "clamp_index",
-    "add",       "sub",    "mul",     "div",        "int_div", "int_rem",    "fma",
-    "min",       "max",    "min_x86", "max_x86",    "neg",     "abs",        "sqrt",
-    "floor",     "ceil",   "trunc",   "round_even", "and",     "or",         "xor",
-    "not",       "shl",    "shr",     "sar",        "less",    "less_equal", "equal",
-    "not_equal", "select", "convert", "reduce",     "dot4",    "loop",
+    "const",       "index",     "iota",   "lane_mask", "splat",      "extract", "shuffle",
+    "lookup",      "bitcast",   "load",   "gather",    "store",      "scatter", "prefetch",
+    "clamp_index", "add",       "sub",    "mul",       "div",        "int_div", "int_rem",
+    "fma",         "min",       "max",    "min_x86",   "max_x86",    "neg",     "abs",
+    "sqrt",        "floor",     "ceil",   "trunc",     "round_even", "and",     "or",
+    "xor",         "not",       "shl",    "shr",       "sar",        "less",    "less_equal",
+    "equal",       "not_equal", "select", "convert",   "reduce",     "dot4",    "loop",
 };
 static_assert(std::size(kOpcodeNames) == kOpcodeCount);
 

@@ -75,6 +75,8 @@ enum class Opcode : uint8_t {
   kExtract,    // (vector), lane: -> scalar
   kShuffle,    // (a) or (a, b), shuffle: result lane i = concat(a, b)[shuffle[i]]; constant indices;
                //   result lanes = shuffle.size() (so halves, joins, interleaves, reversals)
+  kLookup,     // (i32 vector), shuffle: the bits of 16 f32 constants; result lane i is number
+               //   operand[i] mod 16 of them
   kBitcast,    // same lanes, same bit width, other element type
   // --- memory ---
   kLoad,       // [mask] buffer, address, stride: lanes from address + i*stride. stride 0 = broadcast,
@@ -135,7 +137,7 @@ struct Inst {
   DimExpr stride = 1;                                // kLoad, kStore
   bool streaming = false;                            // kStore
   int lane = 0;                                      // kExtract
-  std::vector<int> shuffle;                          // kShuffle
+  std::vector<int> shuffle;                          // kShuffle, kLookup
   Opcode reduce_op = Opcode::kAdd;                   // kReduce: kAdd kMul kMin kMax kAnd kOr
   bool masked = false;                               // memory operations: last operand is a mask
   // kLoop:
@@ -240,6 +242,7 @@ class LoopBuilder {
   ValueId Extract(ValueId v, int lane);
   ValueId Shuffle(ValueId a, std::vector<int> indices);
   ValueId Shuffle(ValueId a, ValueId b, std::vector<int> indices);
+  ValueId Lookup(ValueId index, std::span<const float, 16> table);
   ValueId Bitcast(ElementType t, ValueId v);
 
   ValueId Load(BufferId buffer, DimExpr address, int lanes = 0, DimExpr stride = 1,

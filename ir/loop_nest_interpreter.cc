@@ -319,6 +319,7 @@ bool Interpreter::RunStep(const Step& step) {
     case Opcode::kSplat:
     case Opcode::kExtract:
     case Opcode::kShuffle:
+    case Opcode::kLookup:
     case Opcode::kBitcast:
       RunMovement(step);
       break;
@@ -498,6 +499,13 @@ void Interpreter::RunMovement(const Step& step) {
         const int index = inst.shuffle[i];
         const Slot& from = step.operands[index < a.type.lanes ? 0 : 1];
         CopyElement(out + i * size, from.data + index % a.type.lanes * size, size);
+      }
+      break;
+    case Opcode::kLookup:
+      for (int i = 0; i < inst.type.lanes; ++i) {
+        int32_t index;
+        std::memcpy(&index, a.data + i * size, sizeof(index));
+        std::memcpy(out + i * size, &inst.shuffle[index & 15], sizeof(index));
       }
       break;
     default:  // kBitcast

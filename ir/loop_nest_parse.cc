@@ -413,6 +413,7 @@ absl::Status Parser::ParseBody(Cursor& cursor, Inst* inst) {
       return cursor.Take("]") ? absl::OkStatus() : Expected("]", cursor);
     }
     case Opcode::kShuffle:
+    case Opcode::kLookup:
       return ParseShuffle(cursor, inst);
     case Opcode::kLoad:
     case Opcode::kGather:

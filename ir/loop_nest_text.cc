@@ -203,6 +203,7 @@ class Printer {
         out_ += ']';
         break;
       case Opcode::kShuffle:
+      case Opcode::kLookup:
         PrintOperands(inst.operands, 0, values);
         for (size_t i = 0; i < inst.shuffle.size(); ++i) {
           Append(i == 0 ? " [" : " ");

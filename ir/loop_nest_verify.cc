@@ -476,6 +476,7 @@ absl::Status Verifier::CheckTypes(const Inst& inst) {
     case Opcode::kSplat:
     case Opcode::kExtract:
     case Opcode::kShuffle:
+    case Opcode::kLookup:
     case Opcode::kBitcast:
       return CheckMovement(inst);
     case Opcode::kReduce:
@@ -531,6 +532,10 @@ absl::Status Verifier::CheckMovement(const Inst& inst) {
       }
       return ExpectType("the result", inst.type, {element, static_cast<int>(inst.shuffle.size())});
     }
+    case Opcode::kLookup:
+      if (inst.shuffle.size() != 16) return InvalidArgument("table of ", inst.shuffle.size());
+      SKEIN_RETURN_IF_ERROR(ExpectType("the index", from, {ElementType::kI32, from.lanes}));
+      return ExpectType("the result", inst.type, {ElementType::kF32, from.lanes});
     default:
       if (IsBool(element) || IsBool(inst.type.element) ||
           BitWidth(element) != BitWidth(inst.type.element)) {

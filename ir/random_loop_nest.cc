@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <initializer_list>
 #include <utility>
 
@@ -556,6 +557,13 @@ ValueId Generator::Operation(int lanes) {
     return builder_.Dot4(x[0], x[1], x[2]);
   }
   if (choice == 2) return Compare(lanes);
+  if (choice == 10 && Allowed(Opcode::kLookup, E::kI32) && Allowed(Opcode::kLookup, E::kF32)) {
+    std::array<float, 16> table;
+    for (float& entry : table) {
+      entry = std::bit_cast<float>(static_cast<uint32_t>(RandomBits(E::kF32, random_)));
+    }
+    return builder_.Lookup(Pick(E::kI32, lanes), table);
+  }
   const E t = ChooseElement();
   if (choice == 3) return As(t, Pick(ChooseElement(), lanes));
   if (choice < 6 && Allowed(Opcode::kSelect, t)) {

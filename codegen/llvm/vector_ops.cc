@@ -1,6 +1,7 @@
 #include "codegen/llvm/vector_ops.h"
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "llvm/IR/Constants.h"
@@ -354,6 +355,38 @@ Value* EmitDot4(IrBuilder& b, const Target& target, Value* acc, Value* x, Value*
   return b.CreateAdd(acc, sum);
 }
 
+// Registers of 16 or twice 8 entries, in which an index counts by its low 4 or 3 bits.
+Value* EmitLookup(IrBuilder& b, const Inst& inst, Value* index, const Target& target) {
+  const bool zmm = target.isa == Isa::kAvx512;
+  const int lanes = inst.type.lanes, whole = zmm ? 16 : 8;
+  std::vector<int> widened = Range(0, lanes);
+  widened.resize(whole, 0);
+  if (lanes == 1) {
+    index = b.CreateVectorSplat(static_cast<unsigned>(whole), index);
+  } else if (lanes < whole) {
+    index = b.CreateShuffleVector(index, widened);
+  }
+  const auto table = [&](int first) {
+    std::vector<llvm::Constant*> entries;
+    for (int i = first; i < first + whole; ++i) {
+      const float entry = std::bit_cast<float>(inst.shuffle[i]);
+      entries.push_back(llvm::ConstantFP::get(b.getContext(), llvm::APFloat(entry)));
+    }
+    return llvm::ConstantVector::get(entries);
+  };
+  Value* result;
+  if (zmm) {
+    result = b.CreateIntrinsic(intrinsic::x86_avx512_permvar_sf_512, {}, {table(0), index});
+  } else {
+    Value* low = b.CreateIntrinsic(intrinsic::x86_avx2_permps, {}, {table(0), index});
+    Value* high = b.CreateIntrinsic(intrinsic::x86_avx2_permps, {}, {table(8), index});
+    Value* sign = b.CreateShl(index, 28);
+    result = b.CreateSelect(b.CreateIsNeg(sign), high, low);
+  }
+  if (lanes == 1) return b.CreateExtractElement(result, uint64_t{0});
+  return lanes < whole ? b.CreateShuffleVector(result, Range(0, lanes)) : result;
+}
+
 }  // namespace
 
 Value* EmitOperation(IrBuilder& b, const Inst& inst, VectorType operand,
@@ -371,6 +404,8 @@ Value* EmitOperation(IrBuilder& b, const Inst& inst, VectorType operand,
       return b.CreateExtractElement(operands[0], static_cast<uint64_t>(inst.lane));
     case Opcode::kShuffle:
       return EmitShuffle(b, inst, operands, target);
+    case Opcode::kLookup:
+      return EmitLookup(b, inst, operands[0], target);
     case Opcode::kBitcast:
       return EmitBitcast(b, inst.type, operand, operands[0]);
     case Opcode::kFma:

@@ -252,6 +252,12 @@ absl::Status Selector::SelectInst(const Inst& inst) {
     case Opcode::kShuffle:
       result = Shuffle(inst);
       break;
+    case Opcode::kLookup: {
+      const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
+      result = Emit({.action = Action::kPermute, .element = ElementType::kF32},
+                    {Get(inst.operands[0])[0], builder_.Vector32(table)}, RegisterClass::kVector);
+      break;
+    }
     case Opcode::kBitcast:
       result = Bitcast(type(inst.operands[0]), inst.type, Get(inst.operands[0]));
       break;

@@ -159,8 +159,9 @@ Hash128 MathCodeHash() {
     text += UnaryErrorNest(function.emit).ToString();  // f64, too
   }
   for (EmitBinary emit : {EmitPow, EmitAtan2, EmitRem}) text += BinaryMathNest(emit).ToString();
-  text += BinaryMathNest(EmitPow, 64, ElementType::kF64).ToString();
-  text += BinaryMathNest(EmitRem, 64, ElementType::kF64).ToString();
+  for (EmitBinary emit : {EmitPow, EmitAtan2, EmitRem}) {
+    text += BinaryMathNest(emit, 64, ElementType::kF64).ToString();
+  }
   return StableHash(text);
 }
 

@@ -1,10 +1,40 @@
-// f64: erf, erfc, gelu. The method is that of erf_family.cc.
+// f64: erf, erfc, gelu. As in erf_family.cc, but of one polynomial in a rational variable.
 #include "ir/math/double_functions.h"
-#include "ir/math/erf_parts.h"
 
 namespace skein::math {
 
 namespace {
+
+// d + d_tail = a + k, its reciprocal y within an ULP, and q = 1 - 2k/(a+k), in which the
+// scaled functions are smooth from 0 to infinity.
+struct RationalVariable {
+  Real d;
+  Real d_tail;
+  Real y;
+  Real q;
+};
+
+RationalVariable MapToRational(Real a, double k) {
+  const Real d = a + k;
+  const Real y = 1 / d;
+  return {d, a - (d - k), y, Fma(y, -2 * k, 1)};
+}
+
+// p / (a + k) in two parts.
+Pair DivideInTwoParts(Pair p, const RationalVariable& t) {
+  const Real quotient = p.high * t.y;
+  const Real residual = Fma(-quotient, t.d_tail, Fma(-quotient, t.d, p.high) + p.low);
+  return {quotient, residual * t.y};
+}
+
+// c0 + q*rest in two parts.
+Pair FinishPolynomial(Real q, Real rest, double c0) {
+  const Real high = Fma(q, rest, c0);
+  return {high, Fma(q, rest, c0 - high)};
+}
+
+// m * (1 + v); m.low is as large as a rounding error of m.high, so its product with v counts.
+Real TimesOnePlus(Pair m, Real v) { return m.high + Fma(m.high, v, Fma(m.low, v, m.low)); }
 
 // erfc(a) * e^(a^2) * (a + 3) = P(1 - 6/(a+3)), 0 <= a <= 27.5.
 constexpr double kShift = 3;
@@ -15,7 +45,7 @@ struct ScaledErfc {
 };
 
 ScaledErfc ScaledErfcOf(Real a) {
-  const RationalVariable t = MapToRational(a, kShift, 1);
+  const RationalVariable t = MapToRational(a, kShift);
   const Real rest = Horner(
       t.q, {0x1.2e326945de2b8p-1,  -0x1.3deb21415dc82p-2,
             0x1.e995f11b16dabp-4,  -0x1.b78993d6ba05fp-6, -0x1.3dd3e70f9727cp-10,

@@ -3,23 +3,19 @@
 
 namespace skein::math {
 
-Real DoubleExpTail(Real r, bool to_single) {
-  if (to_single) {
-    return Horner(r, {0x1.0000000b90bd6p-1, 0x1.5555555a78bd2p-3, 0x1.5554e908d9c36p-5,
-                      0x1.1110e0f364966p-7, 0x1.6d4320c10cf41p-10, 0x1.a124ee5e586d5p-13});
-  }
+Real DoubleExpTail(Real r) {
   return Horner(r, {0x1.0p-1, 0x1.5555555555555p-3, 0x1.555555555559bp-5, 0x1.1111111111124p-7,
                     0x1.6c16c16bfe6f6p-10, 0x1.a01a01a00d0a5p-13, 0x1.a01a0203d2e9ep-16,
                     0x1.71de3a8a97115p-19, 0x1.27e442ab9bb2fp-22, 0x1.ae639171800c7p-26,
                     0x1.20291f130123cp-29, 0x1.6274e64de30d7p-33});
 }
 
-DoubleExpParts ReduceForDoubleExp(Pair x, int bias, bool to_single) {
+DoubleExpParts ReduceForDoubleExp(Pair x, int bias) {
   const Real sum = Fma(x.high, kDoubleLog2E, kDoubleRounder + bias);
   const Real n = sum - (kDoubleRounder + bias);
   const Real exact = Fma(n, -kDoubleLn2High, x.high);
   const Real r = exact + Fma(n, -kDoubleLn2Low, x.low);
-  return {BitsOf(sum), Fma(DoubleExpTail(r, to_single), r * r, r)};
+  return {BitsOf(sum), Fma(DoubleExpTail(r), r * r, r)};
 }
 
 TwoScales DoubleScales(Word bits) {
@@ -173,18 +169,13 @@ Real DoubleSoftplus(Real x) {
 }
 
 // x * tanh(log(1 + e)) = x * n / (n + 2) with n = e*(e + 2), e = e^x.
-Real DoubleMish(Real x, bool to_single) {
+Real DoubleMish(Real x) {
   const Real clamped = MinX86(40, MaxX86(kGone, x));
   const Real factor = MaxX86(kLeastFactor, MinX86(kLinear, x));
-  const DoubleExpParts parts = ReduceForDoubleExp({clamped, 0}, kTwoStepBias, to_single);
+  const DoubleExpParts parts = ReduceForDoubleExp({clamped, 0}, kTwoStepBias);
   const TwoScales scale = DoubleScales(parts.bits);
   const Pair p = FastTwoSum(1, parts.w);
   const Real z = p.high * scale.first, full = z * scale.second;
-  if (to_single) {
-    const Real plus_two = full + 2;
-    const Real y = ((factor * (z * plus_two)) / Fma(full, plus_two, 2)) * scale.second;
-    return Select(x > 40, x, y);
-  }
   const auto plus_two = [](Real a) { return FastTwoSum(MaxX86(2, a), MinX86(2, a)); };
   const Real z_tail = p.low * scale.first;
   const Pair t = plus_two(full);

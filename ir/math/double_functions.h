@@ -23,8 +23,7 @@ Real DoubleSigmoid(Real x);
 Real DoubleSilu(Real x);
 Real DoubleSoftplus(Real x);
 Real DoubleGeluTanh(Real x);
-// `to_single`: accurate enough to be rounded to f32, no more.
-Real DoubleMish(Real x, bool to_single);
+Real DoubleMish(Real x);
 
 // --- double_log.cc ---
 Real DoubleLog(Real x);
@@ -44,6 +43,7 @@ Real DoubleTan(Real x);
 Real DoubleAsin(Real x);
 Real DoubleAcos(Real x);
 Real DoubleAtan(Real x);
+Real DoubleAtan2(Real y, Real x);
 // Of an f32 x of any size, rounded to f32.
 Real SingleSin(Real x);
 Real SingleCos(Real x);
@@ -66,15 +66,15 @@ inline constexpr double kDoubleLn2 = 0x1.62e42fefa39efp-1;
 inline constexpr double kDoubleLn2Tail = 0x1.abc9e3b39803fp-56;
 inline constexpr double kSmallestNormalDouble = 0x1p-1022;
 
-// (e^r - 1 - r) / r^2 on |r| <= 1/2; `to_single`: on |r| <= ln2/2.
-Real DoubleExpTail(Real r, bool to_single = false);
+// (e^r - 1 - r) / r^2 on |r| <= 1/2.
+Real DoubleExpTail(Real r);
 
 // e^(x.high + x.low) = (1 + w) * 2^n, n + bias in the low bits of `bits`.
 struct DoubleExpParts {
   Word bits;
   Real w;
 };
-DoubleExpParts ReduceForDoubleExp(Pair x, int bias, bool to_single = false);
+DoubleExpParts ReduceForDoubleExp(Pair x, int bias);
 
 // 2^k for k + 1023 in the low 12 bits of `bits`.
 inline Real DoublePowerOfTwo(Word bits) { return FloatOf(bits << 52); }

@@ -178,27 +178,40 @@ Real DoubleAtan(Real x) {
   return WithSignOf(high + (q + Fma(p * s, q, low)), x);
 }
 
-// The angle of (|x|, |y|) by the quotient of the smaller and the larger, then unfolded. Quotients of
-// f32 neither overflow nor vanish in double.
-Real SingleAtan2(Real y_single, Real x_single) {
-  const Real y = ToDouble(y_single), x = ToDouble(x_single);
+namespace {
+
+// The angle of (|x|, |y|) by the quotient of the smaller and the larger, then unfolded.
+// `to_single`: x and y are f32 values, and the result is accurate enough to be rounded to f32;
+// quotients of f32 neither overflow nor vanish in double.
+Real Atan2(Real y, Real x, bool to_single) {
   const Real ay = Abs(y), ax = Abs(x);
   const Mask steep = ay > ax;
   const Real larger = Select(steep, ay, ax), smaller = Select(steep, ax, ay);
   // 0/0 is 0, infinity/infinity is 1.
   const Mask equal = ay == ax;
   const Real q = Select(equal, Select(ax == 0, ax, 1), smaller / larger);
-  const Real s = q * q;
-  const Real p = Horner(s, {-0x1.555555543c557p-2, 0x1.9999971f594e7p-3, -0x1.2491d128f2977p-3,
-                            0x1.c70a6be6d4163p-4, -0x1.73a719b0b93d9p-4, 0x1.36bfd2210f14ap-4,
-                            -0x1.ffb2b9595f5b2p-5, 0x1.837061ab40426p-5, -0x1.ea18af61c3e87p-6,
-                            0x1.cd243cc325c05p-7, -0x1.14abab0185470p-8, 0x1.36ecfc48d188bp-11});
-  const Real octant = Fma(p * s, q, q);
-  const Real quadrant = Select(steep, kHalfPi1 - octant, octant);
+  const auto short_atan = [](Real q) {
+    const Real s = q * q;
+    const Real p =
+        Horner(s, {-0x1.555555543c557p-2, 0x1.9999971f594e7p-3, -0x1.2491d128f2977p-3,
+                   0x1.c70a6be6d4163p-4, -0x1.73a719b0b93d9p-4, 0x1.36bfd2210f14ap-4,
+                   -0x1.ffb2b9595f5b2p-5, 0x1.837061ab40426p-5, -0x1.ea18af61c3e87p-6,
+                   0x1.cd243cc325c05p-7, -0x1.14abab0185470p-8, 0x1.36ecfc48d188bp-11});
+    return Fma(p * s, q, q);
+  };
+  const Real octant = to_single ? short_atan(q) : DoubleAtan(q);
+  const auto from_quarters = [to_single](int quarters, Real angle) {
+    return quarters * kHalfPi1 - (to_single ? angle : angle - quarters * kHalfPi2);
+  };
+  const Real quadrant = Select(steep, from_quarters(1, octant), octant);
   const Mask left = ShiftRightSigned(BitsOf(x), 63) != Word(0);  // -0 too
-  const Real half_plane = Select(left, 2 * kHalfPi1 - quadrant, quadrant);
-  return ToSingle(WithSignOf(half_plane, y));
+  return WithSignOf(Select(left, from_quarters(2, quadrant), quadrant), y);
 }
+
+}  // namespace
+
+Real SingleAtan2(Real y, Real x) { return ToSingle(Atan2(ToDouble(y), ToDouble(x), true)); }
+Real DoubleAtan2(Real y, Real x) { return Atan2(y, x, false); }
 
 namespace {
 

@@ -53,90 +53,109 @@ ValueId EmitExpm1(LoopBuilder& b, ValueId x_id) {
 
 namespace {
 
-constexpr double kSigmoidScale = 0x1p-32;
+// 2^32: the sums below are carried times or over it, so that e^x and e^-x stay finite and normal in
+// the whole range of the results, and only the last product rounds into the subnormals.
+constexpr int kScaleExponent = 32;
+constexpr double kScale = 0x1p32;
+constexpr double kUnscale = 0x1p-32;
 
-// sigmoid(x) / 2^-32 as y*(1+f), f of the size of 1e-3: 1 / (c + c*e^-x) with c = 2^-32, so that
-// the denominator stays finite for x >= -110. The residual of the reciprocal is rebuilt from the
-// exact parts of the denominator: c, s = c*2^n, and w*s with 1+w the fraction of e^-x.
-struct ScaledSigmoid {
-  Real y;
-  Real f;
+// e^x * 2^k = s*(1+w), s a power of two.
+struct ScaledExp {
+  Real s;
+  Real w;
 };
 
-// Of clamped + tail.
-ScaledSigmoid SigmoidParts(Real clamped, bool accurate, const Real* tail_of_argument = nullptr) {
-  constexpr double kBias = 127 - 32;
-  const Real sum = Fma(clamped, -kLog2E, kRounder + kBias);
-  const Real n = sum - (kRounder + kBias);
-  Real r = Fma(n, -kLn2Low, Fma(n, -kLn2High, -clamped));
-  if (tail_of_argument != nullptr) r = r - *tail_of_argument;
-  const Real s = PowerOfTwo(BitsOf(sum));
-  const Real square = r * r;
-  const Real tail = ExpTail(r);
-  const Real w = Fma(tail, square, r);
-  Real y = ReciprocalSeed(Fma(w, s, s + kSigmoidScale));
-  if (!accurate) {
-    const Real v = s * y;
-    const Real e = Fma(-w, v, Fma(y, -kSigmoidScale, 1 - v));
-    return {y, Fma(e, e, e)};
-  }
-  // With 12 bits left in y, 1 minus the larger part is exact.
-  y = FloatOf(BitsOf(y) & Word(0xfffff000));
-  Real e = Fma(-MaxX86(kSigmoidScale, s), y, 1);
-  e = Fma(-MinX86(kSigmoidScale, s), y, e);
-  const Real v = s * y;
-  e = Fma(-(tail * square), v, Fma(-r, v, e));
-  return {y, Fma(e, e, e)};
+ScaledExp ScaledExpOf(Real x, int k) {
+  const ExpArgument a = ReduceForExp(x, 127 + k);
+  const Real r = a.remainder;
+  return {PowerOfTwo(a.bits), Fma(ExpTail(r), r * r, r)};
 }
+
+// 2^-32 * (1 + e^-x) in a sum of one that is exact and one that is rounded: the larger of 2^-32 and
+// s alone, the smaller with s*w.
+struct SigmoidDenominator {
+  Real exact;
+  Real smaller;
+  Real rounded;
+
+  explicit SigmoidDenominator(ScaledExp e)
+      : exact(MaxX86(kUnscale, e.s)),
+        smaller(MinX86(kUnscale, e.s)),
+        rounded(Fma(e.w, e.s, smaller)) {}
+  Real sum() const { return exact + rounded; }
+};
 
 }  // namespace
 
+// 1/(1 + e^-x) by a division and one correction with what the rounded sums have lost.
 ValueId EmitSigmoid(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   if (x.type() == ElementType::kF64) return DoubleSigmoid(x).id();
-  const ScaledSigmoid s = SigmoidParts(MinX86(40, MaxX86(-105, x)), true);
-  const Real scale = Select(x < -103.98, Real(0), Real(kSigmoidScale));
-  return (Fma(s.y, s.f, s.y) * scale).id();
+  const ScaledExp e = ScaledExpOf(-MinX86(40, MaxX86(-105, x)), -kScaleExponent);
+  const SigmoidDenominator parts(e);
+  const Real d = parts.sum();
+  const Real lost = Fma(e.w, e.s, parts.smaller - parts.rounded);
+  const Real d_tail = (parts.rounded - (d - parts.exact)) + lost;
+  const Real y = 1 / d;
+  const Real residual = Fma(-d_tail, y, Fma(-d, y, 1));
+  const Real scale = Select(x < -103.98, Real(0), Real(kUnscale));
+  return (Fma(residual, y, y) * scale).id();
 }
 
+// x*2^-32 first would lose subnormal x; above 39, x*2^32 might overflow.
 ValueId EmitSilu(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   if (x.type() == ElementType::kF64) return DoubleSilu(x).id();
   const Real clamped = MaxX86(-110, x);
-  const ScaledSigmoid s = SigmoidParts(MinX86(40, clamped), false);
-  // x*2^-32 first would lose subnormal x, y*2^-32 first would lose the tail.
-  const Pair product = TwoProduct(clamped, s.y);
-  const Real unscaled = product.high + Fma(product.high, s.f, product.low);
-  const Real scale = Select(x < -109, Real(0), Real(kSigmoidScale));
-  return Select(x > 39, x, WithSignOf(unscaled * scale, x)).id();
+  const ScaledExp e = ScaledExpOf(-clamped, -kScaleExponent);  // meaningless far above 39
+  const Real scale = Select(x < -109, Real(0), Real(kUnscale));
+  return Select(x > 39, x, (clamped / SigmoidDenominator(e).sum()) * scale).id();
 }
 
-// x * sigmoid(x*(k0 + k1*x^2)). The argument reaches 100, where a rounding error of it would be
-// worth as many ULP: it is carried in two parts.
+// x / (1 + 2^z), z = x*(k0 + k1*x^2). |z| reaches 150, where a rounding error of it would be worth
+// as many ULP: k0 + k1*x^2 is carried in two parts, and 2^z reduced from its exact product with x.
 ValueId EmitGeluTanh(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
   if (x.type() == ElementType::kF64) return DoubleGeluTanh(x).id();
   // k0 has no bit below the last of t, so that k0 - t is exact.
-  constexpr double k0 = 0x1.9884500000000p+0, k0_tail = 0x1.9ea1b2p-23;
-  constexpr double k1 = 0x1.2444f2p-4, k1_tail = 0x1.49b16ap-29;
-  const Real a = MinX86(5.5, MaxX86(-10.9, x));
+  constexpr double k0 = -0x1.26aecp+1, k0_tail = -0x1.0de73ap-22;
+  constexpr double k1 = -0x1.a5a7dp-4, k1_tail = 0x1.151aaep-29;
+  const Real a = MaxX86(-10.9, x);
   const Pair square = TwoProduct(a, a);
   const Real t = Fma(square.high, k1, k0);
   const Real t_rounding = Fma(square.high, k1, k0 - t);
   const Real t_tail = t_rounding + Fma(square.high, k1_tail, Fma(square.low, k1, k0_tail));
-  const Real v = a * t;
-  const Real v_tail = Fma(a, t_tail, Fma(a, t, -v));
-  const ScaledSigmoid s = SigmoidParts(v, false, &v_tail);
-  const Pair product = TwoProduct(a, s.y);
-  const Real unscaled = product.high + Fma(product.high, s.f, product.low);
-  const Real scale = Select(x < -10.85, Real(0), Real(kSigmoidScale));
-  return Select(x > 5.4, x, WithSignOf(unscaled * scale, x)).id();
+  constexpr double kBias = 127 - kScaleExponent;
+  const Real sum = Fma(a, t, kRounder + kBias);
+  const Real n = sum - (kRounder + kBias);
+  const Real f = Fma(a, t_tail, Fma(a, t, -n));
+  // Exp2Polynomial's, with ln 2 in two parts.
+  const Real rest = Horner(f, {-0x1.05c61p-29, 0x1.ebfbd8p-3, 0x1.c6af76p-5, 0x1.3b30ap-7,
+                               0x1.5f0b82p-10, 0x1.3fa206p-13});
+  const Real w = Fma(f, kLn2, rest * f);
+  const SigmoidDenominator d({PowerOfTwo(BitsOf(sum)), w});
+  const Real scale = Select(x < -10.85, Real(0), Real(kUnscale));
+  return Select(x > 5.4, x, (a / d.sum()) * scale).id();
 }
 
+// With E = e^x = s*(1+w): tanh(log(1+E)) = 1 - 2/D for larger x, s*(1 + (w - (1+w)*(E + E^2)/D))
+// for smaller, D = (1+E)^2 + 1 = ((1+s)^2 + 1) + s*w*(2(1+s) + s*w), in which the first sum is
+// exact where it matters.
 ValueId EmitMish(LoopBuilder& b, ValueId x_id) {
   const Real x(b, x_id);
-  if (x.type() == ElementType::kF64) return DoubleMish(x, false).id();
-  return ToSingle(DoubleMish(ToDouble(x), true)).id();
+  if (x.type() == ElementType::kF64) return DoubleMish(x).id();
+  const Real clamped = MaxX86(-110, x);
+  const ScaledExp e = ScaledExpOf(clamped, kScaleExponent);  // meaningless far above 19
+  const Real sw = e.s * e.w;
+  const Real one_and_s = e.s + kScale;
+  const Real d = Fma(sw, Fma(one_and_s, 2, sw), Fma(one_and_s, one_and_s, kScale * kScale));
+  const Mask small = x < -0.34657;  // where s < 1
+  const Real exp = Fma(e.w, e.s, e.s);
+  const Real q = Select(small, exp * (exp + kScale), Real(2 * kScale * kScale)) / d;
+  const Real w = Select(small, e.w, Real(0));
+  const Real factor = clamped * Select(small, e.s, Real(kScale));
+  const Real y = Fma(factor, Fma(-q, 1 + w, w), factor) * kUnscale;
+  return Select(x > 19, x, WithSignOf(y, x)).id();
 }
 
 ValueId EmitElu(LoopBuilder& b, ValueId x_id) {

@@ -24,25 +24,6 @@ Real ScaleInTwoSteps(Real p, Word bits, Mask vanishes) {
   return (p * PowerOfTwo(half)) * FloatOf(rest);
 }
 
-// 5 % by subtracting the exponent, then a linear step tuned to leave 1.3e-3.
-Real ReciprocalSeed(Real d) {
-  const Real y = FloatOf(Word(0x7ef33c00) - BitsOf(d));
-  return y * Fma(-d, y, 0x1.002a9ap+1);
-}
-
-// A cubic step: 1/(1-e) = 1 + e + e^2 + ...
-Real ReciprocalOfNormal(Real d) {
-  const Real y = ReciprocalSeed(d);
-  const Real e = Fma(-d, y, 1);
-  return Fma(y, Fma(e, e, e), y);
-}
-
-Real ReciprocalOfNormal(Real d, Real d_tail) {
-  const Real y = ReciprocalSeed(d);
-  const Real e = Fma(-d_tail, y, Fma(-d, y, 1));
-  return Fma(y, Fma(e, e, e), y);
-}
-
 LogArgument ReduceForLog(Real x, int32_t lower) {
   const Mask low = x < kSmallestNormal;
   const Word bits = BitsOf(Select(low, x * 0x1p23, x));

@@ -40,11 +40,6 @@ Real Exp2Polynomial(Real f);
 // `vanishes`, without an underflow.
 Real ScaleInTwoSteps(Real p, Word bits, Mask vanishes);
 
-// 1/d for 2^-126 <= |d| <= 2^125 within 0.534 ULP. `d_tail`: the denominator is d + d_tail.
-Real ReciprocalSeed(Real d);  // relative error 1.3e-3
-Real ReciprocalOfNormal(Real d);
-Real ReciprocalOfNormal(Real d, Real d_tail);
-
 // x = 2^n * m: m in [k, 2k), where k has the bits `lower`.
 struct LogArgument {
   Real n;

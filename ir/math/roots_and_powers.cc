@@ -59,7 +59,7 @@ Pair Log2InTwoParts(Real x) {
   const Real numerator = a.m - 1;
   const Real d = a.m + 1;
   const Real d_tail = a.m - (d - 1);
-  const Real r = ReciprocalOfNormal(d);
+  const Real r = 1 / d;
   const Real s = numerator * r;
   const Real s_tail = Fma(-s, d_tail, Fma(-s, d, numerator)) * r;
   const Real u = s * s;

@@ -31,7 +31,8 @@ ValueId EmitTan(LoopBuilder& b, ValueId x_id) {
 }
 
 ValueId EmitAtan2(LoopBuilder& b, ValueId y, ValueId x) {
-  return SingleAtan2(Real(b, y), Real(b, x)).id();
+  const bool wide = b.type(y).element == ElementType::kF64;
+  return (wide ? DoubleAtan2 : SingleAtan2)(Real(b, y), Real(b, x)).id();
 }
 
 ValueId EmitAtan(LoopBuilder& b, ValueId x_id) {
@@ -40,7 +41,7 @@ ValueId EmitAtan(LoopBuilder& b, ValueId x_id) {
   const Real a = Abs(x);
   const Mask inverted = a > 1;
   const Real clamped = MinX86(0x1p100, MaxX86(0x1p-100, a));
-  const Real q = Select(inverted, ReciprocalOfNormal(clamped), a);
+  const Real q = Select(inverted, 1 / clamped, a);
   const Real s = q * q;
   const Real p =
       Horner(s, {-0x1.555554p-2, 0x1.999832p-3, -0x1.246ce4p-3, 0x1.c3f7fep-4, -0x1.62baf8p-4,

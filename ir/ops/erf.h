@@ -9,12 +9,12 @@ inline const OpDef k_erf = {
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
       return Monotone(
-          t, x[0], [](double v) { return std::erf(v); }, 0.939);
+          t, x[0], [](double v) { return std::erf(v); }, 0.777);
     },
     .lower = [](LoopBuilder& b, const Node&,
                 std::span<const ValueId> x) { return EmitErf(b, x[0]); },
     .flops = 20,
-    .ulp = 0.939,
+    .ulp = 0.777,
 };
 
 }  // namespace skein

@@ -9,12 +9,12 @@ inline const OpDef k_erfc = {
     .infer = FloatSameAsFirst,
     .reference = [](const Node&, ElementType t, std::span<const Bounded> x) -> Bounded {
       return Monotone(
-          t, x[0], [](double v) { return std::erfc(v); }, 2.24);
+          t, x[0], [](double v) { return std::erfc(v); }, 1.788);
     },
     .lower = [](LoopBuilder& b, const Node&,
                 std::span<const ValueId> x) { return EmitErfc(b, x[0]); },
     .flops = 20,
-    .ulp = 2.24,
+    .ulp = 1.788,
 };
 
 }  // namespace skein

@@ -42,6 +42,7 @@ std::vector<LoopNest> AllSamples() {
   nests.push_back(ScatterNest(ElementType::kI8));
   nests.push_back(MaskNest());
   nests.push_back(ShuffleNest());
+  nests.push_back(LookupNest());
   nests.push_back(StrideNest(ElementType::kF32));
   nests.push_back(Dot4Nest());
   nests.push_back(IndexNest());

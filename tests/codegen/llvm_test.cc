@@ -191,6 +191,11 @@ TEST_F(Llvm, ShufflesAndReductions) {
   ExpectAllAgree(MakeCase(nest, {}));
 }
 
+TEST_F(Llvm, Lookups) {
+  const LoopNest nest = LookupNest();
+  ExpectAllAgree(Cases(nest, {{1}, {7}, {16}, {50}, {64}, {100}}));
+}
+
 TEST_F(Llvm, Strides) {
   using enum ElementType;
   for (ElementType element : {kF32, kI8, kU4, kF64, kBF16}) {

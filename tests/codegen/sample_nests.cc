@@ -1,5 +1,6 @@
 #include "tests/codegen/sample_nests.h"
 
+#include <array>
 #include <vector>
 
 namespace skein {
@@ -281,6 +282,22 @@ LoopNest ShuffleNest() {
   b.Store(scalars, 4, b.Reduce(Opcode::kMul, eight));
   b.Store(scalars, 5, b.Reduce(Opcode::kMin, b.Shuffle(eight, {0, 1})));
   b.Store(numbers, 0, b.Iota(ElementType::kI32, 64));
+  return nest;
+}
+
+LoopNest LookupNest() {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr n = b.AddArgument();
+  const BufferId indices = b.AddBuffer(BufferKind::kInput, ElementType::kI32, n);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kF32, n);
+  const BufferId scalar = b.AddBuffer(BufferKind::kOutput, kF32, 1);
+  std::array<float, 16> table;
+  for (int i = 0; i < 16; ++i) table[i] = static_cast<float>(i * i) - 7.5f;
+  const DimExpr i = b.BeginVectorLoop(n, 64);
+  b.Store(out, i, b.Lookup(b.Load(indices, i), table));  // of any value: the low four bits count
+  b.EndLoop();
+  b.Store(scalar, 0, b.Lookup(b.Load(indices, 0, 1), table));
   return nest;
 }
 

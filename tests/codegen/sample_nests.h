@@ -35,6 +35,8 @@ LoopNest ArithmeticNest(ElementType element);
 LoopNest MaskNest();
 // Shuffles, extracts, reductions and iota of 64, 24 and 8 lanes, outside vector loops.
 LoopNest ShuffleNest();
+// A table of 16 entries by a0 indices.
+LoopNest LookupNest();
 // Strided and broadcast accesses, also with a stride that is an argument (a1).
 LoopNest StrideNest(ElementType element);
 // acc + dot4(a, b) on a0 lanes.

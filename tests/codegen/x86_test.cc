@@ -243,6 +243,11 @@ TEST_F(X86, ShufflesAndReductions) {
   ExpectAgrees({MakeCase(nest, {})});
 }
 
+TEST_F(X86, Lookups) {
+  const LoopNest nest = LookupNest();
+  ExpectAgrees(Cases(nest, {{1}, {7}, {16}, {50}, {64}, {100}}));
+}
+
 TEST_F(X86, Strides) {
   for (ElementType element : {kF32, kI8, kU4, kF64, kBF16}) {
     SCOPED_TRACE(std::string(Name(element)));

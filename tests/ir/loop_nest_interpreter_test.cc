@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <functional>
@@ -326,6 +327,21 @@ TEST(LoopNestInterpreter, CarriedValuesSwapAtOnce) {
   std::vector<std::vector<char>> buffers = {Bytes<int64_t>({0, 0})};
   ASSERT_TRUE(RunNest(nest, buffers).ok());
   EXPECT_EQ(FromBytes<int64_t>(buffers[0]), (std::vector<int64_t>{55, 89}));
+}
+
+TEST(LoopNestInterpreter, LookupCountsModuloSixteen) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kI32, 4);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kF32, 4);
+  std::array<float, 16> table;
+  for (int i = 0; i < 16; ++i) table[i] = 0.5f * static_cast<float>(i);
+  b.Store(out, 0, b.Lookup(b.Load(in, 0, 4), table));
+  ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
+  std::vector<std::vector<char>> buffers = {Bytes<int32_t>({3, 16, -1, 0x3f800005}),
+                                            Bytes(std::vector<float>(4, -1))};
+  ASSERT_TRUE(RunNest(nest, buffers).ok());
+  EXPECT_EQ(FromBytes<float>(buffers[1]), (std::vector<float>{1.5f, 0, 7.5f, 2.5f}));
 }
 
 TEST(LoopNestInterpreter, MovementInRegisters) {

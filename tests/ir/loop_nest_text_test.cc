@@ -36,8 +36,9 @@ constexpr std::string_view kText = R"(nest(a0, a1) {
     scatter b3[$0], %18 at %13 mask %6
     prefetch b0[%12] level 1
     store b2[$0 + %13], %17 streaming
+    %19 = lookup f32 %18 [0 1065353216 -1082130432 3 4 5 6 7 8 9 10 11 12 13 14 15]
     unrolled $2 < 4 {
-      %19 = less_equal bool %9, %15
+      %20 = less_equal bool %9, %15
     }
   }
 }

@@ -315,6 +315,7 @@ TEST(VectorMathTest, BinaryFunctionsOfSpecialValues) {
   MeasurePairs<float, double>(EmitRem, std::fmod, single, 0);
   const Pairs<double> wide = SpecialPairs<double>();
   MeasurePairs<double, long double>(EmitPow, std::pow, wide, kPowMaxUlpF64);
+  MeasurePairs<double, long double>(EmitAtan2, std::atan2, wide, kAtan2MaxUlpF64);
   MeasurePairs<double, long double>(EmitRem, std::fmod, wide, 0);
 }
 
@@ -356,6 +357,7 @@ TEST(VectorMathTest, RemAndAtan2OfRandomPairs) {
   MeasurePairs<float, double>(EmitRem, std::fmod, single, 0);
   MeasurePairs<double, long double>(EmitRem, std::fmod, wide, 0);
   EXPECT_GE((MeasurePairs<float, double>(EmitAtan2, std::atan2, single, kAtan2MaxUlp)), 0.49);
+  EXPECT_GE((MeasurePairs<double, long double>(EmitAtan2, std::atan2, wide, kAtan2MaxUlpF64)), 0.6);
 }
 
 TEST(UlpErrorTest, Definition) {
