@@ -68,7 +68,7 @@ class Simplifier {
     static constexpr Rule kRules[] = {
         &Simplifier::FoldConstants, &Simplifier::Identity,       &Simplifier::EmptyParts,
         &Simplifier::Movement,
-        &Simplifier::Power,         &Simplifier::Division,       &Simplifier::ErrorFunction,
+        &Simplifier::Power,         &Simplifier::Logistic,       &Simplifier::Division,       &Simplifier::ErrorFunction,
         &Simplifier::ExponentialOfLogarithm,
         &Simplifier::Negation,      &Simplifier::GatedProduct, &Simplifier::Product,        &Simplifier::Comparison,
         &Simplifier::SharedBroadcast, &Simplifier::OrderOperands,
@@ -311,6 +311,22 @@ class Simplifier {
     SKEIN_ASSIGN_OR_RETURN(Value inverse, Make(Op::reciprocal, {x[1]}));
     SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::mul, {x[0], inverse}));
     return std::optional(v);
+  }
+
+  // a / (1 + exp(z)) = a * sigmoid(-z): one function, and no rounding of a sum that is inverted.
+  absl::StatusOr<std::optional<Value>> Logistic(Op op, std::span<const Value> x, const Attributes&) {
+    if ((op != Op::div && op != Op::reciprocal) || g_.op(x.back()) != Op::add) return kNone;
+    const auto terms = NodeOf(x.back()).operands;
+    for (int i = 0; i < 2; ++i) {
+      if (!IsSplat(terms[i], 1) || g_.op(terms[1 - i]) != Op::exp) continue;
+      SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::neg, {NodeOf(terms[1 - i]).operands[0]}));
+      SKEIN_ASSIGN_OR_RETURN(v, Make(Op::sigmoid, {v}));
+      if (op == Op::div) {
+        SKEIN_ASSIGN_OR_RETURN(v, Make(Op::mul, {x[0], v}));
+      }
+      return std::optional(v);
+    }
+    return kNone;
   }
 
   // p + p*erf(z) = p*erfc(-z), p - p*erf(z) = p*erfc(z), 2p - p*erfc(z) = p*erfc(-z), for any product p, 1 included:

@@ -38,6 +38,22 @@ TEST(Gates, SigmoidOfTheFactorItselfIsSilu) {
   EXPECT_THAT(text, HasSubstr("0.5"));  // the other factor stays
 }
 
+TEST(Gates, QuotientByOnePlusExponentialIsSigmoidAndSilu) {
+  const auto quotient = [](const char* numerator, const char* one) {
+    return Simplified(std::string(R"(%6 = neg(%0) : f32[]
+    %7 = exp(%6) : f32[]
+    %8 = add(%7, )") + one + R"() : f32[]
+    %9 = div()" + numerator + R"(, %8) : f32[]
+    output "y" = %9
+)");
+  };
+  const std::string sigmoid = quotient("%2", "%2");
+  EXPECT_THAT(sigmoid, HasSubstr("sigmoid(%0)"));
+  EXPECT_THAT(sigmoid, Not(HasSubstr("exp")));
+  EXPECT_THAT(quotient("%0", "%2"), HasSubstr("silu(%0)"));
+  EXPECT_THAT(quotient("%2", "%1"), HasSubstr("exp"));  // 1/2 + e^-x
+}
+
 TEST(Gates, SigmoidOfAnotherValueIsNot) {
   EXPECT_THAT(Simplified(R"(
     %6 = mul(%0, %3) : f32[]
