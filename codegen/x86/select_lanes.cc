@@ -21,7 +21,8 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
   if (info.constant == ConstantKind::kImmediate) {
     return Constant(type.element, info.bits, type.lanes);
   }
-  if (info.constant == ConstantKind::kNone && !builder_.BroadcastAtLoad(v[0])) {
+  const bool broadcast = info.constant == ConstantKind::kNone && builder_.BroadcastAtLoad(v[0]);
+  if (!broadcast && (info.constant == ConstantKind::kNone || info.constant == ConstantKind::kVector)) {
     splat = SplatOnce(type, v[0]);
   }
   Parts result;
@@ -47,6 +48,7 @@ Variable Selector::SplatOnce(VectorType type, Variable v) {
 Variable Selector::LaneMask(DimExpr n, int lanes) {
   if (n.IsConst()) {
     const int64_t count = std::clamp<int64_t>(n.constant(), 0, lanes);
+    if (lanes == 1) return builder_.MaskConstant(count > 0 ? 0xffff : 0);  // as constants of one lane, for Splat
     return builder_.MaskConstant(static_cast<uint16_t>((1u << count) - 1));
   }
   Operation mask{.action = Action::kLaneMask, .lanes = static_cast<int8_t>(lanes)};

@@ -391,6 +391,19 @@ TEST_F(X86, ManyCarriedValuesChangePlaces) {
   }
 }
 
+// Scalars that are constant, as a mask or as lane 0 of a constant vector, are the same in every lane.
+TEST_F(X86, ConstantScalarsAreWidened) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kI32, 16);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kI32, 16);
+  const BufferId lanes = b.AddBuffer(BufferKind::kOutput, kI32, 16);
+  b.Store(out, 0, b.Load(in, 0, 16), 1, b.Splat(b.LaneMask(100, 1), 16));
+  const ValueId first = b.Extract(b.Iota(kI32, 16), 0);
+  b.Store(lanes, 0, b.Splat(first, 16));
+  ExpectAgrees(Cases(nest, {{}}));
+}
+
 // A load may be the operand of the operation that reads it only if nothing is stored in between.
 TEST_F(X86, LoadsAreReadBeforeLaterStores) {
   LoopNest nest;
