@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "codegen/code_pool.h"
 #include "ir/kernel_abi.h"
 
 namespace skein {
@@ -32,11 +33,11 @@ struct ObjectCode {
   std::vector<Entry> entries;
 };
 
-// Executable memory. Pages are written first, then made executable; never both at once. Unmapped by
-// the destructor.
+// Executable memory, out of the process's CodePool: never writable and executable at once. The
+// destructor gives it back.
 class LoadedCode {
  public:
-  // Errors: Internal if a relocation or entry lies outside the object, ResourceExhausted if mmap fails.
+  // Errors: Internal if a relocation or entry lies outside the object, ResourceExhausted if there is no memory.
   static absl::StatusOr<std::unique_ptr<LoadedCode>> Load(const ObjectCode& object);
   ~LoadedCode();
   LoadedCode(const LoadedCode&) = delete;
@@ -46,8 +47,7 @@ class LoadedCode {
 
  private:
   LoadedCode() = default;
-  void* base_ = nullptr;
-  size_t bytes_ = 0;
+  CodePool::Space space_;
   std::vector<KernelFunction> entries_;
 };
 
