@@ -130,6 +130,7 @@ class Generator {
   // --- statements ---
   void Block(int depth);
   void VectorPhase(int depth);
+  DimExpr AsIndex(ValueId scalar);
   void SerialPhase(int depth);
   void StraightPhase();
   void InnerSerial(int lanes);
@@ -355,6 +356,12 @@ void Generator::InnerSerial(int lanes) {
   for (ValueId result : results) Keep(result);
 }
 
+// Of index arithmetic beyond 64 bits, expressions saturate and generated code wraps: no kernel gets there.
+DimExpr Generator::AsIndex(ValueId scalar) {
+  constexpr int64_t kMost = (int64_t{1} << 40) - 1;
+  return DimExpr::Value(builder_.Binary(Opcode::kAnd, scalar, builder_.ConstInt(E::kI64, kMost)).index);
+}
+
 void Generator::SerialPhase(int depth) {
   const std::vector<ValueId> inits = ChooseInits(ChooseLanes(), /*with_scalars=*/true);
   LoopKind kind = LoopKind::kSerial;
@@ -362,7 +369,7 @@ void Generator::SerialPhase(int depth) {
       random_.Of({DimExpr(2), Min(columns_, 3), Mod(columns_, 4), DimExpr(0), Min(row_, 3)});
   if (random_.Chance(30)) {  // as long as the data say
     const ValueId trips = Pick(E::kI64, 1);
-    extent = Mod(DimExpr::Value(trips.index), 4);
+    extent = Mod(AsIndex(trips), 4);
   } else if (random_.Chance(40)) {
     kind = LoopKind::kUnrolled;
     extent = random_.Of({1, 2, 5});
@@ -527,7 +534,7 @@ ValueId Generator::GatherSomething(const PlannedBuffer& table, int lanes) {
       if (builder_.type(value) == VectorType{E::kI64, 1}) scalars.push_back(value);
     }
     if (!scalars.empty()) {
-      return builder_.Load(table.id, Mod(DimExpr::Value(random_.Of(scalars).index), size), 1);
+      return builder_.Load(table.id, Mod(AsIndex(random_.Of(scalars)), size), 1);
     }
   }
   if (!Allowed(Opcode::kGather, table.element)) {
