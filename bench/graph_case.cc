@@ -231,10 +231,17 @@ Work WorkOf(const Graph& graph, double flops) {
   return {all, flops};
 }
 
+Isa& IsaOfThisRun() {
+  static Isa isa = Isa::kAvx512;
+  return isa;
+}
+
 absl::StatusOr<GraphKernel> MakeGraphKernel(const Graph& graph, const KernelOptions& options) {
   auto held = std::make_shared<Case>();
   CompileOptions compile;
   SKEIN_ASSIGN_OR_RETURN(compile.target, HostTarget());
+  compile.target.isa = std::min(compile.target.isa, IsaOfThisRun());
+  compile.tier = options.tier;
   compile.threads = options.threads;
   compile.fuse = options.fuse;
   GraphKernel kernel;

@@ -66,9 +66,13 @@ Work WorkOf(const Graph& graph, double flops);
 struct KernelOptions {
   int threads = 1;
   bool fuse = true;
+  Tier tier = Tier::kOptimized;  // what long runs end up with
   // Fills an input in place of random numbers and returns true, or leaves it.
   std::function<bool(std::string_view name, const TensorView& view)> fill;
 };
+
+// The ISA for which this run of the program compiles: the best of the machine unless it was set before.
+Isa& IsaOfThisRun();
 
 // A compiled graph with its buffers.
 struct GraphKernel {

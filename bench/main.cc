@@ -37,6 +37,8 @@ void PrintHelp() {
       "\n"
       "Options:\n"
       "  --threads N                  kernels and ceilings on N threads (1)\n"
+      "  --tiers                      Xbyak's code beside LLVM's, in turns, instead of ceilings\n"
+      "  --max-isa avx2|avx512        compiles kernels for this ISA (the best of the machine)\n"
       "  --list                       print the names of the rows and stop\n"
       "  --benchmark_filter=REGEX     only rows whose name matches\n"
       "  --markdown                   the table as Markdown\n"
@@ -55,7 +57,7 @@ struct Arguments {
   std::vector<const Family*> families;
   std::vector<std::string> passed_on;  // to Google Benchmark
   std::optional<TableStyle> table = TableStyle::kPlain;
-  bool list = false, help = false, calibrate = false;
+  bool list = false, help = false, calibrate = false, tiers = false;
 };
 
 bool AddFamily(std::string_view name, std::vector<const Family*>& chosen) {
@@ -92,12 +94,21 @@ bool SetThreads(std::string_view text) {
   return true;
 }
 
+bool SetIsa(std::string_view name) {
+  if (name != "avx2" && name != "avx512") {
+    std::fprintf(stderr, "skein-bench: --max-isa takes avx2 or avx512, not '%s'\n", std::string(name).c_str());
+    return false;
+  }
+  IsaOfThisRun() = name == "avx2" ? Isa::kAvx2 : Isa::kAvx512;
+  return true;
+}
+
 // False after a mistake, which has been reported.
 bool Parse(int argc, char** argv, Arguments& parsed) {
   parsed.passed_on = {argv[0]};
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    constexpr std::string_view kFamily = "--family=", kThreads = "--threads=";
+    constexpr std::string_view kFamily = "--family=", kThreads = "--threads=", kIsa = "--max-isa=";
     if (argument == "--help" || argument == "-h") {
       parsed.help = true;
     } else if (argument == "calibrate" && argc == 2) {
@@ -114,6 +125,12 @@ bool Parse(int argc, char** argv, Arguments& parsed) {
       if (!SetThreads(argv[++i])) return false;
     } else if (argument.starts_with(kThreads)) {
       if (!SetThreads(argument.substr(kThreads.size()))) return false;
+    } else if (argument == "--tiers") {
+      parsed.tiers = true;
+    } else if (argument == "--max-isa" && i + 1 < argc) {
+      if (!SetIsa(argv[++i])) return false;
+    } else if (argument.starts_with(kIsa)) {
+      if (!SetIsa(argument.substr(kIsa.size()))) return false;
     } else if (argument.starts_with("--benchmark_")) {
       if (argument.starts_with("--benchmark_format")) parsed.table.reset();
       if (argument.starts_with("--benchmark_list_tests")) parsed.list = true;
@@ -150,7 +167,9 @@ int Run(int argc, char** argv) {
   if (arguments.families.empty()) {
     for (const Family& family : Families()) arguments.families.push_back(&family);
   }
+  if (arguments.tiers) CompareTiers();
   for (const Family* family : arguments.families) family->add_rows();
+  if (arguments.tiers) AddTierSummary();
 
   std::vector<char*> pointers;
   for (std::string& argument : arguments.passed_on) pointers.push_back(argument.data());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <thread>
@@ -20,6 +21,8 @@ constexpr int kTries = 3;
 std::optional<Canary> canary;
 int void_rows = 0;
 bool void_machine = false;
+bool compares_tiers = false;
+std::vector<double> tier_ratios;
 
 absl::StatusOr<Resident> MakeResident(const GraphRow& row) {
   Resident resident;
@@ -46,7 +49,28 @@ std::string Remarks(const GraphKernel& kernel, const Work& work) {
   return text;
 }
 
+absl::Status MeasureTiers(const GraphRow& row, benchmark::State& state) {
+  const Graph graph = row.graph();
+  KernelOptions options;
+  options.threads = Team::OfThisRun().size();
+  options.fill = row.fill;
+  SKEIN_ASSIGN_OR_RETURN(const GraphKernel optimized, MakeGraphKernel(graph, options));
+  options.tier = Tier::kFast;
+  SKEIN_ASSIGN_OR_RETURN(const GraphKernel fast, MakeGraphKernel(graph, options));
+  if (!fast.interpreted.empty()) {
+    return absl::UnimplementedError(absl::StrCat("interpreted: ", fast.interpreted.c_str()));
+  }
+  const PairSeconds pair = MeasurePair(optimized.run, fast.run);
+  for (auto _ : state) state.SetIterationTime(pair.second);
+  state.counters["compile_ms"] = fast.compile_ms;
+  tier_ratios.push_back(pair.first / pair.second);
+  state.SetLabel(absl::StrFormat("%.2f of LLVM's speed, compiled in %.1f ms%s", tier_ratios.back(),
+                                 optimized.compile_ms, pair.disturbed.c_str()));
+  return absl::OkStatus();
+}
+
 absl::Status MeasureGraphRow(const GraphRow& row, benchmark::State& state) {
+  if (compares_tiers) return MeasureTiers(row, state);
   const Graph graph = row.graph();
   Work work = row.work;
   if (work.streams.empty()) work = WorkOf(graph, work.flops);
@@ -83,6 +107,20 @@ void AddGraphRow(GraphRow row) {
   AddRow(name, [row = std::move(row)](benchmark::State& state) {
     const absl::Status status = MeasureGraphRow(row, state);
     if (!status.ok()) state.SkipWithError(std::string(status.message()).c_str());
+  });
+}
+
+void CompareTiers() { compares_tiers = true; }
+
+void AddTierSummary() {
+  AddRow("tiers/geometric_mean", [](benchmark::State& state) {
+    for (auto _ : state) state.SetIterationTime(1e-9);
+    if (tier_ratios.empty()) return;
+    double logs = 0;
+    for (double ratio : tier_ratios) logs += std::log(ratio);
+    state.SetLabel(absl::StrFormat("%.2f of LLVM's speed over %d rows, least %.2f", std::exp(logs / tier_ratios.size()),
+                                   static_cast<int>(tier_ratios.size()),
+                                   *std::min_element(tier_ratios.begin(), tier_ratios.end())));
   });
 }
 

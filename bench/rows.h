@@ -33,6 +33,11 @@ struct GraphRow {
 };
 void AddGraphRow(GraphRow row);
 
+// From here on, graph rows measure Xbyak's code beside LLVM's, in turns, and not against a ceiling: time is Xbyak's,
+// the ratio is LLVM's time over it. AddTierSummary adds the row of their geometric mean, after all others.
+void CompareTiers();
+void AddTierSummary();
+
 // Rows of one case over sizes: a graph over [rows, columns] whose bytes and flops grow with both,
 // one row of the table for each level, its bytes near the level's size. The resident arithmetic is
 // the same graph's, over a few rows, or over parts of them if they are too long for L1.
