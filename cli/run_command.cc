@@ -184,7 +184,10 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
                 load_ms, stats.plan_ms, stats.compile_ms, launches, stats.kernels_compiled, stats.cache_hits);
     for (const std::string& g : stats.failed_guards) std::printf("a guard failed, one more variant: %s\n", g.c_str());
     for (const std::string& op : stats.interpreted_ops) std::printf("interpreted: %s\n", op.c_str());
+    for (const std::string& f : stats.back_end_failures) std::printf("a back end failed: %s\n", f.c_str());
     for (const BindingResult& r : results) PrintBinding(r, graph, *program);
+    std::printf("kernels at the end: %d fast, %d optimized (%.1f ms of processor time in the background)\n",
+                stats.fast_kernels, stats.optimized_kernels, stats.background_cpu_ms);
     std::printf("peak arena %.1f MiB, peak memory %.1f MiB\n", program->peak_arena_bytes() / 1048576.0, PeakRssMib());
     return kPass;
   }
@@ -194,6 +197,9 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
   json.Field("groups", launches).Field("kernels_compiled", stats.kernels_compiled).Field("cache_hits", stats.cache_hits);
   json.Field("variants", stats.variants);
   json.Strings("failed_guards", stats.failed_guards).Strings("interpreted_ops", stats.interpreted_ops);
+  json.Strings("back_end_failures", stats.back_end_failures);
+  json.Field("fast_kernels", stats.fast_kernels).Field("optimized_kernels", stats.optimized_kernels);
+  json.Field("background_cpu_ms", stats.background_cpu_ms);
   json.Field("peak_rss_mib", PeakRssMib());
   if (results.size() == 1) {
     WriteBinding(results[0], graph, *program, &json);
@@ -215,6 +221,7 @@ absl::StatusOr<int> VerifyCommand(const Flags& flags) {
   SKEIN_ASSIGN_OR_RETURN(Graph graph, LoadGraph(flags));
   SKEIN_ASSIGN_OR_RETURN(CompileOptions options, OptionsOf(flags));
   options.rebuild = [&flags](const SymbolMap& fixed) { return LoadGraph(flags, 0, fixed); };
+  if (options.tier == Tier::kAuto) options.tier = Tier::kOptimized;  // one run would see the fast code only
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Program> program, Program::Compile(graph, options));
   bool passed = true;
   Json json;

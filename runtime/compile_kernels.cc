@@ -1,8 +1,9 @@
 #include "runtime/compile_kernels.h"
 
-#include <algorithm>
+#include <memory>
 
-#include "codegen/codegen.h"
+#include "absl/container/flat_hash_set.h"
+#include "runtime/back_ends.h"
 #include "runtime/thread_pool.h"
 
 namespace skein {
@@ -23,9 +24,20 @@ std::string KernelName(const Group& group) {
 
 class KernelCompiler {
  public:
-  KernelCompiler(const CompileOptions& options, Variant* variant) : options_(options), variant_(*variant) {}
+  KernelCompiler(const CompileOptions& options, Variant* variant)
+      : options_(options), back_ends_(*options.back_ends), variant_(*variant) {
+    if (options_.executor) {
+      parallel_ = options_.executor;
+    } else if (options_.threads > 1) {
+      parallel_ = [pool = ThreadPool::Shared(options_.threads)](int count, const std::function<void(int)>& body) {
+        pool->Run(count, body);
+      };
+    }
+    fast_ = MakeOptions("xbyak", back_ends_.fast, 1);
+    optimizing_ = MakeOptions("llvm", back_ends_.optimizing, kLlvmBatch);
+  }
 
-  absl::Status Run() {
+  void Run() {
     const std::string why_not = options_.interpret ? "asked for" : WhyNotHere(options_.target);
     for (size_t g = 0; g < variant_.groups.size(); ++g) {
       const Group& group = variant_.plan.groups[g];
@@ -37,15 +49,34 @@ class KernelCompiler {
         Request(static_cast<int>(g));
       }
     }
-    // Tier by tier, what one does not take goes to the next.
-    for (const Tier tier : Tiers()) SKEIN_RETURN_IF_ERROR(Compile(tier));
-    for (size_t i = 0; i < pending_.size(); ++i) {
-      Interpret(pending_[i], Runner::kLoopNestInterpreter, reasons_.empty() ? "no back end is built in" : reasons_[i]);
+    // What one back end does not take goes to the next.
+    if (options_.tier == Tier::kAuto) TakeOptimizedCodeAtHand();
+    if (options_.tier == Tier::kOptimized) Compile(optimizing_);
+    Compile(fast_);
+    if (options_.tier != Tier::kOptimized) Compile(optimizing_);
+    for (const Pending& p : pending_) {
+      Interpret(p.group, Runner::kLoopNestInterpreter, p.reason.empty() ? "no back end is built in" : p.reason);
     }
-    return absl::OkStatus();
   }
 
  private:
+  using CacheOptions = std::shared_ptr<const KernelCache::Options>;
+  struct Pending {
+    int group;
+    std::string reason;  // why the back ends so far did not take it
+  };
+
+  // Null without a generator.
+  CacheOptions MakeOptions(std::string_view name, const BackEnds::Generator& generator, int batch) const {
+    if (generator == nullptr) return nullptr;
+    const Target& target = options_.target;
+    KernelCache::Options cache;
+    cache.generator = absl::StrCat(ForStrCat(name), " ", ForStrCat(IsaName(target.isa)), target.vnni ? " vnni" : "");
+    cache.compile = [generator, target](std::span<const NamedNest> nests) { return generator(nests, target); };
+    cache.batch = batch;
+    return std::make_shared<const KernelCache::Options>(std::move(cache));
+  }
+
   void Request(int g) {
     const Group& group = variant_.plan.groups[g];
     std::shared_ptr<const NestText> text = group.text;
@@ -53,71 +84,85 @@ class KernelCompiler {
       text = std::make_shared<NestText>(NestText{group.nest.ToString(), group.hash});
     }
     requests_.push_back({&group.nest, std::move(text), KernelName(group)});
-    pending_.push_back(g);
+    pending_.push_back({g, ""});
   }
 
   void Interpret(int g, Runner runner, std::string_view reason) {
     variant_.groups[g].runner = runner;
+    variant_.interpreted.push_back(Report(g, reason));
+  }
+
+  std::string Report(int g, std::string_view message) const {
     const Plan& plan = variant_.plan;
-    variant_.interpreted.push_back(
-        absl::StrCat(OriginText(plan.graph, plan.groups[g].outputs[0].node), ": ", std::string(reason)));
+    return absl::StrCat(OriginText(plan.graph, plan.groups[g].outputs[0].node), ": ", ForStrCat(message));
   }
 
-  std::vector<Tier> Tiers() const {
-    std::vector<Tier> tiers;
-    if (HaveXbyak() && (options_.tier == Tier::kFast || !HaveLlvm())) tiers.push_back(Tier::kFast);
-    if (HaveLlvm()) tiers.push_back(Tier::kOptimized);
-    return tiers;
-  }
-
-  absl::Status Compile(Tier tier) {
-    const bool fast = tier == Tier::kFast;
-    const Target& target = options_.target;
-    KernelCache::Options cache;
-    cache.generator = absl::StrCat(fast ? "xbyak " : "llvm ", ForStrCat(IsaName(target.isa)), target.vnni ? " vnni" : "");
-    cache.compile = [&](std::span<const NamedNest> nests) {
-      return fast ? GenerateXbyak(nests, target) : GenerateLlvm(nests, target);
-    };
-    cache.batch = fast ? 1 : kLlvmBatch;
-    std::shared_ptr<ThreadPool> pool;
-    if (options_.executor) {
-      cache.parallel = options_.executor;
-    } else if (options_.threads > 1) {
-      pool = ThreadPool::Shared(options_.threads);
-      cache.parallel = [&](int count, const std::function<void(int)>& body) { pool->Run(count, body); };
+  // Calls take(i) for each pending request and keeps those for which it returns false.
+  template <typename Take>
+  void TakePending(const Take& take) {
+    size_t left = 0;
+    for (size_t i = 0; i < pending_.size(); ++i) {
+      if (take(i)) continue;
+      if (left != i) {
+        requests_[left] = std::move(requests_[i]);
+        pending_[left] = std::move(pending_[i]);
+      }
+      ++left;
     }
-    KernelCache::Result result = KernelCache::Process().Get(requests_, cache);
+    requests_.resize(left);
+    pending_.resize(left);
+  }
+
+  // Kernels that other programs had optimized, or saw become hot.
+  void TakeOptimizedCodeAtHand() {
+    if (optimizing_ == nullptr) return;
+    TakePending([&](size_t i) {
+      KernelRef kernel = back_ends_.cache.Find(requests_[i], optimizing_->generator);
+      if (kernel == nullptr) return false;
+      ++variant_.cache_hits;
+      variant_.groups[pending_[i].group].kernel = std::move(kernel);
+      variant_.groups[pending_[i].group].optimized = true;
+      return true;
+    });
+  }
+
+  void Compile(const CacheOptions& back_end) {
+    if (back_end == nullptr || pending_.empty()) return;
+    KernelCache::Options here = *back_end;
+    here.parallel = parallel_;
+    KernelCache::Result result = back_ends_.cache.Get(requests_, here);
     variant_.kernels_compiled += result.compiled;
     variant_.cache_hits += result.hits;
-
-    std::vector<KernelRequest> left;
-    std::vector<int> left_groups;
-    std::vector<std::string> reasons;
-    for (size_t i = 0; i < requests_.size(); ++i) {
-      const absl::StatusOr<KernelRef>& kernel = result.kernels[i];
+    absl::flat_hash_set<Hash128> reported;
+    TakePending([&](size_t i) {
+      absl::StatusOr<KernelRef>& kernel = result.kernels[i];
+      Pending& pending = pending_[i];
       if (kernel.ok()) {
-        variant_.groups[pending_[i]].kernel = *kernel;
-        continue;
+        GroupProgram& group = variant_.groups[pending.group];
+        group.kernel = *std::move(kernel);
+        group.optimized = back_end == optimizing_;
+        if (options_.tier == Tier::kAuto && !group.optimized && optimizing_ != nullptr) {
+          group.tiered = back_ends_.upgrader.Adopt(group.kernel, requests_[i], optimizing_);
+        }
+        return true;
       }
-      if (!absl::IsUnimplemented(kernel.status())) {
-        const NodeId node = variant_.plan.groups[pending_[i]].outputs[0].node;
-        return Annotate(kernel.status(), OriginText(variant_.plan.graph, node));
+      const std::string message(kernel.status().message());
+      absl::StrAppend(&pending.reason, pending.reason.empty() ? "" : "; ", message);
+      // Not to have an operation is a back end's right.
+      if (!absl::IsUnimplemented(kernel.status()) && reported.insert(requests_[i].text->hash).second) {
+        variant_.failures.push_back(Report(pending.group, absl::StrCat(back_end->generator, ": ", message)));
       }
-      left.push_back(std::move(requests_[i]));
-      left_groups.push_back(pending_[i]);
-      reasons.emplace_back(kernel.status().message());
-    }
-    requests_ = std::move(left);
-    pending_ = std::move(left_groups);
-    reasons_ = std::move(reasons);
-    return absl::OkStatus();
+      return false;
+    });
   }
 
   const CompileOptions& options_;
+  BackEnds& back_ends_;
   Variant& variant_;
-  std::vector<KernelRequest> requests_;   // not yet taken
-  std::vector<int> pending_;              // their groups
-  std::vector<std::string> reasons_;      // why the last tier did not take them
+  KernelCache::Parallel parallel_;
+  CacheOptions fast_, optimizing_;
+  std::vector<KernelRequest> requests_;  // not yet taken
+  std::vector<Pending> pending_;         // one per request
 };
 
 }  // namespace
@@ -130,8 +175,6 @@ std::string WhyNotHere(const Target& target) {
   return "";
 }
 
-absl::Status CompileKernels(const CompileOptions& options, Variant* variant) {
-  return KernelCompiler(options, variant).Run();
-}
+void CompileKernels(const CompileOptions& options, Variant* variant) { KernelCompiler(options, variant).Run(); }
 
 }  // namespace skein

@@ -8,10 +8,10 @@
 
 namespace skein {
 
-// Sets runner and kernel of every group, and the variant's counts. A kernel that no back end takes goes to
-// an interpreter and is listed in variant->interpreted with the reason.
-// Errors: whatever else than Unimplemented a back end reports.
-absl::Status CompileKernels(const CompileOptions& options, Variant* variant);
+// Sets runner and kernel of every group, and the variant's counts. options.back_ends must be there. A kernel
+// that a back end does not take goes to the other, and from there to an interpreter; it is listed in
+// variant->interpreted with the reasons, and in variant->failures where a reason is no mere Unimplemented.
+void CompileKernels(const CompileOptions& options, Variant* variant);
 
 // Why code for `target` cannot run here; empty if it can.
 std::string WhyNotHere(const Target& target);

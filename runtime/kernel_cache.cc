@@ -27,11 +27,6 @@ absl::StatusOr<std::vector<KernelRef>> CompileAndLoad(std::span<const NamedNest>
 
 }  // namespace
 
-KernelCache& KernelCache::Process() {
-  static auto* cache = new KernelCache;
-  return *cache;
-}
-
 int KernelCache::size() const {
   std::lock_guard lock(mutex_);
   return held_;
@@ -78,6 +73,16 @@ KernelCache::Result KernelCache::Get(std::span<const KernelRequest> requests, co
     pending = std::move(again);
   }
   return result;
+}
+
+KernelRef KernelCache::Find(const KernelRequest& request, const std::string& generator) const {
+  std::lock_guard lock(mutex_);
+  const auto found = table_.find(Key{request.text->hash, generator});
+  if (found == table_.end()) return nullptr;
+  for (const EntryRef& entry : found->second) {
+    if (entry->text == request.text || entry->text->text == request.text->text) return entry->kernel;
+  }
+  return nullptr;
 }
 
 bool KernelCache::Claim(const KernelRequest& request, const Options& options, EntryRef* entry) {

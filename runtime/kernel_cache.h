@@ -1,4 +1,5 @@
-// Compiled kernels, shared by every program of the process.
+// Compiled kernels, shared by every program of the process (back_ends.h). In memory the code generators are
+// this process's own, so their build is no part of the key.
 #ifndef SKEIN_RUNTIME_KERNEL_CACHE_H_
 #define SKEIN_RUNTIME_KERNEL_CACHE_H_
 
@@ -55,12 +56,11 @@ class KernelCache {
   // If an object of several kernels fails, each is compiled by itself, so that each has its own status.
   Result Get(std::span<const KernelRequest> requests, const Options& options);
 
+  // The kernel if it is here; null if it is not or is in the making.
+  KernelRef Find(const KernelRequest& request, const std::string& generator) const;
+
   // Kernels held, not counting those in the making.
   int size() const;
-
-  // The one of this process. In memory the code generators are this process's own, so their build is
-  // no part of the key.
-  static KernelCache& Process();
 
  private:
   struct Entry {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "absl/container/inlined_vector.h"
 #include "ir/graph_interpreter.h"
@@ -53,6 +54,16 @@ void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& 
   });
 }
 
+// Cold kernels are timed: two readings of the clock, 50 ns.
+void RunTiered(TieredKernel& kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+               int64_t slot_bytes, const Executor& executor) {
+  using Clock = std::chrono::steady_clock;
+  const bool cold = kernel.state() == TieredKernel::State::kCold;
+  const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
+  RunKernel(kernel.function(), args, sizes, scratch, slot_bytes, executor);
+  if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
 // A group without loops: the reference computes it, rounded once to each output's type.
 absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* const> pointers) {
   const Variant& variant = *binding.variant;
@@ -91,6 +102,8 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
     SKEIN_RETURN_IF_ERROR(InterpretLoopNest(variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
+  } else if (program.tiered != nullptr) {
+    RunTiered(*program.tiered, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else {
     RunKernel(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   }

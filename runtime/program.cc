@@ -6,10 +6,12 @@
 #include <list>
 #include <mutex>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_join.h"
 #include "codegen/codegen.h"
 #include "fusion/choose_locality.h"
 #include "ir/specialize.h"
+#include "runtime/back_ends.h"
 #include "runtime/compile_kernels.h"
 #include "runtime/launch.h"
 #include "runtime/symbol_binding.h"
@@ -30,6 +32,7 @@ class ProgramImpl final : public Program {
   ProgramImpl(const Graph& graph, const CompileOptions& options, SymbolBinder binder)
       : graph_(graph), options_(options), binder_(std::move(binder)) {
     options_.threads = std::max(1, options_.threads);
+    if (options_.back_ends == nullptr) options_.back_ends = BackEnds::Process();
     executor_ = options_.executor;
     if (!executor_) {
       executor_ = [pool = ThreadPool::Shared(options_.threads)](int count, const std::function<void(int)>& body) {
@@ -58,15 +61,14 @@ class ProgramImpl final : public Program {
     return variants_.front()->plan;
   }
 
-  CompileStats stats() const override {
-    std::lock_guard lock(mutex_);
-    return stats_;
-  }
+  CompileStats stats() const override;
 
   int64_t peak_arena_bytes() const override {
     std::lock_guard lock(mutex_);
     return peak_arena_bytes_;
   }
+
+  void WaitForBackgroundWork() override;
 
  private:
   absl::StatusOr<std::shared_ptr<Binding>> FindBinding(std::span<const TensorView> inputs);
@@ -100,6 +102,40 @@ class ProgramImpl final : public Program {
   std::vector<std::unique_ptr<RunState>> free_states_;
   int64_t peak_arena_bytes_ = 0;
 };
+
+CompileStats ProgramImpl::stats() const {
+  std::lock_guard lock(mutex_);
+  CompileStats stats = stats_;
+  stats.background_cpu_ms = 1e3 * options_.back_ends->upgrader.cpu_seconds();
+  absl::flat_hash_set<const CompiledKernel*> seen;
+  for (const std::unique_ptr<Variant>& variant : variants_) {
+    for (size_t g = 0; g < variant->groups.size(); ++g) {
+      const GroupProgram& group = variant->groups[g];
+      if (group.kernel == nullptr || !seen.insert(group.kernel.get()).second) continue;
+      using State = TieredKernel::State;
+      const State state = group.tiered != nullptr ? group.tiered->state() : State::kCold;
+      ++(group.optimized || state == State::kOptimized ? stats.optimized_kernels : stats.fast_kernels);
+      if (state != State::kFailed) continue;
+      const NodeId node = variant->plan.groups[g].outputs[0].node;
+      stats.back_end_failures.push_back(absl::StrCat(OriginText(variant->plan.graph, node), ": in the background: ",
+                                                     std::string(group.tiered->failure().message())));
+    }
+  }
+  return stats;
+}
+
+void ProgramImpl::WaitForBackgroundWork() {
+  std::vector<TieredKernelRef> kernels;
+  {
+    std::lock_guard lock(mutex_);
+    for (const std::unique_ptr<Variant>& variant : variants_) {
+      for (const GroupProgram& group : variant->groups) {
+        if (group.tiered != nullptr) kernels.push_back(group.tiered);
+      }
+    }
+  }
+  options_.back_ends->upgrader.Wait(kernels);
+}
 
 // A variant stands in for the graph: the same inputs and outputs, by order and type.
 absl::Status ProgramImpl::CheckSameInterface(const Graph& other) const {
@@ -141,7 +177,7 @@ absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clo
                                               std::vector<Locality> localities) {
   const auto planned = Clock::now();
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Variant> variant, LayOutPlan(std::move(plan), std::move(fixed), &binder_));
-  SKEIN_RETURN_IF_ERROR(CompileKernels(options_, variant.get()));
+  CompileKernels(options_, variant.get());
   variant->localities = std::move(localities);
   std::lock_guard lock(mutex_);
   stats_.plan_ms += 1e3 * Seconds(planned - start);
@@ -149,6 +185,7 @@ absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clo
   stats_.kernels_compiled += variant->kernels_compiled;
   stats_.cache_hits += variant->cache_hits;
   stats_.interpreted_ops.insert(stats_.interpreted_ops.end(), variant->interpreted.begin(), variant->interpreted.end());
+  stats_.back_end_failures.insert(stats_.back_end_failures.end(), variant->failures.begin(), variant->failures.end());
   if (variants_.empty()) stats_.groups = static_cast<int>(variant->groups.size());
   variants_.push_back(std::move(variant));
   stats_.variants = static_cast<int>(variants_.size());

@@ -28,14 +28,21 @@ struct TensorView {
 // may run them one after another.
 using Executor = std::function<void(int count, const std::function<void(int)>& body)>;
 
-enum class Tier { kAuto, kFast, kOptimized };
+// Which back end a kernel comes from; one that does not take or fails on a kernel leaves it to the other.
+enum class Tier {
+  kAuto,       // Xbyak's code at first; kernels that get hot are compiled by LLVM behind the runs
+  kFast,       // Xbyak
+  kOptimized,  // LLVM, before the first run
+};
+
+struct BackEnds;  // runtime/back_ends.h
 
 // The best target of this machine, see HostTarget(); AVX2, for the interpreters, where it has none.
 Target DefaultTarget();
 
 struct CompileOptions {
   Target target = DefaultTarget();
-  Tier tier = Tier::kAuto;       // kAuto, kOptimized: LLVM; kFast: Xbyak where it can, else LLVM
+  Tier tier = Tier::kAuto;       // bits are the same in all
   bool fuse = true;
   bool interpret = false;        // run every kernel in the LoopNest interpreter (tests)
   int threads = 1;
@@ -45,6 +52,7 @@ struct CompileOptions {
   std::function<absl::StatusOr<Graph>(const SymbolMap& fixed)> rebuild;
   // Instead of MakePlan: tests, and tools that change plans.
   std::function<absl::StatusOr<Plan>(const Graph&, const PlanOptions&)> planner;
+  std::shared_ptr<BackEnds> back_ends;  // null: this process's (tests)
 };
 
 struct CompileStats {
@@ -52,6 +60,10 @@ struct CompileStats {
   int groups = 0, kernels_compiled = 0, cache_hits = 0, variants = 0;
   std::vector<std::string> failed_guards;    // each compiled a variant once
   std::vector<std::string> interpreted_ops;  // groups that no back end took, with the reason
+  std::vector<std::string> back_end_failures;  // another back end or an interpreter runs these kernels
+  // Distinct kernels, by the code that their next launch runs. Tier::kAuto moves them from fast to optimized.
+  int fast_kernels = 0, optimized_kernels = 0;
+  double background_cpu_ms = 0;  // of compiling hot kernels, for all programs of the process
 };
 
 // What the groups of every run do at one binding.
@@ -98,6 +110,10 @@ class Program {
   virtual const Plan& plan() const = 0;           // of the main variant
   virtual CompileStats stats() const = 0;
   virtual int64_t peak_arena_bytes() const = 0;
+
+  // Returns when every kernel that is hot by now has its optimized code (Tier::kAuto; else at once). For
+  // tests and benchmarks: runs need not wait.
+  virtual void WaitForBackgroundWork() = 0;
 };
 
 }  // namespace skein

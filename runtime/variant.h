@@ -15,6 +15,7 @@
 #include "runtime/arena.h"
 #include "runtime/kernel_cache.h"
 #include "runtime/symbol_binding.h"
+#include "runtime/tier_upgrader.h"
 
 namespace skein {
 
@@ -59,6 +60,8 @@ enum class Runner : uint8_t { kGeneratedCode, kLoopNestInterpreter, kGraphInterp
 struct GroupProgram {
   Runner runner = Runner::kGeneratedCode;
   KernelRef kernel;                // kGeneratedCode
+  bool optimized = false;          // whether the optimizing back end made it
+  TieredKernelRef tiered;          // of Tier::kAuto, on fast code: what to call, instead of kernel
   std::vector<int> buffers;        // values: the group's inputs, then its outputs
   int input_count = 0;
   std::vector<int> arguments;      // expressions
@@ -86,6 +89,7 @@ struct Variant {
   std::shared_ptr<OnceMemory> program_memory = std::make_shared<OnceMemory>();
   int kernels_compiled = 0, cache_hits = 0;
   std::vector<std::string> interpreted;        // groups that no back end took, with the reason
+  std::vector<std::string> failures;           // of back ends, on kernels that they should have taken
 
   // What messages call a value: an input or output by name, any other by the node it comes from.
   std::string Describe(int value) const;

@@ -51,6 +51,9 @@ void CheckWhole(const Struct& json) {
   }
   EXPECT_GE(NumberOf(json, "cache_hits"), 0);
   EXPECT_TRUE(ListOf(json, "interpreted_ops").empty());
+  EXPECT_TRUE(ListOf(json, "back_end_failures").empty());
+  EXPECT_GE(NumberOf(json, "background_cpu_ms"), 0);
+  EXPECT_EQ(NumberOf(json, "fast_kernels") + NumberOf(json, "optimized_kernels"), NumberOf(json, "kernels_compiled"));
 }
 
 std::string HashOf(const Struct& json) { return StringOf(ListOf(json, "outputs")[0].struct_value(), "hash"); }

@@ -30,6 +30,7 @@ Graph Import(const std::string& name) {
 CompileOptions Options() {
   CompileOptions options;
   options.target = *HostTarget();
+  options.tier = Tier::kOptimized;
   return options;
 }
 

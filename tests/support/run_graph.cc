@@ -145,9 +145,14 @@ std::vector<NamedOptions> EveryWay() {
     add("interpreter").interpret = true;
     if (HaveXbyak()) add("Xbyak").tier = Tier::kFast;
     if (!HaveLlvm()) continue;
-    add("LLVM");
-    if (DefaultTarget().isa == Isa::kAvx512) add("LLVM for AVX2").target = Target{.isa = Isa::kAvx2};
-    if (fuse) add("LLVM on two threads").threads = 2;
+    auto add_llvm = [&](const std::string& name) -> CompileOptions& {
+      CompileOptions& options = add(name);
+      options.tier = Tier::kOptimized;
+      return options;
+    };
+    add_llvm("LLVM");
+    if (DefaultTarget().isa == Isa::kAvx512) add_llvm("LLVM for AVX2").target = Target{.isa = Isa::kAvx2};
+    if (fuse) add_llvm("LLVM on two threads").threads = 2;
   }
   return ways;
 }
