@@ -244,7 +244,6 @@ absl::StatusOr<GraphKernel> MakeGraphKernel(const Graph& graph, const KernelOpti
   compile.tier = options.tier;
   compile.threads = options.threads;
   compile.fuse = options.fuse;
-  compile.tier = Tier::kOptimized;  // what long runs end up with
   GraphKernel kernel;
   const double start = Now();
   SKEIN_ASSIGN_OR_RETURN(held->program, Program::Compile(graph, compile));
