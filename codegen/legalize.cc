@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <optional>
 #include <queue>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "codegen/map_leaves.h"
 #include "codegen/strip_mine.h"
+#include "ir/numeric.h"
 
 namespace skein {
 namespace {
@@ -40,6 +43,7 @@ class Splitter {
     int pieces = 0;
     for (int i = 0; i < source_.inst_count(); ++i) {
       const Inst& inst = source_.inst(InstId(i));
+      if (inst.op == Opcode::kConst) constants_[inst.results[0]] = inst.imm;
       pieces += IsSingleNode(inst) ? 1 : PieceCount(Lanes(inst));
     }
     result_.Reserve(pieces, pieces);
@@ -336,6 +340,7 @@ class Splitter {
       }
       return;
     }
+    if (const std::optional<Bound> bound = FindBound(inst)) return EmitBounded(inst, *bound, begin, end);
     const bool contiguous = inst.op == Opcode::kLoad || inst.op == Opcode::kStore;
     const DimExpr expr = Map(inst.expr), address = Map(inst.address), stride = Map(inst.stride);
     const bool is_broadcast = inst.op == Opcode::kLoad && inst.stride.IsConst(0) && lanes > 1;
@@ -354,6 +359,40 @@ class Splitter {
       if (inst.results.empty()) continue;
       piece.type = type;
       piece.results[0] = pieces_[inst.results[0].index][p] = result_.NewValue(type);
+    }
+  }
+
+  // The constant operand of a float minimum or maximum, if one instruction (or two) will do: minps and maxps give
+  // the second operand where one is NaN or both are zero, so that with x there only a zero that must not be x's
+  // needs more.
+  struct Bound {
+    int operand;
+    bool adds;  // -0 + +0 = +0
+  };
+  std::optional<Bound> FindBound(const Inst& inst) const {
+    const bool min = inst.op == Opcode::kMin;
+    const ElementType element = inst.type.element;
+    if ((!min && inst.op != Opcode::kMax) || (element != ElementType::kF32 && element != ElementType::kF64)) {
+      return std::nullopt;
+    }
+    for (int i = 0; i < 2; ++i) {
+      const auto constant = constants_.find(inst.operands[i]);
+      if (constant == constants_.end()) continue;
+      const double number = DoubleFromBits(element, constant->second);
+      const bool wins = number == 0 && std::signbit(number) == min;  // over x's zero
+      if (std::isnan(number) || (wins && min)) continue;
+      return Bound{i, wins};
+    }
+    return std::nullopt;
+  }
+  void EmitBounded(const Inst& inst, const Bound& bound, int begin, int end) {
+    for (int p = begin; p < end; ++p) {
+      const VectorType type{inst.type.element, PieceLanes(Lanes(inst), p)};
+      const ValueId number = Piece(inst.operands[bound.operand], p), x = Piece(inst.operands[1 - bound.operand], p);
+      const Opcode op = inst.op == Opcode::kMin ? Opcode::kMinX86 : Opcode::kMaxX86;
+      ValueId result = Emit(Inst{.op = op, .operands = {number, x}}, type);
+      if (bound.adds) result = Emit(Inst{.op = Opcode::kAdd, .operands = {result, number}}, type);
+      pieces_[inst.results[0].index][p] = result;
     }
   }
 
@@ -500,6 +539,7 @@ class Splitter {
   BlockId block_;
   std::vector<Pieces> pieces_;  // of each value of source_
   MappedExprs mapped_;
+  absl::flat_hash_map<ValueId, uint64_t> constants_;  // bits of a lane, of source_'s
   std::vector<int> definition_;  // place in the straight line at hand, or -1
 };
 

@@ -193,14 +193,6 @@ Value* EmitX86MinMax(IrBuilder& b, bool min, Value* x, Value* y) {
   return b.CreateSelect(min ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOGT(x, y), x, y);
 }
 
-// A number that is the same in all lanes.
-const llvm::APFloat* AsNumber(Value* v) {
-  auto* constant = llvm::dyn_cast<llvm::Constant>(v);
-  if (constant != nullptr && v->getType()->isVectorTy()) constant = constant->getSplatValue();
-  auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant);
-  return number == nullptr || number->isNaN() ? nullptr : &number->getValueAPF();
-}
-
 // vrangeps and vrangepd, if the target has one for this type.
 ID RangeIntrinsic(ElementType element, int lanes, const Target& target) {
   if (target.isa != Isa::kAvx512) return intrinsic::not_intrinsic;
@@ -216,13 +208,6 @@ ID RangeIntrinsic(ElementType element, int lanes, const Target& target) {
 
 // kMin and kMax of floats: NaN if either is NaN, -0 < +0.
 Value* EmitFloatMinMax(IrBuilder& b, bool min, ElementType element, Value* x, Value* y, const Target& target) {
-  if (AsNumber(x) != nullptr) std::swap(x, y);
-  if (const llvm::APFloat* number = AsNumber(y)) {
-    // minps and maxps give the second operand where one is NaN or both are zero: x, so that only a zero that
-    // must not be x's needs more.
-    if (!(number->isZero() && number->isNegative() == min)) return EmitX86MinMax(b, min, y, x);
-    if (!min) return b.CreateFAdd(EmitX86MinMax(b, min, y, x), y);  // -0 + +0 = +0
-  }
   Value* result;
   const int lanes = LanesOf(x);
   if (const ID range = RangeIntrinsic(element, lanes, target); range != intrinsic::not_intrinsic) {
