@@ -333,8 +333,10 @@ TEST_F(TiersTest, ASwapAddsMicrosecondsToARun) {
   const double asks = median(asking) - median(cold), swaps = median(swapped) - median(optimized);
   std::printf("a run %.2f us cold, %.2f us optimized; asking adds %.2f us, the swap %.2f us\n", median(cold),
               median(optimized), asks, swaps);
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
   EXPECT_LT(asks, 30);  // measured: 4, and 15 under a real-time policy
   EXPECT_LT(swaps, 30);
+#endif
 }
 
 // LLVM's statics are destroyed by exit(), and are in use by the process's own thread.
