@@ -3,6 +3,9 @@
 #include <cstring>
 #include <limits>
 
+#include "codegen/gdb_symbols.h"
+#include "codegen/kernel_names.h"
+
 namespace skein {
 namespace {
 
@@ -44,6 +47,15 @@ absl::StatusOr<std::vector<uint8_t>> Relocated(const ObjectCode& object,
   return code;
 }
 
+std::vector<LoadedFunction> Functions(const ObjectCode& object, const uint8_t* code) {
+  std::vector<LoadedFunction> functions;
+  for (const ObjectCode::Entry& entry : object.entries) {
+    functions.push_back({entry.name, code + entry.offset, entry.size});
+    if (!object.tier.empty()) absl::StrAppend(&functions.back().name, "_", object.tier);
+  }
+  return functions;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LoadedCode>> LoadedCode::Load(const ObjectCode& object) {
@@ -63,9 +75,17 @@ absl::StatusOr<std::unique_ptr<LoadedCode>> LoadedCode::Load(const ObjectCode& o
     loaded->entries_.push_back(
         reinterpret_cast<KernelFunction>(loaded->space_.code + entry.offset));
   }
+  if (KernelNames* const names = KernelNames::Process()) {
+    loaded->gdb_symbols_ = names->Announce(Functions(object, loaded->space_.code));
+  }
   return loaded;
 }
 
-LoadedCode::~LoadedCode() { CodePool::Process().Free(space_); }
+LoadedCode::LoadedCode() = default;
+
+LoadedCode::~LoadedCode() {
+  gdb_symbols_.reset();
+  CodePool::Process().Free(space_);
+}
 
 }  // namespace skein

@@ -15,8 +15,8 @@
 namespace skein {
 
 struct ObjectCode {
-  // A 32-bit pc-relative fix-up inside code: *(int32*)(code+offset) = target + addend - (code+offset),
-  // where target is the address of `data` + data_offset. The only kind there is.
+  // A 32-bit pc-relative fix-up inside code: *(int32*)(code+offset) = target + addend -
+  // (code+offset), where target is the address of `data` + data_offset. The only kind there is.
   struct Relocation {
     uint32_t offset;
     uint32_t data_offset;
@@ -31,13 +31,24 @@ struct ObjectCode {
   std::vector<uint8_t> data;  // read-only, wants 64-byte alignment
   std::vector<Relocation> relocations;
   std::vector<Entry> entries;
+  std::string tier;  // the back end, "xbyak" or "llvm"; part of the names that tools are told
 };
 
+struct LoadedFunction {
+  std::string name;
+  const uint8_t* code;
+  size_t bytes;
+};
+
+class GdbSymbols;
+
 // Executable memory, out of the process's CodePool: never writable and executable at once. The
-// destructor gives it back.
+// destructor gives it back. Tools that the environment names (kernel_names.h) are told of its
+// entries as NAME_TIER.
 class LoadedCode {
  public:
-  // Errors: Internal if a relocation or entry lies outside the object, ResourceExhausted if there is no memory.
+  // Errors: Internal if a relocation or entry lies outside the object, ResourceExhausted if there
+  // is no memory.
   static absl::StatusOr<std::unique_ptr<LoadedCode>> Load(const ObjectCode& object);
   ~LoadedCode();
   LoadedCode(const LoadedCode&) = delete;
@@ -46,8 +57,9 @@ class LoadedCode {
   KernelFunction entry(int i) const { return entries_[i]; }
 
  private:
-  LoadedCode() = default;
+  LoadedCode();
   CodePool::Space space_;
+  std::unique_ptr<GdbSymbols> gdb_symbols_;  // gone before the code is
   std::vector<KernelFunction> entries_;
 };
 

@@ -80,7 +80,10 @@ absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest> nests, const 
   passes.run(module);
   std::vector<std::string> names;
   for (const NamedNest& nest : nests) names.push_back(nest.name);
-  return ParseObjectFile(llvm::StringRef(elf.data(), elf.size()), names);
+  SKEIN_ASSIGN_OR_RETURN(ObjectCode object,
+                         ParseObjectFile(llvm::StringRef(elf.data(), elf.size()), names));
+  object.tier = "llvm";
+  return object;
 }
 
 absl::StatusOr<std::string> LlvmIrText(const NamedNest& nest, const Target& target) {

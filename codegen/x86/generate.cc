@@ -86,6 +86,7 @@ absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const
   }
   SKEIN_ASSIGN_OR_RETURN(ObjectCode object, EmitPrograms(nests, programs, target));
   object.data = constants.Take();
+  object.tier = "xbyak";
   return object;
 }
 
