@@ -1,8 +1,8 @@
 #include "fusion/planner_cost.h"
 
 #include <algorithm>
-#include <map>
 
+#include "absl/container/flat_hash_map.h"
 #include "ir/op.h"
 
 namespace skein {
@@ -48,8 +48,8 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
   values_of_.resize(g.size());
   written_.resize(g.size());
   included_.resize(g.size());
-  std::map<Value, int> numbers;
-  std::map<std::pair<NodeId, Value>, int> known;
+  absl::flat_hash_map<Value, int> numbers;
+  absl::flat_hash_map<std::pair<NodeId, Value>, int> known;
   auto add = [&](NodeId reader, NodeId by) {  // what node `by`, a part of computed node `reader`, reads
     const Node& node = g.node(by);
     for (size_t i = 0; i < node.operands.size(); ++i) {

@@ -182,6 +182,7 @@ Component MakeComponent(const PlanGraph& graph, const Traffic& traffic, const Re
   Component c;
   c.nodes = std::move(nodes);
   const int count = static_cast<int>(c.nodes.size());
+  const std::vector<uint64_t> bits = reach.BitsOf(c.nodes);
   for (auto* rows : {&c.before, &c.after, &c.conflicts, &c.neighbours}) rows->assign(count, 0);
   for (int i = 0; i < count; ++i) {
     for (NodeId reader : graph.ReadersOf(c.nodes[i])) {
@@ -198,9 +199,7 @@ Component MakeComponent(const PlanGraph& graph, const Traffic& traffic, const Re
       if (!reach.Reaches(c.nodes[i], c.nodes[j])) continue;
       c.after[i] |= Bit(j);
       c.before[j] |= Bit(i);
-      const std::vector<NodeId> hull = reach.Hull(c.nodes[i], c.nodes[j], count);
-      const bool inside = std::all_of(hull.begin(), hull.end(), [&](NodeId id) { return c.PositionOf(id) >= 0; });
-      if (hull.empty() || !inside) Pair(c.conflicts, i, j);
+      if (!reach.HasBetween(bits, c.nodes[i], c.nodes[j])) Pair(c.conflicts, i, j);
     }
   }
   return c;

@@ -4,6 +4,7 @@
 namespace skein {
 namespace {
 
+// Whether a run of elements of `core` that a kernel stores at once stays together in `output`, movement behind it.
 bool StaysContiguous(const Graph& graph, NodeId core, Value output) {
   OutputPath path = FindOutputPath(graph, output, [](Value) { return false; });
   if (path.core.node != core) return false;
@@ -59,6 +60,18 @@ class Absorber {
     return chain;
   }
 
+  // Asked once for chains of the same ops on the same sizes: layers have the same.
+  bool StaysContiguous(NodeId id, const std::vector<NodeId>& chain) {
+    std::vector<int> classes = {groups_.ClassOf(id)};
+    if (graph_.IsMovement(id)) {  // what it moves is looked at too
+      for (Value v : graph_.graph().node(id).operands) classes.insert(classes.end(), {groups_.ClassOfRead(v.node), v.result});
+    }
+    for (NodeId moved : chain) classes.push_back(groups_.ClassOf(moved));
+    auto [it, fresh] = contiguous_.try_emplace(std::move(classes));
+    if (fresh) it->second = skein::StaysContiguous(graph_.graph(), id, {chain.back(), 0});
+    return it->second;
+  }
+
   void TryAbsorb(int part, NodeId id) {
     const Node& node = graph_.graph().node(id);
     if (node.results.size() != 1 || graph_.IsOutput(id) || node.attributes.Has("materialize")) return;
@@ -69,7 +82,7 @@ class Absorber {
     const bool to_output = graph_.IsOutput(chain.back());
     if (fuse_ ? !transposes && !to_output : transposes || !to_output) return;
     const Value moved{chain.back(), 0};
-    if (!StaysContiguous(graph_.graph(), id, moved)) return;
+    if (!StaysContiguous(id, chain)) return;
     for (NodeId reader : graph_.ReadersOf(id)) exported = exported || !groups_.nodes(part).contains(reader);
     if (!exported) return;
     const int copy = to_output ? groups_.PartOf(chain.back()) : -1;  // the part that would copy it there
@@ -85,6 +98,7 @@ class Absorber {
   const PlanGraph& graph_;
   const bool fuse_;
   Groups& groups_;
+  std::map<std::vector<int>, bool> contiguous_;  // by the classes of a result and the movement behind it
 };
 
 }  // namespace

@@ -40,10 +40,26 @@ bool Reachability::Ordered(const NodeSet& a, const NodeSet& b) const {
   return false;
 }
 
+std::vector<uint64_t> Reachability::BitsOf(std::span<const NodeId> nodes) const {
+  std::vector<uint64_t> bits(words_);
+  for (NodeId id : nodes) bits[index_[id.index] / 64] |= uint64_t{1} << (index_[id.index] % 64);
+  return bits;
+}
+
+bool Reachability::HasBetween(const std::vector<uint64_t>& bits, NodeId a, NodeId b) const {
+  const Row after = After(a), before = Before(b);
+  for (size_t w = index_[a.index] / 64; w <= index_[b.index] / 64; ++w) {
+    if ((after[w] & before[w] & ~bits[w]) != 0) return false;
+  }
+  return true;
+}
+
 std::vector<NodeId> Reachability::Hull(NodeId a, NodeId b, int most) const {
   if (b < a) std::swap(a, b);
   if (!Reaches(a, b)) return {a, b};
-  std::vector<NodeId> hull = {a};
+  std::vector<NodeId> hull;
+  hull.reserve(16);  // most have fewer
+  hull.push_back(a);
   const Row after = After(a), before = Before(b);
   for (size_t w = index_[a.index] / 64; w <= index_[b.index] / 64; ++w) {
     for (uint64_t bits = after[w] & before[w]; bits != 0; bits &= bits - 1) {

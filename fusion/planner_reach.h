@@ -3,6 +3,7 @@
 #define SKEIN_FUSION_PLANNER_REACH_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "fusion/planner_graph.h"
@@ -24,6 +25,9 @@ class Reachability {
   bool Ordered(const NodeSet& a, const NodeSet& b) const;
   // a, b and all that lies on paths between them: what a kernel of both must hold. Nothing if that is more than `most`.
   std::vector<NodeId> Hull(NodeId a, NodeId b, int most) const;
+  // Nodes as a row of bits; whether all that lies on paths from a to b is among them.
+  std::vector<uint64_t> BitsOf(std::span<const NodeId> nodes) const;
+  bool HasBetween(const std::vector<uint64_t>& bits, NodeId a, NodeId b) const;
 
  private:
   using Row = const uint64_t*;

@@ -62,11 +62,12 @@ ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {
   Structure result;
   // Whether the kernel computes a value from its operands. A constant that is repeated is, by movement.
   auto computed = [&](Value v, bool boundary) {
-    const bool output = std::find(spec.outputs.begin(), spec.outputs.end(), v) != spec.outputs.end();
-    return (output || !boundary) && !graph_.Known(v) && graph_.op(v) != Op::constant;
+    if (graph_.op(v) == Op::constant || graph_.Known(v)) return false;
+    return !boundary || std::find(spec.outputs.begin(), spec.outputs.end(), v) != spec.outputs.end();
   };
   auto is_boundary = [&](Value v) { return v.result == 0 ? marks_[v.node.index].boundary : spec.boundary(v); };
-  std::vector<NodeId> work;
+  std::vector<NodeId>& work = work_;
+  result.nodes.reserve(32);
   auto visit = [&](Value v) {
     Mark& mark = marks_[v.node.index];
     if (mark.round != round_) {

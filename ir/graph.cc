@@ -1,7 +1,9 @@
 #include "ir/graph.h"
 
 #include <algorithm>
+#include <bit>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "ir/node_key.h"
 #include "ir/op_helpers.h"
@@ -10,14 +12,35 @@ namespace skein {
 
 namespace {
 
-std::string KeyOf(const Node& node) {
-  std::string key;
-  key.reserve(96);  // most have less
-  AppendNumber(node.op, &key);
-  AppendNumber(node.operands.size(), &key);
-  for (Value v : node.operands) AppendNumber(v, &key);
-  AppendAttributesKey(node.attributes, &key);
-  return key;
+// Equal for nodes that are one: of what the keys of attributes say, as much as is found without printing anything.
+struct HashAttribute {
+  uint64_t operator()(const LiteralRef& v) const {
+    if (v == nullptr) return 0;
+    if (v->bytes() > kMostKeyedBytes) return absl::HashOf(v->data);
+    const std::string_view bytes(static_cast<const char*>(v->data), static_cast<size_t>(v->bytes()));
+    return absl::HashOf(v->element, bytes);
+  }
+  uint64_t operator()(const ReducerRef& v) const { return v == nullptr ? 0 : absl::HashOf(v->name, v->state); }
+  uint64_t operator()(double v) const { return absl::HashOf(std::bit_cast<uint64_t>(v)); }
+  template <typename T>
+  uint64_t operator()(const T& v) const { return absl::HashOf(v); }
+};
+
+uint64_t HashOfNode(const Node& node) {
+  uint64_t hash = absl::HashOf(node.op, node.operands);
+  for (const auto& [name, value] : node.attributes.entries()) {
+    hash = absl::HashOf(hash, value.index(), std::visit(HashAttribute(), value));
+  }
+  return hash;
+}
+
+bool Same(const Node& a, const Node& b) {
+  if (a.op != b.op || a.operands != b.operands) return false;
+  if (a.attributes.SharesWith(b.attributes)) return true;
+  std::string keys[2];
+  AppendAttributesKey(a.attributes, &keys[0]);
+  AppendAttributesKey(b.attributes, &keys[1]);
+  return keys[0] == keys[1];
 }
 
 std::string Signature(const Graph& graph, const Node& node) {
@@ -149,24 +172,44 @@ absl::StatusOr<NodeId> Graph::AddNode(Op op, std::span<const Value> operands,
     }
     node.attributes = std::move(substituted);
   }
+  return Insert(std::move(node));
+}
+
+absl::StatusOr<NodeId> Graph::AddCopy(const Graph& from, NodeId id, std::span<const Value> operands) {
+  const Node& node = from.node(id);
+  bool same_types = assumed_.empty() && node.op != Op::input;
+  for (size_t i = 0; i < operands.size() && same_types; ++i) {
+    same_types = type(operands[i]) == from.type(node.operands[i]);
+  }
+  if (!same_types) return AddNode(node.op, operands, node.attributes);
+  return Insert({node.op, {operands.begin(), operands.end()}, node.attributes, node.results});
+}
+
+absl::StatusOr<NodeId> Graph::Insert(Node node) {
+  const OpDef& def = Def(node.op);
   auto consed = consed_.end();
-  if (op != Op::input) {
-    const auto [found, fresh] = consed_.try_emplace(KeyOf(node), NodeId(size()));
-    if (!fresh) {
-      AddOrigins(found->second, current_origins_);
-      return found->second;
+  if (node.op != Op::input) {
+    for (uint64_t hash = HashOfNode(node);; ++hash) {
+      const auto [found, fresh] = consed_.try_emplace(hash, NodeId(size()));
+      consed = found;
+      if (fresh) break;
+      if (Same(nodes_[found->second.index], node)) {
+        AddOrigins(found->second, current_origins_);
+        return found->second;
+      }
     }
-    consed = found;
   }
-  absl::Status status = CheckExpressions(node);
-  if (status.ok()) status = def.infer(*this, node, &node.results);
-  if (!status.ok()) {
-    if (op != Op::input) consed_.erase(consed);
-    return Annotate(status, Signature(*this, node));
-  }
-  if (op != Op::input) {
-    for (TensorType& t : node.results) {
-      for (DimExpr& d : t.dims) d = Assumed(d);
+  if (node.results.empty()) {
+    absl::Status status = CheckExpressions(node);
+    if (status.ok()) status = def.infer(*this, node, &node.results);
+    if (!status.ok()) {
+      if (node.op != Op::input) consed_.erase(consed);
+      return Annotate(status, Signature(*this, node));
+    }
+    if (node.op != Op::input && !assumed_.empty()) {
+      for (TensorType& t : node.results) {
+        for (DimExpr& d : t.dims) d = Assumed(d);
+      }
     }
   }
   std::optional<DimExpr> known = FindKnown(*this, node);
@@ -301,6 +344,7 @@ absl::StatusOr<DimExpr> Graph::AssumeEqual(DimExpr a, DimExpr b, std::string_vie
 
 void Graph::AddOrigins(NodeId id, std::span<const int32_t> origins) {
   std::vector<int32_t>& mine = origins_[id.index];
+  if (mine.empty()) mine.reserve(origins.size());
   for (int32_t origin : origins) {
     auto at = std::lower_bound(mine.begin(), mine.end(), origin);
     if (at == mine.end() || *at != origin) mine.insert(at, origin);

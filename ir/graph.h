@@ -82,7 +82,7 @@ using ReducerRef = std::shared_ptr<const Reducer>;
 using Attribute = std::variant<int64_t, double, std::string, ElementType, std::vector<int64_t>,
                                Dims, LiteralRef, ReducerRef>;
 
-// A few named attributes, sorted by name. The names an op takes are in its header.
+// A few named attributes, sorted by name. The names an op takes are in its header. Copies share them until one is set.
 class Attributes {
  public:
   Attributes() = default;
@@ -98,14 +98,17 @@ class Attributes {
   int64_t Int(std::string_view name, int64_t otherwise = 0) const;
   const std::vector<int64_t>& Ints(std::string_view name) const;  // empty if absent
   const Dims& DimList(std::string_view name) const;               // empty if absent
-  const std::vector<std::pair<std::string, Attribute>>& entries() const { return entries_; }
+  using Entries = std::vector<std::pair<std::string, Attribute>>;
+  const Entries& entries() const;
+  // Surely equal, and found so at once.
+  bool SharesWith(const Attributes& other) const { return entries_ == other.entries_; }
   // "{axis = 1, dims = [batch, 4]}"; literals of up to 64 elements in full, larger ones as a
   // place-holder.
   std::string ToString() const;
 
  private:
   const Attribute* Find(std::string_view name) const;
-  std::vector<std::pair<std::string, Attribute>> entries_;
+  std::shared_ptr<Entries> entries_;  // null: none. Changed by a sole owner only
 };
 
 struct Node {
@@ -128,7 +131,10 @@ class Graph {
   // Errors: InvalidArgument / Unimplemented naming the op and the operand types.
   absl::StatusOr<NodeId> AddNode(Op op, std::span<const Value> operands,
                                  Attributes attributes = {});
-  // The same for one-result ops.
+  // The same for a node of another graph on other operands. Where their types are those of the old operands, the
+  // result types are taken from there.
+  absl::StatusOr<NodeId> AddCopy(const Graph& from, NodeId id, std::span<const Value> operands);
+  // AddNode for one-result ops.
   absl::StatusOr<Value> Add(Op op, std::span<const Value> operands, Attributes attributes = {});
   absl::StatusOr<Value> Add(Op op, std::initializer_list<Value> operands,
                             Attributes attributes = {}) {
@@ -199,6 +205,8 @@ class Graph {
  private:
   friend class OriginScope;
   absl::Status UnifyOperands(Node* node);
+  // Finds an equal node or appends this one, whose types are inferred unless it has them.
+  absl::StatusOr<NodeId> Insert(Node node);
   absl::StatusOr<Value> ReshapeTo(Value v, const Dims& dims);
   void GuardGather(NodeId id);
   void LearnEquality(DimExpr a, DimExpr b);
@@ -209,7 +217,7 @@ class Graph {
   std::vector<std::vector<int32_t>> origins_;
   std::vector<std::optional<DimExpr>> known_;  // of result 0
   std::vector<int32_t> current_origins_;
-  absl::flat_hash_map<std::string, NodeId> consed_;
+  absl::flat_hash_map<uint64_t, NodeId> consed_;  // by hash, or the first number from there that was free
   SymbolMap assumed_;  // symbol -> what it was assumed to equal
 };
 
@@ -243,7 +251,7 @@ absl::Status Verify(const Graph& graph);
 class GraphRewriter {
  public:
   GraphRewriter(const Graph& from, Graph* to);  // copies inputs, guards and source names at once
-  // Copies the node as it is on the mapped operands (types are inferred again), under its origins.
+  // Copies the node as it is on the mapped operands (types are inferred again where theirs differ), under its origins.
   // Operands that are not mapped yet are copied first. Results that are mapped already stay so.
   absl::StatusOr<NodeId> Copy(NodeId id);
   void Set(Value from, Value to) { map_[from] = to; }

@@ -56,22 +56,36 @@ LiteralRef IntsLiteral(ElementType t, std::span<const int64_t> values) {
 // --- Attributes ---------------------------------------------------------------------------------
 
 Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> list) {
+  if (list.size() == 0) return;
+  entries_ = std::make_shared<Entries>();
+  entries_->reserve(list.size());
   for (const auto& [name, value] : list) Set(name, value);
 }
 
+const Attributes::Entries& Attributes::entries() const {
+  static const auto* empty = new Entries();
+  return entries_ == nullptr ? *empty : *entries_;
+}
+
 void Attributes::Set(std::string name, Attribute value) {
+  if (entries_ == nullptr) {
+    entries_ = std::make_shared<Entries>();
+  } else if (entries_.use_count() > 1) {
+    entries_ = std::make_shared<Entries>(*entries_);
+  }
   auto at =
-      std::lower_bound(entries_.begin(), entries_.end(), name,
+      std::lower_bound(entries_->begin(), entries_->end(), name,
                        [](const auto& entry, const std::string& n) { return entry.first < n; });
-  if (at != entries_.end() && at->first == name) {
+  if (at != entries_->end() && at->first == name) {
     at->second = std::move(value);
   } else {
-    entries_.insert(at, {std::move(name), std::move(value)});
+    entries_->insert(at, {std::move(name), std::move(value)});
   }
 }
 
 const Attribute* Attributes::Find(std::string_view name) const {
-  for (const auto& [key, value] : entries_) {
+  if (entries_ == nullptr) return nullptr;
+  for (const auto& [key, value] : *entries_) {
     if (key == name) return &value;
   }
   return nullptr;

@@ -46,7 +46,7 @@ absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {
     absl::InlinedVector<Value, 3> operands;
     for (Value v : node.operands) operands.push_back(Get(v));
     Graph::OriginScope scope(to_, from_.origins(next));
-    SKEIN_ASSIGN_OR_RETURN(copy, to_->AddNode(node.op, operands, node.attributes));
+    SKEIN_ASSIGN_OR_RETURN(copy, to_->AddCopy(from_, next, operands));
     for (size_t i = 0; i < node.results.size(); ++i) {
       Value old{next, static_cast<int32_t>(i)};
       if (!Get(old).valid()) Set(old, Value{copy, static_cast<int32_t>(i)});

@@ -129,9 +129,9 @@ ReducerRef StandardReducer(std::string_view name, ElementType t) {
 
 std::string Attributes::ToString() const {
   std::string text = "{";
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    absl::StrAppend(&text, i ? ", " : "", entries_[i].first, " = ",
-                    std::visit(AttributeText(), entries_[i].second));
+  for (size_t i = 0; i < entries().size(); ++i) {
+    absl::StrAppend(&text, i ? ", " : "", entries()[i].first, " = ",
+                    std::visit(AttributeText(), entries()[i].second));
   }
   return text + "}";
 }

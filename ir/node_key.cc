@@ -28,11 +28,10 @@ struct AppendKey {
     for (DimExpr e : v) Number(e.node());
   }
   void operator()(const LiteralRef& v) {
-    constexpr int64_t kSmall = 4096;
     if (v == nullptr) return;
     (*this)(v->element);
     (*this)(v->dims);
-    if (v->bytes() <= kSmall) {
+    if (v->bytes() <= kMostKeyedBytes) {
       Raw(v->data, static_cast<size_t>(v->bytes()));
     } else {
       Number(v->data);

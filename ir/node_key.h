@@ -17,6 +17,9 @@ void AppendNumber(T v, std::string* key) {
   key->append(bytes, sizeof(v));
 }
 
+// Larger literals are told apart by where they are, not by what they hold.
+inline constexpr int64_t kMostKeyedBytes = 4096;
+
 // Appends bytes that are equal exactly for equal attributes. Expressions are interned, so their addresses serve; so do
 // those of literals above 4 KiB. Smaller literals count by content.
 void AppendAttributesKey(const Attributes& attributes, std::string* key);

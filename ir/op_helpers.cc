@@ -11,7 +11,7 @@ absl::Status ExpectFloat(const Node&, const TensorType& t) {
 }
 
 absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
-  *results = {graph.type(node.operands[0])};
+  results->assign(1, graph.type(node.operands[0]));
   return absl::OkStatus();
 }
 
