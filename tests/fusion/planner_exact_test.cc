@@ -161,7 +161,9 @@ TEST(ExactRepair, RandomPlansAreNearTheBestOfAllPartitions) {
     Groups copy = groups;
     const RepairResult bound = RepairExactly(nodes, bytes, reach, ExactLimits(), &copy);
     ASSERT_LE(bound.least, least + 1) << context;
-    if (bound.exact) ASSERT_GE(bound.least, least - 1) << context;
+    if (bound.exact) {
+      ASSERT_GE(bound.least, least - 1) << context;
+    }
     if (least <= 0) continue;
     unfused.Add(before / least, seed);
     greedy.Add(merged / least, seed);
