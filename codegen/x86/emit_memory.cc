@@ -114,6 +114,7 @@ void Emitter::Store(const Operation& op) {
   const Xmm value = UseVector(op.operands[0], bits);
   switch (BitWidth(op.element)) {
     case 16:
+      if (op.folded) return vcvtps2ph(to, value, 0);  // to nearest even
       return vpmovdw(to, value);
     case 8:
       return vpmovdb(to, value);

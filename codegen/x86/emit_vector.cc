@@ -260,8 +260,13 @@ void Emitter::Blend(const Operation& op) {
 }
 
 void Emitter::Convert(const Operation& op) {
-  const Variable v = op.operands[0];
   const int lanes = op.lanes;
+  if (op.folded) {  // from f16
+    const Xbyak::RegExp at = UseAddress(op.address);
+    registers_->ReleaseDying();
+    return vcvtph2ps(Vector(registers_->Define(op.result), lanes * 32), ptr[at]);
+  }
+  const Variable v = op.operands[0];
   const Xmm s32 = UseVector(v, lanes * 32), s64 = UseVector(v, lanes * 64);
   registers_->ReleaseDying();
   const int r = registers_->Define(op.result);

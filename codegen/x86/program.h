@@ -142,7 +142,8 @@ struct Operation {
   bool masked = false;
   bool streaming = false;
   bool broadcast = false;  // kLoad of one lane: to all lanes
-  bool folded = false;     // kVector: the last operand is at the address
+  // kVector, kConversion: the last operand is at the address; kStore of f16: the value is f32.
+  bool folded = false;
   int8_t operand_count = 0;
   int32_t loop = -1;
   Variable result;

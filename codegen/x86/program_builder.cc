@@ -154,6 +154,31 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   line.push_back({.action = Action::kLoopEnd, .loop = closed.loop});
 }
 
+// Conversions of 16 lanes from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.
+void ProgramBuilder::FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
+                              std::vector<int32_t>& made) {
+  std::vector<Operation>& line = open_[0].line;
+  Operation& operation = line[i];
+  auto converts = [&](Conversion c) {
+    return operation.action == Action::kConversion && operation.immediate == static_cast<int64_t>(c);
+  };
+  const bool whole = operation.element == ElementType::kF16 && operation.lanes == 16 && !operation.masked;
+  if ((whole && operation.action == Action::kLoad) || converts(Conversion::kF32ToF16)) {
+    made[operation.result.index] = static_cast<int>(i);
+  }
+  const bool stores = whole && operation.action == Action::kStore;
+  if (!stores && !converts(Conversion::kF16ToF32)) return;
+  Variable& half = operation.operands[0];
+  const int at = made[half.index];
+  if (at < 0 || reads[half.index] != 1 || (line[at].action == Action::kConversion) != stores) return;
+  if (!stores && at <= effect) return;
+  if (!stores) operation.address = line[at].address;
+  operation.operand_count = stores ? 1 : 0;
+  half = line[at].operands[0];
+  operation.folded = true;
+  (*kept)[at] = false;
+}
+
 void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept) {
   std::vector<Operation>& line = open_[0].line;
   std::vector<int32_t> loaded(program_.variables.size(), -1);  // where
@@ -167,6 +192,7 @@ void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8
     Operation& operation = line[i];
     if (!(*kept)[i]) continue;
     if (HasEffect(operation) && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
+    FoldHalf(i, effect, reads, kept, loaded);
     const int bits = BitWidth(operation.element) * operation.lanes;
     if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
     if (operation.action == Action::kLoad && !operation.masked) loaded[operation.result.index] = static_cast<int>(i);

@@ -60,6 +60,8 @@ class ProgramBuilder {
 
   // Loads that only one arithmetic operation reads become its last operand. `reads`: of each variable.
   void FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept);
+  void FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
+                std::vector<int32_t>& made);
   Variable Constant(VariableInfo info);
 
   ConstantPool* pool_;

@@ -78,7 +78,11 @@ Parts Selector::Load(const Inst& inst) {
   const VectorType type = inst.type;
   const Variable mask = Mask(inst);
   if (BitWidth(type.element) == 4) {
-    const bool from_byte = inst.stride.IsConst(1) && Mod(inst.address, 2).IsConst(0);
+    const DimExpr address = Substitute(inst.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
+      if (leaf.kind() != DimKind::kCoord || !even_loops_[leaf.index()]) return std::nullopt;
+      return 2 * DimExpr::Coord(leaf.index(), leaf.extent());  // another even number: only parity matters
+    });
+    const bool from_byte = inst.stride.IsConst(1) && Mod(address, 2).IsConst(0);
     if (!from_byte || inst.masked || type.lanes != 16) return LoadLanes(inst, {});
     return Emit({.action = Action::kLoadNibbles,
                  .element = type.element,

@@ -15,7 +15,12 @@ uint32_t LaneBits(ElementType element, uint64_t bits) {
 }
 
 Selector::Selector(const LoopNest& nest, ConstantPool* pool)
-    : nest_(nest), builder_(pool), index_(nest, &builder_), values_(nest.value_count()) {}
+    : nest_(nest), builder_(pool), index_(nest, &builder_), values_(nest.value_count()), even_loops_(nest.loop_count) {
+  for (int i = 0; i < nest.inst_count(); ++i) {
+    const Inst& inst = nest.inst(InstId(i));
+    if (inst.op == Opcode::kLoop) even_loops_[inst.loop] = inst.step % 2 == 0;
+  }
+}
 
 absl::StatusOr<Program> Selector::Run() {
   SKEIN_RETURN_IF_ERROR(SelectTiles());

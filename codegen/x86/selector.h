@@ -131,6 +131,7 @@ class Selector {
     Variable scalar, splat;
     int depth;
   };
+  std::vector<bool> even_loops_;         // by number: the index is always even
   std::vector<KnownSplat> splats_;  // in loops that are open
 };
 
