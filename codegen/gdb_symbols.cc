@@ -73,6 +73,8 @@ enum Dwarf : uint8_t {
   kBaseRegister = 0x70,  // + register
 };
 
+constexpr uint64_t kReturnAddressBytes = 8;
+
 void AppendUnsigned(std::string* bytes, uint64_t value) {
   for (; value >= 128; value >>= 7) bytes->push_back(static_cast<char>(value | 128));
   bytes->push_back(static_cast<char>(value));
@@ -84,7 +86,7 @@ class PrologueReader {
   explicit PrologueReader(std::span<const uint8_t> code) : code_(code) {}
 
   std::string Run() {
-    while (Push() || MoveStackPointer() || Allocate() || SaveStackPointer()) {
+    while (AskForTiles() || Push() || MoveStackPointer() || Allocate() || SaveStackPointer()) {
     }
     return std::move(text_);
   }
@@ -103,6 +105,18 @@ class PrologueReader {
     text_.push_back(kDefineCfa);
     text_.push_back(static_cast<char>(base_));
     AppendUnsigned(&text_, base_ == kRsp ? depth_ : base_depth_);
+  }
+
+  // cmp rsi, rdx or jge: LLVM may leave a kernel without tiles before it has pushed anything.
+  bool AskForTiles() {
+    if (depth_ > kReturnAddressBytes) return false;
+    const size_t bytes = Next<3>({0x48, 0x39, 0xd6}) ? 3
+                         : Next<1>({0x7d})           ? 2
+                         : Next<2>({0x0f, 0x8d})     ? 6
+                                                     : 0;
+    if (bytes == 0 || code_.size() - at_ < bytes) return false;
+    Advance(bytes);
+    return true;
   }
 
   bool Push() {
@@ -164,9 +178,9 @@ class PrologueReader {
   std::span<const uint8_t> code_;
   size_t at_ = 0;
   std::string text_;
-  uint8_t base_ = kRsp;      // the CFA is this register's value plus
-  uint64_t depth_ = 8;       // this, for rsp, or
-  uint64_t base_depth_ = 0;  // this, for another
+  uint8_t base_ = kRsp;                   // the CFA is this register's value plus
+  uint64_t depth_ = kReturnAddressBytes;  // this, for rsp, or
+  uint64_t base_depth_ = 0;               // this, for another
 };
 
 // Puts the length in front and pads to whole words with no-operations.
@@ -196,6 +210,49 @@ std::string DebugFrame(std::span<const LoadedFunction> functions) {
 
 enum Section { kNull, kText, kFrames, kSymbols, kStrings, kSectionNames, kSections };
 
+// File header, section headers, sections.
+class ElfWriter {
+ public:
+  void Add(Section section, const char* name, const std::string& bytes, Elf64_Shdr header) {
+    header.sh_name = static_cast<Elf64_Word>(names_.size());
+    names_.append(name, std::strlen(name) + 1);
+    Place(section, bytes, header);
+  }
+
+  std::string Finish() {
+    const auto name = static_cast<Elf64_Word>(names_.size());
+    names_ += std::string(".shstrtab") + '\0';
+    Place(kSectionNames, names_, {.sh_name = name, .sh_type = SHT_STRTAB});
+    const Elf64_Ehdr header = {
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_REL,
+        .e_machine = EM_X86_64,
+        .e_version = EV_CURRENT,
+        .e_shoff = sizeof(Elf64_Ehdr),
+        .e_ehsize = sizeof(Elf64_Ehdr),
+        .e_shentsize = sizeof(Elf64_Shdr),
+        .e_shnum = kSections,
+        .e_shstrndx = kSectionNames};
+    std::memcpy(file_.data(), &header, sizeof(header));
+    std::memcpy(file_.data() + sizeof(header), headers_, sizeof(headers_));
+    return std::move(file_);
+  }
+
+ private:
+  void Place(Section section, const std::string& bytes, Elf64_Shdr header) {
+    file_.resize((file_.size() + 7) / 8 * 8);
+    header.sh_offset = file_.size();
+    header.sh_addralign = 8;
+    if (header.sh_type != SHT_NOBITS) header.sh_size = bytes.size();
+    file_ += bytes;
+    headers_[section] = header;
+  }
+
+  std::string file_ = std::string(sizeof(Elf64_Ehdr) + kSections * sizeof(Elf64_Shdr), 0);
+  std::string names_ = std::string(1, 0);
+  Elf64_Shdr headers_[kSections] = {};
+};
+
 }  // namespace
 
 std::string CallFrameInstructions(std::span<const uint8_t> code) {
@@ -219,53 +276,19 @@ std::string SymbolFile(std::span<const LoadedFunction> functions) {
                                .st_size = function.bytes});
     strings.append(function.name.c_str(), function.name.size() + 1);
   }
-  const std::string frames = DebugFrame(functions);
-  std::string names(1, 0);
-  std::string file(sizeof(Elf64_Ehdr) + kSections * sizeof(Elf64_Shdr), 0);
-  Elf64_Shdr headers[kSections] = {};
-  const auto add = [&](Section section, const char* name, Elf64_Shdr header,
-                       const std::string& bytes) {
-    header.sh_name = static_cast<Elf64_Word>(names.size());
-    names.append(name, std::strlen(name) + 1);
-    file.resize((file.size() + 7) / 8 * 8);
-    header.sh_offset = file.size();
-    if (header.sh_type != SHT_NOBITS) header.sh_size = bytes.size();
-    file += header.sh_type == SHT_STRTAB && section == kSectionNames ? names : bytes;
-    headers[section] = header;
-  };
+  ElfWriter elf;
   // The code itself is in memory already.
-  add(kText, ".text",
-      {.sh_type = SHT_NOBITS,
-       .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-       .sh_addr = begin,
-       .sh_size = end - begin,
-       .sh_addralign = 16},
-      "");
-  add(kFrames, ".debug_frame", {.sh_type = SHT_PROGBITS, .sh_addralign = 8}, frames);
-  add(kSymbols, ".symtab",
-      {.sh_type = SHT_SYMTAB,
-       .sh_link = kStrings,
-       .sh_info = 1,
-       .sh_addralign = 8,
-       .sh_entsize = sizeof(Elf64_Sym)},
-      symbols);
-  add(kStrings, ".strtab", {.sh_type = SHT_STRTAB, .sh_addralign = 1}, strings);
-  add(kSectionNames, ".shstrtab", {.sh_type = SHT_STRTAB, .sh_addralign = 1}, "");
-  headers[kSectionNames].sh_size = names.size();
-
-  const Elf64_Ehdr header = {
-      .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-      .e_type = ET_REL,
-      .e_machine = EM_X86_64,
-      .e_version = EV_CURRENT,
-      .e_shoff = sizeof(Elf64_Ehdr),
-      .e_ehsize = sizeof(Elf64_Ehdr),
-      .e_shentsize = sizeof(Elf64_Shdr),
-      .e_shnum = kSections,
-      .e_shstrndx = kSectionNames};
-  std::memcpy(file.data(), &header, sizeof(header));
-  std::memcpy(file.data() + sizeof(header), headers, sizeof(headers));
-  return file;
+  elf.Add(kText, ".text", "",
+          {.sh_type = SHT_NOBITS,
+           .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+           .sh_addr = begin,
+           .sh_size = end - begin});
+  elf.Add(kFrames, ".debug_frame", DebugFrame(functions), {.sh_type = SHT_PROGBITS});
+  elf.Add(
+      kSymbols, ".symtab", symbols,
+      {.sh_type = SHT_SYMTAB, .sh_link = kStrings, .sh_info = 1, .sh_entsize = sizeof(Elf64_Sym)});
+  elf.Add(kStrings, ".strtab", strings, {.sh_type = SHT_STRTAB});
+  return elf.Finish();
 }
 
 struct GdbSymbols::ListEntry : jit_code_entry {};
