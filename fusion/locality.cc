@@ -23,7 +23,9 @@ class LocalityPass {
     if (locality_.far && target_.prefetch_bytes > 0) FindStreams();
     const std::optional<RowPipeline> pipeline = RowPipeline::Find(nest_, target_);
     for (const Stream& stream : streams_) {
-      // Rows in flight leave several streams half of the room in L1.
+      // The processor follows several streams by itself, unless much arithmetic lies between their loads: then
+      // fetching helps, and rows in flight leave half of the room in L1.
+      if (pipeline && pipeline->is_light() && streams_.size() > 1) continue;
       const int64_t room = streams_.size() > 1 ? target_.prefetch_bytes / 2 : target_.prefetch_bytes;
       pipeline ? FetchAhead(stream, room) : InsertPrefetches(stream);
     }

@@ -180,7 +180,8 @@ bool RowPipeline::ChooseSizes(const LoopNest& nest, const Target& target) {
     return bytes;
   };
   const int64_t near_bytes = target.l1_bytes * 3 / 4;
-  if (in_flight(1) > (operations < kManyOperations ? near_bytes : target.l2_bytes / 2)) return false;
+  light_ = operations < kManyOperations;
+  if (in_flight(1) > (light_ ? near_bytes : target.l2_bytes / 2)) return false;
   // With a row between two stages, the end of one row's sums overlaps with the next row.
   lag_ = in_flight(2) <= near_bytes ? 2 : 1;
   const int64_t extra = lag_ * last_stage;

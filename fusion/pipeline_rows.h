@@ -24,6 +24,9 @@ class RowPipeline {
   //   - the rows in flight stay in cache, and there are rows enough.
   static std::optional<RowPipeline> Find(const LoopNest& nest, const Target& target);
 
+  // Whether so little is computed on an element that memory is what rows wait for.
+  bool is_light() const { return light_; }
+
   // Rewrites the nest: a tile is a block of rows, in which a serial loop over rows q runs each stage one or two rows
   // behind the stage before it, all stages in one vector loop. What one stage leaves to a later one is carried
   // along (scalars) or kept in as many rows of scratch as lie between them. Before the first row and after the
@@ -50,6 +53,7 @@ class RowPipeline {
   InstId chunks_;                                // of the first stage that has chunks
   int lag_ = 1;                                  // rows between a stage and the next
   int64_t block_rows_ = 0;
+  bool light_ = false;
 };
 
 }  // namespace skein

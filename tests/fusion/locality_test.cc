@@ -89,6 +89,23 @@ TEST(Locality, PipelinedRowsAreFetchedWhereTheyAreFirstRead) {
       "prefetch b0[1024*$0 + $2 + 1024*min($1, min(-$0 + 8192, 256) - 1) + 8192] level 1"));
 }
 
+TEST(Locality, SeveralStreamsOfPipelinedRowsAreFetchedOnlyBesideMuchArithmetic) {
+  auto rows = [](const char* function) {
+    return OnlyNest(Parse(R"(
+      %0 = input() {name = "x"} : f32[8192, 1024]
+      %1 = input() {name = "y"} : f32[8192, 1024]
+      %2 = )" + std::string(function) + R"((%0) : f32[8192, 1024]
+      %3 = add(%2, %1) : f32[8192, 1024]
+      %4 = reduce(%3) {axes = (1), reducer = sum<f32>} : f32[8192, 1]
+      %5 = broadcast(%4) : f32[8192, 1024]
+      %6 = mul(%3, %5) : f32[8192, 1024]
+      output "z" = %6
+    )"));
+  };
+  EXPECT_EQ(CountOf(rows("abs"), "prefetch"), 0);
+  EXPECT_EQ(CountOf(rows("tanh"), "prefetch"), 8);
+}
+
 TEST(Locality, RowsTooLongForL1AreFetchedIntoL2) {
   const std::string nest = OnlyNest(Parse(R"(
     %0 = input() {name = "x"} : f32[512, 32000]
