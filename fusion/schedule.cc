@@ -287,9 +287,9 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
 }
 
 void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group) {
-  // Buffers in the order of the kernel contract: inputs, outputs, scratch.
   FoldLoads(&group->nest);
   RemoveDeadInstructions(&group->nest);
+  // Buffers in the order of the kernel contract: inputs, outputs, scratch.
   OrderBuffers(&group->nest);
   Locality applied = locality;
   // The processor follows rows of columns by itself; fetching them ahead took 5 to 20 % off sums and maxima.

@@ -4,9 +4,8 @@
 
 #include <cmath>
 #include <cstring>
-#include <tuple>
-
 #include <functional>
+#include <tuple>
 
 #include "tests/codegen/kernel_harness.h"
 #include "tests/codegen/sample_nests.h"
