@@ -49,6 +49,8 @@ void CheckWhole(const Struct& json) {
   for (const char* key : {"load_ms", "plan_ms", "compile_ms", "groups", "kernels_compiled", "peak_rss_mib"}) {
     EXPECT_GT(NumberOf(json, key), 0) << key;
   }
+  EXPECT_GE(NumberOf(json, "first_output_clock_us") - NumberOf(json, "main_clock_us"),
+            1e3 * (NumberOf(json, "load_ms") + NumberOf(json, "plan_ms")) - 1);
   EXPECT_GE(NumberOf(json, "cache_hits"), 0);
   EXPECT_TRUE(ListOf(json, "interpreted_ops").empty());
   EXPECT_TRUE(ListOf(json, "back_end_failures").empty());
