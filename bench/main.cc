@@ -11,6 +11,7 @@
 
 #include "bench/calibrate.h"
 #include "bench/ceilings.h"
+#include "bench/compile_times.h"
 #include "bench/families.h"
 #include "bench/reporters.h"
 #include "bench/rows.h"
@@ -23,6 +24,7 @@ void PrintHelp() {
   std::printf(
       "Usage: skein-bench [FAMILY...] [--family=NAME,...] [--threads N] [--benchmark_...]\n"
       "       skein-bench calibrate\n"
+      "       skein-bench compile [FILE...] [--threads N]\n"
       "\n"
       "Runs the rows of the named families, or of all. Each row's `ceiling` is the share of the\n"
       "machine's limit that it reached: the slower of streaming the same bytes and of its own\n"
@@ -30,6 +32,7 @@ void PrintHelp() {
       "`of memory` is the share of streaming alone.\n"
       "`asked` is the share that the project asks of the row. docs/performance.md says more.\n"
       "`calibrate` measures the machine instead, and prints `key = value` lines.\n"
+      "`compile` measures how long ONNX files, or a generated graph of 1,000 ops, take to compile.\n"
       "\n"
       "Families:\n");
   for (const Family& family : Families()) std::printf("  %-12s %s\n", family.name, family.summary);
@@ -57,7 +60,8 @@ struct Arguments {
   std::vector<const Family*> families;
   std::vector<std::string> passed_on;  // to Google Benchmark
   std::optional<TableStyle> table = TableStyle::kPlain;
-  bool list = false, help = false, calibrate = false, tiers = false;
+  bool list = false, help = false, calibrate = false, compile = false, tiers = false;
+  std::vector<std::string> files;  // to compile
 };
 
 bool AddFamily(std::string_view name, std::vector<const Family*>& chosen) {
@@ -113,6 +117,8 @@ bool Parse(int argc, char** argv, Arguments& parsed) {
       parsed.help = true;
     } else if (argument == "calibrate" && argc == 2) {
       parsed.calibrate = true;
+    } else if (argument == "compile" && i == 1) {
+      parsed.compile = true;
     } else if (argument == "--list") {
       parsed.list = true;
       parsed.passed_on.push_back("--benchmark_list_tests");
@@ -140,6 +146,8 @@ bool Parse(int argc, char** argv, Arguments& parsed) {
     } else if (argument.starts_with("-")) {
       std::fprintf(stderr, "skein-bench: unknown option '%s'; see --help\n", argv[i]);
       return false;
+    } else if (parsed.compile) {
+      parsed.files.emplace_back(argument);
     } else if (!AddFamily(argument, parsed.families)) {
       return false;
     }
@@ -158,8 +166,9 @@ int Run(int argc, char** argv) {
     std::fprintf(stderr, "skein-bench: this CPU has no AVX2\n");
     return 3;
   }
-  if (arguments.calibrate) {
-    const absl::Status status = Calibrate();
+  if (arguments.calibrate || arguments.compile) {
+    const absl::Status status =
+        arguments.compile ? PrintCompileTimes(arguments.files, Team::OfThisRun().size()) : Calibrate();
     if (status.ok()) return 0;
     std::fprintf(stderr, "skein-bench: %s\n", std::string(status.message()).c_str());
     return 1;
