@@ -68,8 +68,8 @@ absl::Status MeasureKernels(const Plan& plan, Report* report) {
   std::set<std::string> seen;
   std::vector<double> memory_bound, contractions;
   for (const Group& group : plan.groups) {
-    if (!group.nest.root.valid() || !seen.insert(group.hash.Hex()).second) continue;
-    const KernelRequest request{&group.nest, group.text, "kernel"};
+    if (group.nest == nullptr || !seen.insert(group.hash.Hex()).second) continue;
+    const KernelRequest request{group.nest, group.text, "kernel"};
     std::vector<double> times;
     for (int i = 0; i < kRepeats; ++i) {
       KernelCache cache;

@@ -14,7 +14,7 @@ std::vector<Locality> ChooseLocalities(const Plan& plan, const Target& target, s
   std::vector<Locality> result(plan.groups.size());
   for (size_t g = 0; g < plan.groups.size(); ++g) {
     const Group& group = plan.groups[g];
-    if (group.phase != Phase::kRun || !group.nest.root.valid() || group.kind == "dot") continue;
+    if (group.phase != Phase::kRun || group.nest == nullptr || group.kind == "dot") continue;
     result[g].far = total(bytes[g]) > target.l2_bytes;
     if (bytes[g].written < std::min(target.stream_output_bytes, target.stream_intermediate_bytes)) continue;
     bool any = false;

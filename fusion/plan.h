@@ -37,7 +37,7 @@ struct Group {
   std::vector<NodeId> nodes;         // computed here, topological
   std::string kind;                  // "pointwise", "row", "columns", "dot", ...: structure, for printing
   Phase phase = Phase::kRun;
-  LoopNest nest;
+  std::shared_ptr<const LoopNest> nest;  // shared by groups alike; null: no scheduler takes the nodes
   std::vector<DimExpr> arguments;    // a0, a1, ... over the graph's symbols
   Hash128 hash;                      // structural: of the canonical nest text
   std::shared_ptr<const NestText> text;  // of a nest with that hash, shared by groups alike; else of no meaning

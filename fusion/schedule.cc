@@ -234,7 +234,7 @@ absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer
   return absl::OkStatus();
 }
 
-absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target) {
+absl::StatusOr<UnfinishedKernel> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target) {
   SKEIN_ASSIGN_OR_RETURN(GroupContent content, FindContent(graph, spec));
   if (!content.others.empty()) {
     return Unimplemented("no scheduler takes ", OriginText(graph, content.others[0]), " (",
@@ -251,8 +251,8 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
   if (!content.scans.empty() && (reduces || !content.dots.empty())) {
     return Refuse("SK104", "a running sum shares a kernel with pointwise operations only");
   }
-  Group group;
-  LoopBuilder builder(&group.nest);
+  UnfinishedKernel kernel;
+  LoopBuilder builder(&kernel.nest);
   // What a group writes it also computes: its own outputs are no boundary to it.
   const std::set<Value> outputs(spec.outputs.begin(), spec.outputs.end());
   auto boundary = [&](Value v) { return !outputs.contains(v) && spec.boundary(v); };
@@ -275,6 +275,7 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
   } else {
     SKEIN_RETURN_IF_ERROR(SchedulePointwise(emitter, inner, target));
   }
+  Group& group = kernel.group;
   group.outputs = spec.outputs;
   group.inputs = emitter.inputs();
   group.nodes = content.nodes;
@@ -283,35 +284,38 @@ absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, c
   if (group.inputs.size() + group.outputs.size() > 40) {
     return Refuse("SK110", "too many pointers for one kernel");
   }
-  return group;
+  return kernel;
 }
 
-void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group) {
-  FoldLoads(&group->nest);
-  RemoveDeadInstructions(&group->nest);
+Group FinishKernel(const Graph& graph, const Locality& locality, const Target& target, UnfinishedKernel kernel) {
+  LoopNest& nest = kernel.nest;
+  Group& group = kernel.group;
+  FoldLoads(&nest);
+  RemoveDeadInstructions(&nest);
   // Buffers in the order of the kernel contract: inputs, outputs, scratch.
-  OrderBuffers(&group->nest);
+  OrderBuffers(&nest);
   Locality applied = locality;
   // The processor follows rows of columns by itself; fetching them ahead took 5 to 20 % off sums and maxima.
-  applied.far = applied.far && group->kind != "columns";
-  ApplyLocality(applied, target, &group->nest);
-  SplitCarriedMaxima(target, &group->nest);
-  group->arguments = NumberArguments(&group->nest);
-  std::string text = group->nest.ToString();
-  group->hash = StableHash(text);
-  group->text = std::make_shared<NestText>(NestText{std::move(text), group->hash});
-  CountWork(graph, group);
-  for (Value v : group->outputs) {  // a known value that is an output is computed by no node
-    if (!std::binary_search(group->nodes.begin(), group->nodes.end(), v.node)) {
-      group->nodes.insert(std::upper_bound(group->nodes.begin(), group->nodes.end(), v.node), v.node);
+  applied.far = applied.far && group.kind != "columns";
+  ApplyLocality(applied, target, &nest);
+  SplitCarriedMaxima(target, &nest);
+  group.arguments = NumberArguments(&nest);
+  std::string text = nest.ToString();
+  group.hash = StableHash(text);
+  group.text = std::make_shared<NestText>(NestText{std::move(text), group.hash});
+  group.nest = std::make_shared<LoopNest>(std::move(nest));
+  CountWork(graph, &group);
+  for (Value v : group.outputs) {  // a known value that is an output is computed by no node
+    if (!std::binary_search(group.nodes.begin(), group.nodes.end(), v.node)) {
+      group.nodes.insert(std::upper_bound(group.nodes.begin(), group.nodes.end(), v.node), v.node);
     }
   }
+  return std::move(group);
 }
 
 absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const Target& target) {
-  SKEIN_ASSIGN_OR_RETURN(Group group, ScheduleLoops(graph, spec, target));
-  FinishKernel(graph, spec.locality, target, &group);
-  return group;
+  SKEIN_ASSIGN_OR_RETURN(UnfinishedKernel kernel, ScheduleLoops(graph, spec, target));
+  return FinishKernel(graph, spec.locality, target, std::move(kernel));
 }
 
 }  // namespace skein

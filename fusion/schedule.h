@@ -26,8 +26,12 @@ absl::StatusOr<Group> Schedule(const Graph& graph, const GroupSpec& spec, const 
 
 // The same in two steps, of which the first says whether a kernel takes the group: ScheduleLoops leaves the nest as it
 // was emitted, FinishKernel cleans and names it, and counts what the kernel does.
-absl::StatusOr<Group> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target);
-void FinishKernel(const Graph& graph, const Locality& locality, const Target& target, Group* group);
+struct UnfinishedKernel {
+  Group group;  // without nest
+  LoopNest nest;
+};
+absl::StatusOr<UnfinishedKernel> ScheduleLoops(const Graph& graph, const GroupSpec& spec, const Target& target);
+Group FinishKernel(const Graph& graph, const Locality& locality, const Target& target, UnfinishedKernel kernel);
 
 // --- shared by the schedulers ---
 

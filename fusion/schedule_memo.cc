@@ -109,29 +109,31 @@ std::shared_ptr<ScheduleMemo::Entry> ScheduleMemo::Find(const GroupSpec& spec, s
   *nodes = std::move(structure.nodes);
   if (!fresh && it->second != nullptr) return it->second;
   ++scheduled_;
-  auto entry = std::make_shared<Entry>(Entry{*nodes, ScheduleLoops(graph_, spec, target_)});
-  if (entry->group.ok() || !NamesANode(graph_, entry->group.status(), *nodes)) it->second = entry;
+  auto entry = std::make_shared<Entry>(Entry{*nodes});
+  absl::StatusOr<UnfinishedKernel> loops = ScheduleLoops(graph_, spec, target_);
+  entry->fits = loops.status();
+  if (loops.ok()) entry->loops = *std::move(loops);
+  if (entry->fits.ok() || !NamesANode(graph_, entry->fits, *nodes)) it->second = entry;
   return entry;
 }
 
 absl::Status ScheduleMemo::Fits(const GroupSpec& spec) {
   std::vector<NodeId> nodes;
-  return Find(spec, &nodes)->group.status();
+  return Find(spec, &nodes)->fits;
 }
 
 absl::StatusOr<Group> ScheduleMemo::Kernel(const GroupSpec& spec) {
   std::vector<NodeId> nodes;
   const std::shared_ptr<Entry> entry = Find(spec, &nodes);
-  if (!entry->group.ok()) return entry->group.status();
-  if (!entry->finished) {
-    FinishKernel(graph_, spec.locality, target_, &*entry->group);
-    const LoopNest& nest = entry->group->nest;
-    if (absl::Status valid = Verify(nest); !valid.ok()) {
-      return Internal(std::string(valid.message()), "\n", nest.ToString());
+  SKEIN_RETURN_IF_ERROR(entry->fits);
+  if (!entry->kernel) {
+    Group kernel = FinishKernel(graph_, spec.locality, target_, std::move(entry->loops));
+    if (absl::Status valid = Verify(*kernel.nest); !valid.ok()) {
+      return Internal(std::string(valid.message()), "\n", kernel.nest->ToString());
     }
-    entry->finished = true;
+    entry->kernel = std::move(kernel);
   }
-  return Moved(*entry->group, entry->nodes, nodes);
+  return Moved(*entry->kernel, entry->nodes, nodes);
 }
 
 }  // namespace skein

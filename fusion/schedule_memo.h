@@ -4,6 +4,7 @@
 #define SKEIN_FUSION_SCHEDULE_MEMO_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,10 @@ class ScheduleMemo {
     std::vector<NodeId> nodes;
   };
   struct Entry {
-    std::vector<NodeId> nodes;         // of the group that was scheduled
-    absl::StatusOr<Group> group;
-    bool finished = false;             // and verified
+    std::vector<NodeId> nodes;  // of the group that was scheduled
+    absl::Status fits;
+    UnfinishedKernel loops;
+    std::optional<Group> kernel;  // once it is asked for
   };
 
   int ClassOf(NodeId id, bool leaf);

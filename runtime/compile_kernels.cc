@@ -41,7 +41,7 @@ class KernelCompiler {
     const std::string why_not = options_.interpret ? "asked for" : WhyNotHere(options_.target);
     for (size_t g = 0; g < variant_.groups.size(); ++g) {
       const Group& group = variant_.plan.groups[g];
-      if (!group.nest.root.valid()) {
+      if (group.nest == nullptr) {
         Interpret(static_cast<int>(g), Runner::kGraphInterpreter, "no scheduler takes it");
       } else if (!why_not.empty()) {
         Interpret(static_cast<int>(g), Runner::kLoopNestInterpreter, why_not);
@@ -81,9 +81,9 @@ class KernelCompiler {
     const Group& group = variant_.plan.groups[g];
     std::shared_ptr<const NestText> text = group.text;
     if (text == nullptr || text->hash != group.hash) {
-      text = std::make_shared<NestText>(NestText{group.nest.ToString(), group.hash});
+      text = std::make_shared<NestText>(NestText{group.nest->ToString(), group.hash});
     }
-    requests_.push_back({&group.nest, std::move(text), KernelName(group)});
+    requests_.push_back({group.nest, std::move(text), KernelName(group)});
     pending_.push_back({g, ""});
   }
 

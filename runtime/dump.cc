@@ -19,9 +19,9 @@ absl::StatusOr<std::string> Assembly(const NamedNest& nest, const CompileOptions
 }
 
 absl::StatusOr<std::string> KernelText(const Group& group, EmitKind kind, const CompileOptions& options) {
-  if (!group.nest.root.valid()) return std::string("(no loops: the graph interpreter runs it)\n");
-  if (kind == EmitKind::kLoops) return group.nest.ToString();
-  const NamedNest nest{&group.nest, absl::StrCat("skein_", group.hash.Hex())};
+  if (group.nest == nullptr) return std::string("(no loops: the graph interpreter runs it)\n");
+  if (kind == EmitKind::kLoops) return group.nest->ToString();
+  const NamedNest nest{group.nest.get(), absl::StrCat("skein_", group.hash.Hex())};
   return kind == EmitKind::kLlvm ? LlvmIrText(nest, options.target) : Assembly(nest, options);
 }
 
@@ -57,7 +57,7 @@ absl::StatusOr<std::string> EmitText(const Plan& plan, EmitKind kind, std::optio
   for (int g = group.value_or(0); g < (group.has_value() ? *group + 1 : count); ++g) {
     absl::StrAppend(&text, text.empty() ? "" : "\n", Header(plan, g));
     const auto [it, fresh] = printed.emplace(plan.groups[g].hash, g);
-    if (!fresh && plan.groups[g].nest.root.valid()) {
+    if (!fresh && plan.groups[g].nest != nullptr) {
       absl::StrAppend(&text, "// the same kernel as group ", it->second, "\n");
       continue;
     }

@@ -115,7 +115,7 @@ void KernelCache::CompileAll(std::span<const Job> jobs, const Options& options) 
 
 void KernelCache::CompileBatch(std::span<const Job> jobs, const Options& options) {
   std::vector<NamedNest> nests;
-  for (const Job& job : jobs) nests.push_back({job.request->nest, job.request->name});
+  for (const Job& job : jobs) nests.push_back({job.request->nest.get(), job.request->name});
   absl::StatusOr<std::vector<KernelRef>> kernels = CompileAndLoad(nests, options.compile);
   for (size_t i = 0; i < jobs.size(); ++i) {
     if (kernels.ok()) {

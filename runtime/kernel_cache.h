@@ -28,7 +28,7 @@ struct CompiledKernel {
 using KernelRef = std::shared_ptr<const CompiledKernel>;
 
 struct KernelRequest {
-  const LoopNest* nest;
+  std::shared_ptr<const LoopNest> nest;
   std::shared_ptr<const NestText> text;  // of the nest, canonical
   std::string name;                      // for perf and GDB; no part of the key
 };

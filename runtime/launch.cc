@@ -101,7 +101,7 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   const KernelArgs args{buffers.data(), binding.arguments.data() + sizes.first_argument, &status};
   if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
-    SKEIN_RETURN_IF_ERROR(InterpretLoopNest(variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
+    SKEIN_RETURN_IF_ERROR(InterpretLoopNest(*variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
   } else if (program.tiered != nullptr) {
     RunTiered(*program.tiered, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else {

@@ -46,8 +46,7 @@ TieredKernelRef TierUpgrader::Adopt(const KernelRef& fast, const KernelRequest& 
   std::weak_ptr<TieredKernel>& known = adopted_[fast.get()];
   if (TieredKernelRef kernel = known.lock()) return kernel;
   auto kernel = std::make_shared<TieredKernel>();
-  kernel->nest_ = *request.nest;
-  kernel->request_ = {&kernel->nest_, request.text, request.name};
+  kernel->request_ = request;
   kernel->optimizing_ = optimizing;
   kernel->fast_ = fast;
   kernel->upgrader_ = this;

@@ -37,7 +37,6 @@ class TieredKernel : public std::enable_shared_from_this<TieredKernel> {
  private:
   friend class TierUpgrader;
 
-  LoopNest nest_;  // its own: the plan that it is from may be gone by the time it is hot
   KernelRequest request_;
   std::shared_ptr<const KernelCache::Options> optimizing_;
   KernelRef fast_, optimized_;

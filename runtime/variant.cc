@@ -133,14 +133,14 @@ class PlanLayout {
 
   absl::Status AddSizes(const Group& group, GroupProgram* program) {
     ExpressionTable& table = variant_.expressions;
-    if (group.nest.root.valid()) {
+    if (group.nest != nullptr) {
       SKEIN_ASSIGN_OR_RETURN(program->arguments, table.AddAll(group.arguments));
       // What the nest says over arguments, over the graph's symbols.
       SymbolMap arguments;
       for (size_t a = 0; a < group.arguments.size(); ++a) arguments[absl::StrCat("a", a)] = group.arguments[a];
-      SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(SubstituteSymbols(TileCount(group.nest), arguments)));
+      SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(SubstituteSymbols(TileCount(*group.nest), arguments)));
       SKEIN_ASSIGN_OR_RETURN(program->scratch_bytes,
-                             table.Add(SubstituteSymbols(LayOutScratch(group.nest).bytes, arguments)));
+                             table.Add(SubstituteSymbols(LayOutScratch(*group.nest).bytes, arguments)));
     } else {
       SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(1));
       SKEIN_ASSIGN_OR_RETURN(program->scratch_bytes, table.Add(0));

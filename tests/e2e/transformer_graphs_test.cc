@@ -133,17 +133,17 @@ std::string DifferenceFromInterpreter(const LaunchView& launch) {
     std::fill(t.bytes.begin(), t.bytes.end(), uint8_t{0xa5});
     buffers.push_back(t.bytes.data());
   }
-  std::vector<std::byte> scratch(*Evaluate(LayOutScratch(group.nest).bytes, values) + 64);
+  std::vector<std::byte> scratch(*Evaluate(LayOutScratch(*group.nest).bytes, values) + 64);
   std::byte* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
   uint64_t status = 0;
-  const absl::Status run = InterpretLoopNest(group.nest, {buffers.data(), arguments.data(), &status}, 0,
-                                             *Evaluate(TileCount(group.nest), values), aligned);
+  const absl::Status run = InterpretLoopNest(*group.nest, {buffers.data(), arguments.data(), &status}, 0,
+                                             *Evaluate(TileCount(*group.nest), values), aligned);
   if (!run.ok()) return run.ToString();
   for (size_t i = 0; i < outputs.size(); ++i) {
     HostTensor got(launch.outputs[i].element, launch.outputs[i].dims);
     std::memcpy(got.bytes.data(), launch.outputs[i].data, got.bytes.size());
     const std::string difference = FirstDifference({outputs[i]}, {got});
-    if (!difference.empty()) return absl::StrCat(group.nest.ToString(), "\noutput ", i, ": ", difference);
+    if (!difference.empty()) return absl::StrCat(group.nest->ToString(), "\noutput ", i, ": ", difference);
   }
   return "";
 }

@@ -71,7 +71,7 @@ TEST(FirstPlace, AlongRowsIsTwoReductions) {
     const Plan plan = MakePlanOf(graph);
     EXPECT_EQ(Kinds(plan), axis == 1 ? "row" : "columns");
     EXPECT_EQ(CountOf(plan.graph.ToString(), "= reduce("), axis == 1 ? 2 : 1) << plan.graph.ToString();
-    EXPECT_EQ(CountOf(plan.groups[0].nest.ToString(), "i64x64"), axis == 1 ? 0 : 1);  // of columns, the results
+    EXPECT_EQ(CountOf(plan.groups[0].nest->ToString(), "i64x64"), axis == 1 ? 0 : 1);  // of columns, the results
   }
 }
 

@@ -42,7 +42,7 @@ inline std::string OnlyNest(const Graph& graph) {
   int runs = 0;
   for (const Group& g : plan.groups) {
     if (g.phase != Phase::kRun) continue;
-    text = g.nest.ToString();
+    text = g.nest->ToString();
     ++runs;
   }
   EXPECT_EQ(runs, 1) << Kinds(plan) << "\n" << graph.ToString();

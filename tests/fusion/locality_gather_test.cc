@@ -25,8 +25,8 @@ std::string FarNest(const Graph& graph) {
   absl::StatusOr<Group> group = Schedule(graph, spec, Tiny());
   EXPECT_TRUE(group.ok()) << group.status();
   if (!group.ok()) return "";
-  EXPECT_TRUE(Verify(group->nest).ok()) << Verify(group->nest);
-  return group->nest.ToString();
+  EXPECT_TRUE(Verify(*group->nest).ok()) << Verify(*group->nest);
+  return group->nest->ToString();
 }
 
 void ExpectRightFarAway(const Graph& graph) {

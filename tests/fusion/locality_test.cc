@@ -129,8 +129,8 @@ TEST(Locality, WhatIsReadSoonStaysInCache) {
     output "y" = %5
   )"), false);
   ASSERT_GE(plan.groups.size(), 3u);
-  EXPECT_THAT(plan.groups.front().nest.ToString(), Not(HasSubstr("streaming")));
-  EXPECT_THAT(plan.groups.back().nest.ToString(), HasSubstr("streaming"));
+  EXPECT_THAT(plan.groups.front().nest->ToString(), Not(HasSubstr("streaming")));
+  EXPECT_THAT(plan.groups.back().nest->ToString(), HasSubstr("streaming"));
 }
 
 // A machine on which every kernel is far from its memory.

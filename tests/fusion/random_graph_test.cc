@@ -56,9 +56,9 @@ void ExpectSound(const Plan& plan, const std::string& context) {
       ASSERT_TRUE(there.insert(v).second) << context << "%" << v.node.index << " is written twice";
       written[v] = group.phase;
     }
-    ASSERT_EQ(group.nest.argument_count, static_cast<int>(group.arguments.size())) << context;
-    ASSERT_TRUE(group.kind == "interpreted" || Verify(group.nest).ok()) << context << Verify(group.nest);
-    ASSERT_EQ(group.hash, group.nest.Hash()) << context;
+    ASSERT_EQ(group.nest->argument_count, static_cast<int>(group.arguments.size())) << context;
+    ASSERT_TRUE(group.kind == "interpreted" || Verify(*group.nest).ok()) << context << Verify(*group.nest);
+    ASSERT_EQ(group.hash, group.nest->Hash()) << context;
   }
   for (const Graph::Named& out : plan.graph.outputs()) {
     ASSERT_TRUE(there.contains(out.value) || plan.graph.op(out.value) == Op::constant)

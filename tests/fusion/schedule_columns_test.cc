@@ -55,7 +55,7 @@ TEST(Columns, FarBlocksAreReadInLongRuns) {
     %1 = reduce(%0) {axes = (0), reducer = max<f32>} : f32[1, 65536]
     output "max" = %1
   )"));
-  const std::string nest = plan.groups[0].nest.ToString();
+  const std::string nest = plan.groups[0].nest->ToString();
   EXPECT_EQ(CountOf(nest, "load f32x64 b0["), 4) << nest;
   EXPECT_EQ(CountOf(nest, "prefetch"), 0) << nest;
 }

@@ -15,7 +15,7 @@ namespace skein {
 namespace {
 
 auto PartsOf(const Group& g) {
-  return std::tuple(g.outputs, g.inputs, g.nodes, g.kind, g.nest.ToString(), g.arguments, g.hash, g.bytes_read,
+  return std::tuple(g.outputs, g.inputs, g.nodes, g.kind, g.nest->ToString(), g.arguments, g.hash, g.bytes_read,
                     g.bytes_written, g.flops, g.dot_flops, g.gather_sites);
 }
 

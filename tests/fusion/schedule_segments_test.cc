@@ -80,7 +80,7 @@ TEST(Segments, WholeLinesOfResultsThatStream) {
   far.target.stream_output_bytes = far.target.stream_intermediate_bytes = 1;
   const absl::StatusOr<Plan> plan = MakePlan(Known(kConcat, 5, 1001, 515), far);
   ASSERT_TRUE(plan.ok());
-  const std::string nest = plan->groups[0].nest.ToString();
+  const std::string nest = plan->groups[0].nest->ToString();
   EXPECT_EQ(CountOf(nest, "lanes 64"), 2) << nest;
   EXPECT_EQ(CountOf(nest, "lanes 16"), 4) << nest;
   EXPECT_THAT(nest, HasSubstr("prefetch"));

@@ -12,7 +12,7 @@ void ExpectGenerated(std::string text, const std::vector<SymbolValues>& sizes) {
     const Graph graph = Parse(typed);
     for (bool fuse : {true, false}) {
       for (const Group& group : MakePlanOf(graph, fuse).groups) {
-        EXPECT_TRUE(group.nest.root.valid()) << group.kind << " of " << graph.ToString();
+        EXPECT_TRUE(group.nest != nullptr) << group.kind << " of " << graph.ToString();
       }
     }
     ExpectRight(graph, sizes);

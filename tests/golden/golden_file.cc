@@ -115,7 +115,7 @@ absl::StatusOr<std::string> RunGoldenCommand(const std::string& command, const G
   if (command == "plan") return plan.graph.ToString() + PlanText(plan);
   if (command != "loops") return InvalidArgument("no command '", command, "': settle, plan or loops");
   std::string text;
-  for (const Group& group : plan.groups) absl::StrAppend(&text, group.nest.ToString());
+  for (const Group& group : plan.groups) absl::StrAppend(&text, group.nest->ToString());
   return text;
 }
 

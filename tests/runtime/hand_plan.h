@@ -21,7 +21,8 @@ inline Group HandGroup(const Graph& graph, NodeId id) {
   group.outputs = {Value{id, 0}};
   group.nodes = {id};
   group.kind = "hand";
-  LoopBuilder b(&group.nest);
+  auto nest = std::make_shared<LoopNest>();
+  LoopBuilder b(nest.get());
   const DimExpr count = b.AddArgument();
   const DimExpr table = b.AddArgument();
   group.arguments = {Product(node.results[0].dims), 0};
@@ -51,7 +52,8 @@ inline Group HandGroup(const Graph& graph, NodeId id) {
   }
   b.EndLoop();
   b.EndLoop();
-  group.hash = group.nest.Hash();
+  group.hash = nest->Hash();
+  group.nest = std::move(nest);
   return group;
 }
 

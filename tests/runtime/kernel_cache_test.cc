@@ -15,7 +15,7 @@ class KernelCacheTest : public testing::Test {
     return std::make_shared<NestText>(NestText{text, hash});
   }
   static KernelRequest Request(const std::string& text) {
-    static const LoopNest* nest = new LoopNest;
+    static const auto nest = std::make_shared<const LoopNest>();
     return {nest, Text(text, StableHash(text)), "kernel_" + text};
   }
   KernelCache::Options Options(const std::string& generator = "ret") {

@@ -121,7 +121,7 @@ TEST(VerifyTest, AWrongKernelIsFoundAndNamed) {
     ValueId v = b.Load(in, i);
     b.Store(out, i, b.Select(b.LaneMask(256 - i, 64), b.Unary(Opcode::kNeg, v), v));
     b.EndLoop();
-    neg.nest = nest;
+    neg.nest = std::make_shared<LoopNest>(nest);
     neg.hash = nest.Hash();
     return plan;
   };
