@@ -46,6 +46,8 @@ constexpr Command kCommands[] = {
     {"ops", "lists the operators that can be imported", "skein ops [--json]\nExample: skein ops\n", OpsCommand},
     {"dump", "prints the settled graph, loops, LLVM IR or assembly",
      "skein dump FILE [--emit=graph|loops|llvm|asm] [--group N] [flags]\n"
+     "  --emit=asm               the code of --tier, each instruction beside the line of the loops (as legalized\n"
+     "                           for the target) that it computes; see docs/profiling.md\n"
      "Example: skein dump bert-base.onnx --random-weights 1 --emit=asm --group 5\n",
      DumpCommand},
 };

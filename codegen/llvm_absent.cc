@@ -3,7 +3,7 @@
 
 #if !SKEIN_HAVE_LLVM
 
-#include "absl/strings/str_format.h"
+#include "codegen/listing.h"
 
 namespace skein {
 
@@ -17,17 +17,12 @@ absl::StatusOr<std::string> LlvmIrText(const NamedNest&, const Target&) {
   return Unimplemented("this library is built without LLVM");
 }
 
-absl::StatusOr<std::string> Disassemble(const ObjectCode& object, int entry) {
-  if (entry < 0 || entry >= static_cast<int>(object.entries.size())) {
-    return InvalidArgument("disassemble: entry ", entry, " of ", object.entries.size());
-  }
-  const ObjectCode::Entry& function = object.entries[entry];
-  std::string text = absl::StrFormat("%s:", function.name);
-  for (uint32_t i = 0; i < function.size; ++i) {
-    if (i % 16 == 0) absl::StrAppendFormat(&text, "\n%6x:", i);
-    absl::StrAppendFormat(&text, " %02x", object.code[function.offset + i]);
-  }
-  return text + "\n";
+absl::StatusOr<Listing> ListLlvm(const NamedNest&, const Target&) {
+  return Unimplemented("this library is built without LLVM");
+}
+
+absl::StatusOr<std::vector<Instruction>> Decode(const ObjectCode&, int) {
+  return Unimplemented("no disassembler: this library is built without LLVM");
 }
 
 }  // namespace skein

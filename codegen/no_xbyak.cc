@@ -1,5 +1,6 @@
 // The Xbyak back end's part of codegen.h in a library that is built without it.
 #include "codegen/codegen.h"
+#include "codegen/listing.h"
 
 #if !SKEIN_HAVE_XBYAK
 
@@ -8,6 +9,10 @@ namespace skein {
 bool HaveXbyak() { return false; }
 
 absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest>, const Target&) {
+  return Unimplemented("this library is built without Xbyak");
+}
+
+absl::StatusOr<Listing> ListXbyak(const NamedNest&, const Target&) {
   return Unimplemented("this library is built without Xbyak");
 }
 

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "ir/loop_nest.h"
+#include "ir/loop_nest_lines.h"
 #include "ir/numeric.h"
 
 namespace skein {
@@ -28,10 +30,39 @@ std::string_view LoopText(LoopKind kind) {
   return "";
 }
 
+using LoopNumbers = absl::flat_hash_map<int, DimExpr>;  // loop -> coordinate in the text
+
+int NumberOf(int value, const std::vector<int>& numbers) {
+  return value >= 0 && value < static_cast<int>(numbers.size()) ? numbers[value] : -1;
+}
+
+// `e` with values and loops as the text numbers them.
+DimExpr Renumber(DimExpr e, const std::vector<int>& values, const LoopNumbers& loops) {
+  if (!HasCoords(e)) return e;
+  return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
+    if (leaf.kind() == DimKind::kCoord) {
+      const auto found = loops.find(leaf.index());
+      if (found != loops.end()) return found->second;
+    } else if (leaf.kind() == DimKind::kValue) {
+      const int number = NumberOf(leaf.index(), values);
+      if (number >= 0) return DimExpr::Value(number);
+    }
+    return std::nullopt;
+  });
+}
+
 // Numbers values and loops in the order in which the text names them.
 class Printer {
  public:
   explicit Printer(const LoopNest& nest) : nest_(nest), numbers_(nest.value_count(), -1) {}
+
+  // Asks for the place in the text where each instruction begins; -1: nowhere.
+  void NotePlaces(std::vector<int64_t>* places) {
+    places->assign(nest_.inst_count(), -1);
+    places_ = places;
+  }
+  std::vector<int>& numbers() { return numbers_; }
+  LoopNumbers& loops() { return loops_; }
 
   std::string Print() {
     absl::StrAppend(&out_, "nest(");
@@ -59,6 +90,7 @@ class Printer {
     AppendNumber(t.lanes);
   }
   void AppendExpr(DimExpr e) { Append(Renumber(e).ToString()); }
+  DimExpr Renumber(DimExpr e) const { return skein::Renumber(e, numbers_, loops_); }
 
   void Define(ValueId id) {
     if (NumberOf(id.index) < 0) numbers_.resize(std::max<size_t>(numbers_.size(), id.index + 1), -1);
@@ -73,23 +105,7 @@ class Printer {
     AppendNumber(number < 0 ? id.index : number);
   }
 
-  int NumberOf(int value) const {
-    return value >= 0 && value < static_cast<int>(numbers_.size()) ? numbers_[value] : -1;
-  }
-
-  DimExpr Renumber(DimExpr e) const {
-    if (!HasCoords(e)) return e;
-    return Substitute(e, [this](DimExpr leaf) -> std::optional<DimExpr> {
-      if (leaf.kind() == DimKind::kCoord) {
-        const auto found = loops_.find(leaf.index());
-        if (found != loops_.end()) return found->second;
-      } else if (leaf.kind() == DimKind::kValue) {
-        const int number = NumberOf(leaf.index());
-        if (number >= 0) return DimExpr::Value(number);
-      }
-      return std::nullopt;
-    });
-  }
+  int NumberOf(int value) const { return skein::NumberOf(value, numbers_); }
 
   void PrintBuffer(size_t i) {
     const Buffer& buffer = nest_.buffers[i];
@@ -105,6 +121,7 @@ class Printer {
   void PrintBlock(BlockId id, int depth) {
     const Block& block = nest_.block(id);
     for (InstId inst : block.insts) {
+      if (places_ != nullptr) (*places_)[inst.index] = static_cast<int64_t>(out_.size());
       out_.append(2 * depth, ' ');
       if (nest_.inst(inst).op == Opcode::kLoop) {
         PrintLoop(nest_.inst(inst), depth);
@@ -281,11 +298,35 @@ class Printer {
   std::string out_, line_;
   std::vector<int> numbers_;                 // value -> number in the text; -1: none yet
   int count_ = 0;                            // of values that have one
-  absl::flat_hash_map<int, DimExpr> loops_;  // loop -> coordinate in the text
+  LoopNumbers loops_;
+  std::vector<int64_t>* places_ = nullptr;
 };
 
 }  // namespace
 
 std::string LoopNest::ToString() const { return Printer(*this).Print(); }
+
+LoopNestLines::LoopNestLines(const LoopNest& nest) : line_of_inst_(nest.inst_count(), -1) {
+  Printer printer(nest);
+  std::vector<int64_t> places;
+  printer.NotePlaces(&places);
+  const std::string text = printer.Print();
+  std::vector<int> line_at(text.size());
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    std::fill(line_at.begin() + begin, line_at.begin() + end, static_cast<int>(lines_.size()));
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    std::string& bare = lines_.emplace_back(line.substr(0, line.find('#')));
+    absl::StripAsciiWhitespace(&bare);
+    begin = end + 1;
+  }
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (places[i] >= 0) line_of_inst_[i] = line_at[places[i]];
+  }
+  values_ = std::move(printer.numbers());
+  loops_ = std::move(printer.loops());
+}
+
+std::string LoopNestLines::Text(DimExpr e) const { return Renumber(e, values_, loops_).ToString(); }
 
 }  // namespace skein

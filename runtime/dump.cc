@@ -3,19 +3,17 @@
 #include <map>
 
 #include "absl/strings/str_join.h"
-#include "codegen/codegen.h"
+#include "codegen/listing.h"
 
 namespace skein {
 namespace {
 
 absl::StatusOr<std::string> Assembly(const NamedNest& nest, const CompileOptions& options) {
-  absl::StatusOr<ObjectCode> object = Unimplemented("no back end is built in");
-  if (HaveXbyak() && (options.tier == Tier::kFast || !HaveLlvm())) {
-    object = GenerateXbyak({&nest, 1}, options.target);
-  }
-  if (absl::IsUnimplemented(object.status()) && HaveLlvm()) object = GenerateLlvm({&nest, 1}, options.target);
-  SKEIN_RETURN_IF_ERROR(object.status());
-  return Disassemble(*object, 0);
+  absl::StatusOr<Listing> listing = Unimplemented("no back end is built in");
+  if (HaveXbyak() && (options.tier == Tier::kFast || !HaveLlvm())) listing = ListXbyak(nest, options.target);
+  if (absl::IsUnimplemented(listing.status()) && HaveLlvm()) listing = ListLlvm(nest, options.target);
+  SKEIN_RETURN_IF_ERROR(listing.status());
+  return ListingText(*listing);
 }
 
 absl::StatusOr<std::string> KernelText(const Group& group, EmitKind kind, const CompileOptions& options) {

@@ -25,7 +25,7 @@ constexpr uint64_t kLastStatusBit = 62;
 class FunctionEmitter {
  public:
   FunctionEmitter(llvm::Module& module, const std::string& name, const LoopNest& nest,
-                  const Target& target)
+                  const Target& target, const LoopNestLines* lines)
       : nest_(nest), target_(target), b_(module.getContext()), values_(nest.value_count()) {
     llvm::Type* pointer = b_.getPtrTy();
     auto* type = llvm::FunctionType::get(
@@ -37,22 +37,29 @@ class FunctionEmitter {
     function_->addFnAttr("prefer-vector-width", width);
     function_->addFnAttr("min-legal-vector-width", width);
     for (int i : {0, 3}) function_->addParamAttr(i, llvm::Attribute::NoAlias);
+    if (lines != nullptr) locations_ = std::make_unique<Locations>(function_, nest, *lines);
   }
 
-  llvm::Function* Run() {
+  std::unique_ptr<Locations> Run() {
     b_.SetInsertPoint(NewBlock("entry"));
+    if (locations_ != nullptr) locations_->SetFrame(b_);
     LoadArguments();
     EmitTiles();
+    if (locations_ != nullptr) locations_->SetFrame(b_);
     if (memory_->has_streaming_stores()) {
       b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
     }
     b_.CreateRetVoid();
-    return function_;
+    return std::move(locations_);
   }
 
  private:
   BasicBlock* NewBlock(const char* name) {
     return BasicBlock::Create(b_.getContext(), name, function_);
+  }
+
+  void Locate(const Inst& inst, Purpose purpose = Purpose::kCompute) {
+    if (locations_ != nullptr) locations_->Set(b_, inst, purpose);
   }
 
   // --- entry ---
@@ -86,7 +93,7 @@ class FunctionEmitter {
         bases.push_back(LoadInvariant(pointer, pointers, 8 * static_cast<int64_t>(i)));
       }
     }
-    memory_ = std::make_unique<MemoryEmitter>(b_, *indices_, nest_, std::move(bases), target_);
+    memory_ = std::make_unique<MemoryEmitter>(b_, *indices_, nest_, std::move(bases), target_, locations_.get());
   }
 
   // --- tiles ---
@@ -114,6 +121,7 @@ class FunctionEmitter {
     BasicBlock* preheader = NewBlock("tiles");
     BasicBlock* exit = NewBlock("exit");
     // Expressions that need no index are emitted here, behind what the entry computes itself.
+    if (!loops.empty()) Locate(*loops.back(), Purpose::kEnterLoop);
     std::vector<Value*> extents, trips;
     for (const Inst* loop : loops) {
       extents.push_back(indices_->Emit(loop->extent));
@@ -149,6 +157,7 @@ class FunctionEmitter {
       indices_->DefineLoop(loops[i]->loop, index[i], loops[i]->step);
     }
     EmitBlock(body);
+    Locate(*loops.back(), Purpose::kNextTrip);
     Value* carry = b_.getTrue();
     for (size_t i = loops.size(); i-- > 0;) {
       Value* step = b_.getInt64(static_cast<uint64_t>(loops[i]->step));
@@ -175,6 +184,7 @@ class FunctionEmitter {
         continue;
       }
       const Inst& inst = nest_.inst(insts[i++]);
+      Locate(inst, inst.op == Opcode::kLoop ? Purpose::kEnterLoop : Purpose::kCompute);
       inst.op == Opcode::kLoop ? EmitLoop(inst) : EmitInst(inst);
     }
   }
@@ -192,6 +202,7 @@ class FunctionEmitter {
       run.push_back(&inst);
       values.push_back(values_[inst.operands[0].index]);
     }
+    Locate(first);
     if (!run.empty()) memory_->EmitStreamingRun(run, type, values);
     return run.size();
   }
@@ -254,6 +265,7 @@ class FunctionEmitter {
       Define(body.arguments[i], carried.back());
     }
     EmitBlock(loop.body);
+    Locate(loop, Purpose::kNextTrip);
     BasicBlock* latch = b_.GetInsertBlock();
     Value* next = b_.CreateAdd(index, b_.getInt64(static_cast<uint64_t>(loop.step)), "",
                                /*HasNUW=*/true, /*HasNSW=*/true);
@@ -325,6 +337,7 @@ class FunctionEmitter {
   const Target& target_;
   IrBuilder b_;
   llvm::Function* function_;
+  std::unique_ptr<Locations> locations_;  // null: nobody wants to know
   Value* status_ = nullptr;
   std::vector<Value*> values_;
   std::unique_ptr<IndexEmitter> indices_;
@@ -333,9 +346,9 @@ class FunctionEmitter {
 
 }  // namespace
 
-llvm::Function* EmitFunction(llvm::Module& module, const std::string& name, const LoopNest& nest,
-                             const Target& target) {
-  return FunctionEmitter(module, name, nest, target).Run();
+std::unique_ptr<Locations> EmitFunction(llvm::Module& module, const std::string& name, const LoopNest& nest,
+                                        const Target& target, const LoopNestLines* lines) {
+  return FunctionEmitter(module, name, nest, target, lines).Run();
 }
 
 }  // namespace skein

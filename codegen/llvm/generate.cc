@@ -1,14 +1,20 @@
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codegen/codegen.h"
 #include "codegen/legalize.h"
+#include "codegen/listing.h"
 #include "codegen/llvm/function_emitter.h"
 #include "codegen/llvm/object_file.h"
 #include "codegen/llvm/target_machine.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/PassManager.h"
@@ -25,14 +31,26 @@ bool HaveLlvm() { return true; }
 
 namespace {
 
+// What a listing needs beside the code.
+struct Traces {
+  std::optional<LoopNestLines> lines;
+  std::unique_ptr<Locations> locations;
+};
+
+// traces: of a single nest; null: nobody wants to know.
 absl::Status EmitModule(std::span<const NamedNest> nests, const Target& target,
-                        const llvm::TargetMachine& machine, llvm::Module& module) {
+                        const llvm::TargetMachine& machine, llvm::Module& module, Traces* traces) {
   module.setTargetTriple(kTriple);
   module.setDataLayout(machine.createDataLayout());
   for (const NamedNest& nest : nests) {
     absl::StatusOr<LoopNest> legal = Legalize(*nest.nest, target);
     if (!legal.ok()) return Annotate(legal.status(), nest.name);
-    EmitFunction(module, nest.name, *legal, target);
+    if (traces == nullptr) {
+      EmitFunction(module, nest.name, *legal, target);
+    } else {
+      traces->lines.emplace(*legal);
+      traces->locations = EmitFunction(module, nest.name, *legal, target, &*traces->lines);
+    }
   }
   std::string message;
   llvm::raw_string_ostream stream(message);
@@ -62,35 +80,71 @@ void Optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   }
 }
 
-}  // namespace
+// As TargetMachine::addPassesToEmitFile, with a pass before the last one.
+absl::Status WriteObjectFile(llvm::Module& module, llvm::TargetMachine& machine, llvm::FunctionPass* last,
+                             llvm::raw_pwrite_stream& stream) {
+  auto& generator = static_cast<llvm::LLVMTargetMachine&>(machine);
+  llvm::legacy::PassManager passes;
+  llvm::TargetPassConfig* config = generator.createPassConfig(passes);
+  config->setDisableVerify(true);
+  passes.add(config);
+  auto* functions = new llvm::MachineModuleInfoWrapperPass(&generator);
+  passes.add(functions);
+  bool failed = config->addISelPasses();
+  config->addMachinePasses();
+  config->setInitialized();
+  if (last != nullptr) passes.add(last);
+  failed |= generator.addAsmPrinter(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                    functions->getMMI().getContext());
+  if (failed) return Internal("LLVM cannot write object files for ", kTriple);
+  passes.add(llvm::createFreeMachineFunctionPass());
+  passes.run(module);
+  return absl::OkStatus();
+}
 
-absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest> nests, const Target& target) {
+// listing: of a single nest, gets what the code is for; null: nobody wants to know.
+absl::StatusOr<ObjectCode> Generate(std::span<const NamedNest> nests, const Target& target, Listing* listing) {
   SKEIN_ASSIGN_OR_RETURN(const auto machine, CreateTargetMachine(target));
   llvm::LLVMContext context;
   llvm::Module module("kernels", context);
-  SKEIN_RETURN_IF_ERROR(EmitModule(nests, target, *machine, module));
+  Traces traces;
+  SKEIN_RETURN_IF_ERROR(EmitModule(nests, target, *machine, module, listing != nullptr ? &traces : nullptr));
+  if (listing != nullptr) traces.locations->Remember();
   Optimize(module, *machine);
+  if (listing != nullptr) traces.locations->Restore();
   llvm::SmallVector<char, 0> elf;
   llvm::raw_svector_ostream stream(elf);
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
-                                   /*DisableVerify=*/true)) {
-    return Internal("LLVM cannot write object files for ", kTriple);
-  }
-  passes.run(module);
+  SKEIN_RETURN_IF_ERROR(
+      WriteObjectFile(module, *machine, listing != nullptr ? CreateMarkMovesPass() : nullptr, stream));
+  const llvm::StringRef file(elf.data(), elf.size());
   std::vector<std::string> names;
   for (const NamedNest& nest : nests) names.push_back(nest.name);
-  SKEIN_ASSIGN_OR_RETURN(ObjectCode object,
-                         ParseObjectFile(llvm::StringRef(elf.data(), elf.size()), names));
+  SKEIN_ASSIGN_OR_RETURN(ObjectCode object, ParseObjectFile(file, names));
   object.tier = "llvm";
+  if (listing != nullptr) {
+    SKEIN_ASSIGN_OR_RETURN(listing->marks, ReadMarks(file, object.entries[0]));
+    listing->lines = traces.lines->lines();
+  }
   return object;
+}
+
+}  // namespace
+
+absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest> nests, const Target& target) {
+  return Generate(nests, target, nullptr);
+}
+
+absl::StatusOr<Listing> ListLlvm(const NamedNest& nest, const Target& target) {
+  Listing listing;
+  SKEIN_ASSIGN_OR_RETURN(listing.object, Generate({&nest, 1}, target, &listing));
+  return listing;
 }
 
 absl::StatusOr<std::string> LlvmIrText(const NamedNest& nest, const Target& target) {
   SKEIN_ASSIGN_OR_RETURN(const auto machine, CreateTargetMachine(target));
   llvm::LLVMContext context;
   llvm::Module module("kernels", context);
-  SKEIN_RETURN_IF_ERROR(EmitModule({&nest, 1}, target, *machine, module));
+  SKEIN_RETURN_IF_ERROR(EmitModule({&nest, 1}, target, *machine, module, nullptr));
   Optimize(module, *machine);
   std::string text;
   llvm::raw_string_ostream stream(text);

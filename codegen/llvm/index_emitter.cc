@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "codegen/llvm/locations.h"
 #include "llvm/IR/Intrinsics.h"
 
 namespace skein {
@@ -51,9 +52,13 @@ int IndexEmitter::Depth(DimExpr e) {
 
 template <typename EmitCode>
 Value* IndexEmitter::At(int depth, EmitCode emit) {
-  if (depth + 1 == static_cast<int>(scopes_.size())) return emit();
   llvm::IRBuilderBase::InsertPointGuard guard(b_);
-  b_.SetInsertPoint(scopes_[depth + 1].preheader->getTerminator());
+  if (depth + 1 < static_cast<int>(scopes_.size())) {
+    const llvm::DebugLoc here = b_.getCurrentDebugLocation();
+    b_.SetInsertPoint(scopes_[depth + 1].preheader->getTerminator());
+    b_.SetCurrentDebugLocation(here);
+  }
+  SetIndexPurpose(b_);
   return emit();
 }
 

@@ -21,12 +21,13 @@ llvm::Constant* Zero(llvm::Type* type) { return llvm::Constant::getNullValue(typ
 }  // namespace
 
 MemoryEmitter::MemoryEmitter(IrBuilder& b, IndexEmitter& indices, const LoopNest& nest,
-                             std::vector<Value*> bases, const Target& target)
+                             std::vector<Value*> bases, const Target& target, const Locations* locations)
     : b_(b),
       indices_(indices),
       nest_(nest),
       bases_(std::move(bases)),
-      has_avx512_(target.isa == Isa::kAvx512) {
+      has_avx512_(target.isa == Isa::kAvx512),
+      locations_(locations) {
   llvm::MDBuilder metadata(b.getContext());
   llvm::MDNode* domain = metadata.createAnonymousAliasScopeDomain();
   std::vector<llvm::Metadata*> scopes;
@@ -249,12 +250,16 @@ void MemoryEmitter::EmitStreamingRun(std::span<const Inst* const> run, VectorTyp
   b_.SetInsertPoint(streaming);
   auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
   for (size_t i = 0; i < run.size(); ++i) {
+    if (locations_ != nullptr) locations_->Set(b_, *run[i]);
     auto* store = Annotate(b_.CreateAlignedStore(stored[i], accesses[i].pointers, Align(bytes)), run[i]->buffer);
     store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
   }
   b_.CreateBr(after);
   b_.SetInsertPoint(ordinary);
-  for (size_t i = 0; i < run.size(); ++i) Write(accesses[i], stored[i]);
+  for (size_t i = 0; i < run.size(); ++i) {
+    if (locations_ != nullptr) locations_->Set(b_, *run[i]);
+    Write(accesses[i], stored[i]);
+  }
   b_.CreateBr(after);
   b_.SetInsertPoint(after);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/llvm/index_emitter.h"
+#include "codegen/llvm/locations.h"
 #include "codegen/llvm/types.h"
 #include "ir/loop_nest.h"
 #include "ir/target.h"
@@ -14,9 +15,9 @@ namespace skein {
 
 class MemoryEmitter {
  public:
-  // bases: the pointer of each buffer of the nest.
+  // bases: the pointer of each buffer of the nest.   locations: may be null.
   MemoryEmitter(IrBuilder& b, IndexEmitter& indices, const LoopNest& nest,
-                std::vector<llvm::Value*> bases, const Target& target);
+                std::vector<llvm::Value*> bases, const Target& target, const Locations* locations);
 
   // The value that a kLoad or kGather reads. `operands` as in `inst`, the mask included.
   llvm::Value* EmitRead(const Inst& inst, std::span<llvm::Value* const> operands);
@@ -77,6 +78,7 @@ class MemoryEmitter {
   std::vector<llvm::Value*> bases_;
   std::vector<llvm::MDNode*> own_scope_, other_scopes_;  // of each buffer
   const bool has_avx512_;
+  const Locations* locations_;
   bool has_streaming_stores_ = false;
 };
 

@@ -20,9 +20,16 @@ constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 
 }  // namespace
 
-bool Emitter::EmitKernel(const Program& program) {
+bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points) {
   const Liveness liveness = ComputeLiveness(program);
-  Registers registers(program, liveness, kAllocatable, this);
+  RecordingMover recorder(this, *this, points);
+  Registers registers(program, liveness, kAllocatable,
+                      points != nullptr ? static_cast<Registers::Mover*>(&recorder) : this);
+  recorder.Watch(&program, &registers);
+  auto note = [&](size_t operation) {
+    if (points == nullptr) return;
+    points->push_back({static_cast<uint32_t>(getSize()), static_cast<int>(operation)});
+  };
   program_ = &program;
   registers_ = &registers;
   streams_ = false;
@@ -31,10 +38,12 @@ bool Emitter::EmitKernel(const Program& program) {
   Prologue();
   for (size_t i = 0; i < program.operations.size(); ++i) {
     position_ = static_cast<int>(i);
+    note(i);
     registers.Begin(position_);
     EmitOperation(program.operations[i]);
     registers.End();
   }
+  note(program.operations.size());
   Epilogue();
   rewrite(frame_size_at_, static_cast<uint64_t>(registers.frame_bytes() + kFrameHeader), 4);
   return !registers.overflowed();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codegen/object_code.h"
+#include "codegen/x86/code_points.h"
 #include "codegen/x86/liveness.h"
 #include "codegen/x86/program.h"
 #include "codegen/x86/registers.h"
@@ -22,7 +23,8 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
       : CodeGenerator(bytes, buffer), target_(target) {}
 
   // Appends a kernel. False if it holds more values across a loop than there are registers.
-  bool EmitKernel(const Program& program);
+  //   points: gets what the code is for, if not null.
+  bool EmitKernel(const Program& program, std::vector<CodePoint>* points = nullptr);
 
   size_t size() const { return getSize(); }
   std::vector<ObjectCode::Relocation> Relocations() const;

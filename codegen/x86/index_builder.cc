@@ -24,15 +24,22 @@ std::span<const DimExpr> TermsOf(const DimExpr& e) {
 
 }  // namespace
 
-IndexBuilder::IndexBuilder(const LoopNest& nest, ProgramBuilder* builder)
+IndexBuilder::IndexBuilder(const LoopNest& nest, ProgramBuilder* builder,
+                           std::vector<VariableNote>* notes)
     : nest_(nest),
       builder_(builder),
+      notes_(notes),
       scratch_(LayOutScratch(nest)),
       loops_(nest.loop_count),
       values_(nest.value_count()),
       at_depth_(1) {
   arguments_ = Load(builder->Parameter(0), 8);
   buffers_ = Load(builder->Parameter(0), 0);
+}
+
+void IndexBuilder::BindLoop(const Inst& loop, Variable v, int depth) {
+  loops_[loop.loop] = {v, depth};
+  if (notes_ != nullptr) notes_->push_back({v, DimExpr::Coord(loop.loop, loop.extent)});
 }
 
 int IndexBuilder::DepthOf(DimExpr e) const {
@@ -62,6 +69,7 @@ std::pair<IndexBuilder::Terms, IndexBuilder::Terms> IndexBuilder::SplitAtDepth(
 
 Variable IndexBuilder::Load(Variable base, int64_t offset) {
   return builder_->Emit({.action = Action::kLoadGeneral,
+                         .index = true,
                          .address = {.base = base, .displacement = static_cast<int32_t>(offset)}},
                         RegisterClass::kGeneral, 0);
 }
@@ -77,6 +85,10 @@ Variable IndexBuilder::Find(std::span<const DimExpr> terms, int buffer, int dept
 void IndexBuilder::Remember(std::span<const DimExpr> terms, int buffer, int depth, Variable v) {
   at_depth_.resize(builder_->depth() + 1);
   at_depth_[depth].known.push_back({buffer, Terms(terms.begin(), terms.end()), v});
+  if (notes_ == nullptr) return;
+  DimExpr sum = 0;
+  for (DimExpr term : terms) sum = sum + term;
+  notes_->push_back({v, sum, buffer});
 }
 
 Variable IndexBuilder::Evaluate(DimExpr e) {
@@ -129,7 +141,7 @@ Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
     case DimKind::kMax:
       return General(Opcode::kMax, Evaluate(e.operands()[0]), Evaluate(e.operands()[1]), depth);
     default: {  // kSelect
-      Operation select{.action = Action::kGeneralSelect};
+      Operation select{.action = Action::kGeneralSelect, .index = true};
       for (DimExpr operand : e.operands()) select.AddOperand(Evaluate(operand));
       return builder_->Emit(select, RegisterClass::kGeneral, depth);
     }
@@ -137,14 +149,14 @@ Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
 }
 
 Variable IndexBuilder::Binary(Action action, DimExpr e, int depth) {
-  Operation operation{.action = action};
+  Operation operation{.action = action, .index = true};
   for (DimExpr operand : e.operands()) operation.AddOperand(Evaluate(operand));
   return builder_->Emit(operation, RegisterClass::kGeneral, depth);
 }
 
 Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
   if (builder_->info(a).constant != ConstantKind::kNone && op != Opcode::kSub) std::swap(a, b);
-  Operation operation{.action = Action::kGeneral, .opcode = op};
+  Operation operation{.action = Action::kGeneral, .opcode = op, .index = true};
   operation.AddOperand(a);
   operation.AddOperand(b);
   return builder_->Emit(operation, RegisterClass::kGeneral, depth);
@@ -164,6 +176,7 @@ Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
     auto [coefficient, rest] = SplitCoefficient(term);
     if (sum.valid() && IsScale(coefficient)) {
       Operation lea{.action = Action::kLea,
+                    .index = true,
                     .address = {sum, Evaluate(rest), static_cast<int>(coefficient)}};
       sum = builder_->Emit(lea, RegisterClass::kGeneral, depth);
     } else if (sum.valid() && coefficient == -1) {
@@ -226,6 +239,7 @@ Variable IndexBuilder::Base(BufferId buffer, std::span<const DimExpr> terms) {
     if (constants > 0) inner.push_back(terms.back());
     const int bytes = static_cast<int>(BytesFor(nest_.buffers[buffer.index].element, 1));
     const Operation lea{.action = Action::kLea,
+                        .index = true,
                         .address = {Base(buffer, outer), EvaluateSum(inner), bytes}};
     v = builder_->Emit(lea, RegisterClass::kGeneral, depth);
   }

@@ -16,10 +16,11 @@ namespace skein::x86 {
 
 class IndexBuilder {
  public:
-  IndexBuilder(const LoopNest& nest, ProgramBuilder* builder);
+  // notes: gets what each variable holds, if not null.
+  IndexBuilder(const LoopNest& nest, ProgramBuilder* builder, std::vector<VariableNote>* notes);
 
   // The index of loop `loop` is `v`, known at `depth` open loops; a scalar value likewise.
-  void BindLoop(int loop, Variable v, int depth) { loops_[loop] = {v, depth}; }
+  void BindLoop(const Inst& loop, Variable v, int depth);
   void BindValue(ValueId value, Variable v) { values_[value.index] = {v, builder_->depth()}; }
   // Forgets what was computed in the loop that has just been closed.
   void LeaveLoop() { at_depth_.resize(builder_->depth() + 1); }
@@ -62,7 +63,6 @@ class IndexBuilder {
   Variable EvaluateNew(DimExpr e, int depth);
   Variable Sum(std::span<const DimExpr> terms, int depth);
   Variable Product(DimExpr e, int depth);
-  Variable Argument(int number);
   Variable Load(Variable base, int64_t offset);
   Variable Binary(Action action, DimExpr e, int depth);
   Variable General(Opcode op, Variable a, Variable b, int depth);
@@ -72,6 +72,7 @@ class IndexBuilder {
 
   const LoopNest& nest_;
   ProgramBuilder* builder_;
+  std::vector<VariableNote>* notes_;
   ScratchLayout scratch_;
   std::vector<Bound> loops_, values_;
   std::vector<AtDepth> at_depth_;

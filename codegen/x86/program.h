@@ -144,11 +144,13 @@ struct Operation {
   bool broadcast = false;  // kLoad of one lane: to all lanes
   // kVector, kConversion: the last operand is at the address; kStore of f16: the value is f32.
   bool folded = false;
+  bool index = false;  // part of the arithmetic of addresses and loop bounds
   int8_t operand_count = 0;
   int32_t loop = -1;
   Variable result;
   std::array<Variable, 4> operands;
   Address address;
+  InstId inst;  // of the nest; what it was selected for
   int64_t immediate = 0;
 
   void AddOperand(Variable v) { operands[operand_count++] = v; }
@@ -163,6 +165,13 @@ struct Loop {
   Variable limit;
   std::vector<Variable> inits, arguments, yields, results;
   int begin = -1, end = -1;  // positions of the brackets
+};
+
+// What a variable holds, for listings: an expression of the nest, or the address of that element.
+struct VariableNote {
+  Variable variable;
+  DimExpr expr;  // a Value too
+  int buffer = -1;
 };
 
 struct Program {

@@ -106,7 +106,9 @@ Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) {
 }
 
 void ProgramBuilder::Append(const Operation& operation, int depth) {
-  open_[depth < 0 ? open_.size() - 1 : depth].line.push_back(operation);
+  std::vector<Operation>& line = open_[depth < 0 ? open_.size() - 1 : depth].line;
+  line.push_back(operation);
+  line.back().inst = inst_;
 }
 
 Variable ProgramBuilder::Emit(const Operation& operation, RegisterClass register_class, int depth) {
@@ -115,6 +117,7 @@ Variable ProgramBuilder::Emit(const Operation& operation, RegisterClass register
   depths_[result.index] = static_cast<int8_t>(depth);
   open_[depth].line.push_back(operation);
   open_[depth].line.back().result = result;
+  open_[depth].line.back().inst = inst_;
   return result;
 }
 
@@ -137,7 +140,7 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   program_.loops.push_back(std::move(loop));
   open_.push_back({number, {}});
   open_.back().line.reserve(kUsualLine);
-  open_.back().line.push_back({.action = Action::kLoopBegin, .loop = number});
+  open_.back().line.push_back({.action = Action::kLoopBegin, .loop = number, .inst = inst_});
   return number;
 }
 
@@ -151,7 +154,7 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   for (Variable v : results) depths_[v.index] = static_cast<int8_t>(depth());
   std::vector<Operation>& line = open_.back().line;
   line.insert(line.end(), closed.line.begin(), closed.line.end());
-  line.push_back({.action = Action::kLoopEnd, .loop = closed.loop});
+  line.push_back({.action = Action::kLoopEnd, .loop = closed.loop, .inst = inst_});
 }
 
 // Conversions of 16 lanes from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.

@@ -30,6 +30,9 @@ class ProgramBuilder {
   Variable Vector32(std::span<const uint32_t> lanes);  // up to 16; the rest is 0
   Variable Vector64(std::span<const uint64_t> lanes);  // up to 8
 
+  // What is appended from here on is for `inst`.
+  void SetInst(InstId inst) { inst_ = inst; }
+  InstId inst() const { return inst_; }
   // Number of open loops.
   int depth() const { return static_cast<int>(open_.size()) - 1; }
   // How many of them change `v`.
@@ -66,6 +69,7 @@ class ProgramBuilder {
 
   ConstantPool* pool_;
   Program program_;
+  InstId inst_;
   std::vector<Open> open_;
   std::vector<Variable> constants_;
   std::vector<int8_t> depths_;  // of variables

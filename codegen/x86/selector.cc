@@ -14,8 +14,13 @@ uint32_t LaneBits(ElementType element, uint64_t bits) {
   return static_cast<uint32_t>(bits << unused >> unused);
 }
 
-Selector::Selector(const LoopNest& nest, ConstantPool* pool)
-    : nest_(nest), builder_(pool), index_(nest, &builder_), values_(nest.value_count()), even_loops_(nest.loop_count) {
+Selector::Selector(const LoopNest& nest, ConstantPool* pool, std::vector<VariableNote>* notes)
+    : nest_(nest),
+      builder_(pool),
+      index_(nest, &builder_, notes),
+      notes_(notes),
+      values_(nest.value_count()),
+      even_loops_(nest.loop_count) {
   for (int i = 0; i < nest.inst_count(); ++i) {
     const Inst& inst = nest.inst(InstId(i));
     if (inst.op == Opcode::kLoop) even_loops_[inst.loop] = inst.step % 2 == 0;
@@ -101,6 +106,9 @@ Parts Selector::NewParts(VectorType type) {
 void Selector::Bind(ValueId value, Parts parts) {
   values_[value.index] = parts;
   if (InGeneral(type(value))) index_.BindValue(value, parts[0]);
+  for (int p = 0; p < parts.count && notes_ != nullptr; ++p) {
+    notes_->push_back({parts[p], DimExpr::Value(value.index)});
+  }
 }
 
 // --- structure ---
@@ -114,8 +122,10 @@ absl::Status Selector::SelectTiles() {
     const Inst& inst = nest_.inst(nest_.block(body).insts[0]);
     if (inst.op != Opcode::kLoop || inst.loop_kind != LoopKind::kParallel) break;
     parallel.push_back(&inst);
+    builder_.SetInst(nest_.block(body).insts[0]);
     body = inst.body;
   }
+  const InstId innermost = builder_.inst();
   const int count = static_cast<int>(parallel.size());
   const Variable first = builder_.Parameter(1);
   Loop tiles{.limit = builder_.Parameter(2),
@@ -148,12 +158,13 @@ absl::Status Selector::SelectTiles() {
       index = Emit({.action = Action::kGeneral, .opcode = Opcode::kMul},
                    {index, builder_.Immediate(parallel[0]->step)}, kGeneral);
     }
-    index_.BindLoop(parallel[0]->loop, index, depth);
+    index_.BindLoop(*parallel[0], index, depth);
   }
   for (int k = 0; k < count && count > 1; ++k) {
-    index_.BindLoop(parallel[k]->loop, arguments[1 + k], depth);
+    index_.BindLoop(*parallel[k], arguments[1 + k], depth);
   }
   SKEIN_RETURN_IF_ERROR(SelectBlock(body));
+  builder_.SetInst(innermost);
 
   std::vector<Variable> yields(arguments.size());
   auto add = [&](Variable v, int64_t step) {
@@ -200,9 +211,11 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   }
   const bool counted = !loop.at_most_once;
   builder_.OpenLoop(std::move(loop));
-  index_.BindLoop(inst.loop, counter, counted ? builder_.depth() : 0);
+  index_.BindLoop(inst, counter, counted ? builder_.depth() : 0);
   for (size_t i = 0; i < arguments.size(); ++i) Bind(body.arguments[i], arguments[i]);
+  const InstId id = builder_.inst();
   SKEIN_RETURN_IF_ERROR(SelectBlock(inst.body));
+  builder_.SetInst(id);
 
   std::vector<Variable> yields, results;
   std::vector<Parts> result_parts;
@@ -227,6 +240,7 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
 
 absl::Status Selector::SelectBlock(BlockId block) {
   for (InstId id : nest_.block(block).insts) {
+    builder_.SetInst(id);
     const Inst& inst = nest_.inst(id);
     SKEIN_RETURN_IF_ERROR(inst.op == Opcode::kLoop ? SelectLoop(inst) : SelectInst(inst));
   }

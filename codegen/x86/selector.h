@@ -29,8 +29,8 @@ struct Parts {
 
 class Selector {
  public:
-  // nest: legalized for AVX-512.
-  Selector(const LoopNest& nest, ConstantPool* pool);
+  // nest: legalized for AVX-512.   notes: gets what each variable holds, if not null.
+  Selector(const LoopNest& nest, ConstantPool* pool, std::vector<VariableNote>* notes = nullptr);
   // Errors: Unimplemented naming the opcode and the type.
   absl::StatusOr<Program> Run();
 
@@ -126,6 +126,7 @@ class Selector {
   const LoopNest& nest_;
   ProgramBuilder builder_;
   IndexBuilder index_;
+  std::vector<VariableNote>* notes_;
   std::vector<Parts> values_;
   struct KnownSplat {
     Variable scalar, splat;

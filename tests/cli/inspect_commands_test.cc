@@ -95,6 +95,28 @@ TEST(Ops, AreSortedAndInJson) {
   EXPECT_EQ(StringsOf(RunSkeinJson({"ops"}), "onnx"), ops);
 }
 
+// The line that has `instruction` in it, or "".
+std::string LineWith(const std::string& text, const std::string& instruction) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(instruction) != std::string::npos) return line;
+  }
+  return "";
+}
+
+TEST(Dump, AssemblyOfEitherTierStandsBesideTheLoops) {
+  if (!HaveLlvm() || !HaveXbyak()) GTEST_SKIP() << "needs both back ends";
+  const TemporaryFolder folder;
+  const std::string file = WriteUnary(folder, "Sqrt");
+  for (const char* tier : {"fast", "optimized"}) {
+    const Outcome outcome = RunSkein({"dump", file, "--emit=asm", "--tier", tier});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    const std::string line = LineWith(outcome.out, "vsqrtps");
+    EXPECT_NE(line.find("= sqrt f32"), std::string::npos) << tier << "\n" << outcome.out;
+  }
+  EXPECT_NE(LineWith(RunSkein({"dump", file, "--emit=asm", "--tier", "fast"}).out, "; address &b0 for"), "");
+}
+
 TEST(Dump, PrintsEveryStage) {
   const TemporaryFolder folder;
   const std::string file = WriteUnary(folder, "Tanh");

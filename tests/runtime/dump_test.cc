@@ -32,6 +32,14 @@ TEST(DumpTest, EveryStage) {
     EXPECT_THAT(*EmitText(plan, EmitKind::kLlvm, 0), HasSubstr("define"));
     EXPECT_THAT(*EmitText(plan, EmitKind::kAsm, 0), HasSubstr("ret"));
   }
+  for (const Tier tier : {Tier::kFast, Tier::kOptimized}) {
+    CompileOptions options;
+    options.tier = tier;
+    const auto text = EmitText(plan, EmitKind::kAsm, 0, options);
+    if (!text.ok()) continue;  // no back end for this machine
+    EXPECT_THAT(*text, HasSubstr("; store b1[")) << "each instruction has its line of the nest beside it";
+    EXPECT_EQ(text->find("this library is built without it") != std::string::npos, !HaveLlvm());
+  }
   EXPECT_EQ(ParseEmitKind("asm"), EmitKind::kAsm);
   EXPECT_EQ(ParseEmitKind("bytes"), std::nullopt);
 }
