@@ -50,21 +50,7 @@ bool Emitter::EmitGeneralOperation(const Operation& op) {
     }
     case Action::kGeneralCompare: {
       CompareGeneral(op.operands[0], op.operands[1]);
-      const bool below = op.element == ElementType::kU64;
-      switch (op.opcode) {
-        case Opcode::kLess:
-          below ? setb(al) : setl(al);
-          break;
-        case Opcode::kLessEqual:
-          below ? setbe(al) : setle(al);
-          break;
-        case Opcode::kEqual:
-          sete(al);
-          break;
-        default:
-          setne(al);
-          break;
-      }
+      SetByte(op.opcode, op.element == ElementType::kU64);
       movzx(eax, al);
       kmovw(Opmask(registers_->Define(op.result)), eax);
       return true;
@@ -101,6 +87,20 @@ void Emitter::CompareGeneral(Variable a, Variable b) {
     cmp(left, ImmediateOf(b));
   } else {
     cmp(left, UseGeneral(b));
+  }
+}
+
+// al, by the flags of a comparison.
+void Emitter::SetByte(Opcode op, bool is_unsigned) {
+  switch (op) {
+    case Opcode::kLess:
+      return is_unsigned ? setb(al) : setl(al);
+    case Opcode::kLessEqual:
+      return is_unsigned ? setbe(al) : setle(al);
+    case Opcode::kEqual:
+      return sete(al);
+    default:
+      return setne(al);
   }
 }
 

@@ -55,7 +55,7 @@ void Emitter::Load(const Operation& op) {
   registers_->ReleaseDying();
   const Xmm to = Vector(registers_->Define(op.result), VectorBits(op));
   if (op.broadcast) {
-    const Xbyak::Zmm all(to.getIdx());
+    const Xbyak::Ymm all = Whole(to.getIdx());
     return BitWidth(op.element) == 64 ? vbroadcastsd(all, ptr[at]) : vbroadcastss(all, ptr[at]);
   }
   if (op.lanes == 1 && !op.masked) return LoadScalar(op, to, at);
@@ -121,7 +121,7 @@ void Emitter::Store(const Operation& op) {
     default:
       break;
   }
-  if (op.streaming && !op.masked && bits == 512) return StreamingStore(value, at);
+  if (op.streaming && !op.masked && bits == (avx512_ ? 512 : 256)) return StreamingStore(value, at);
   BitWidth(op.element) == 64 ? vmovupd(to, value) : vmovups(to, value);
 }
 
@@ -151,7 +151,7 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
   streams_ = true;
   Xbyak::Label unaligned, done;
   lea(rax, ptr[at]);
-  test(eax, 63);
+  test(eax, value.getBit() / 8 - 1);
   jnz(unaligned);
   vmovntps(ptr[rax], value);
   jmp(done);
@@ -163,11 +163,11 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
 // Byte b in 64 bits as b | b << 28: its nibbles are the low bits of the two 32-bit halves.
 void Emitter::LoadNibbles(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
-  const Xbyak::Zmm moved(registers_->Scratch(RegisterClass::kVector));
-  const Xbyak::Zmm d(registers_->Define(op.result));
+  const Xmm moved = Whole(registers_->Scratch(RegisterClass::kVector));
+  const Xmm d = Whole(registers_->Define(op.result));
   vpmovzxbq(d, ptr[at]);
   vpsllq(moved, d, 28);
-  vporq(d, d, moved);
+  vorps(d, d, moved);
   vpslld(d, d, 28);
   op.element == ElementType::kI4 ? vpsrad(d, d, 28) : vpsrld(d, d, 28);
 }

@@ -6,20 +6,6 @@ namespace {
 
 bool Wide(ElementType e) { return BitWidth(e) == 64; }
 
-// vcmpps and vpcmpd agree on these.
-uint8_t Predicate(Opcode op) {
-  switch (op) {
-    case Opcode::kLess:
-      return 1;
-    case Opcode::kLessEqual:
-      return 2;
-    case Opcode::kEqual:
-      return 0;
-    default:
-      return 4;
-  }
-}
-
 uint8_t RoundingMode(Opcode op) {
   constexpr uint8_t kNoInexact = 8;
   switch (op) {
@@ -35,6 +21,19 @@ uint8_t RoundingMode(Opcode op) {
 }
 
 }  // namespace
+
+uint8_t Emitter::Predicate(Opcode op) {
+  switch (op) {
+    case Opcode::kLess:
+      return 1;
+    case Opcode::kLessEqual:
+      return 2;
+    case Opcode::kEqual:
+      return 0;
+    default:
+      return 4;
+  }
+}
 
 bool Emitter::EmitVectorOperation(const Operation& op) {
   switch (op.action) {
@@ -73,7 +72,7 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
     case Action::kSplatVector: {
       const Xmm a = UseVector(op.operands[0], 128);
       registers_->ReleaseDying();
-      const Xbyak::Zmm d(registers_->Define(op.result));
+      const Xbyak::Ymm d = Whole(registers_->Define(op.result));
       Wide(op.element) ? vbroadcastsd(d, a) : vbroadcastss(d, a);
       return true;
     }
@@ -133,7 +132,7 @@ void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const
                     : vpsubd(d, a, b);
     case Opcode::kMul:
       return f      ? (wide ? vmulpd(d, a, b) : vmulps(d, a, b))
-             : wide ? vpmullq(d, a, b)
+             : wide ? (avx512_ ? vpmullq(d, a, b) : vpmuludq(d, a, b))
                     : vpmulld(d, a, b);
     case Opcode::kDiv:
       return wide ? vdivpd(d, a, b) : vdivps(d, a, b);
@@ -150,11 +149,11 @@ void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const
              : wide ? vpmaxsq(d, a, b)
                     : vpmaxsd(d, a, b);
     case Opcode::kAnd:
-      return wide ? vpandq(d, a, b) : vpandd(d, a, b);
+      return !avx512_ ? vandps(d, a, b) : wide ? vpandq(d, a, b) : vpandd(d, a, b);
     case Opcode::kOr:
-      return wide ? vporq(d, a, b) : vpord(d, a, b);
+      return !avx512_ ? vorps(d, a, b) : wide ? vporq(d, a, b) : vpord(d, a, b);
     case Opcode::kXor:
-      return wide ? vpxorq(d, a, b) : vpxord(d, a, b);
+      return !avx512_ ? vxorps(d, a, b) : wide ? vpxorq(d, a, b) : vpxord(d, a, b);
     case Opcode::kShl:
       return wide ? vpsllvq(d, a, b) : vpsllvd(d, a, b);
     case Opcode::kShr:
@@ -169,6 +168,7 @@ void Emitter::ArithmeticUnary(Opcode opcode, ElementType element, const Xmm& d, 
   if (opcode == Opcode::kSqrt) return wide ? vsqrtpd(d, a) : vsqrtps(d, a);
   if (opcode == Opcode::kAbs) return wide ? vpabsq(d, a) : vpabsd(d, a);
   const uint8_t mode = RoundingMode(opcode);
+  if (!avx512_) return wide ? vroundpd(d, a, mode) : vroundps(d, a, mode);
   return wide ? vrndscalepd(d, a, mode) : vrndscaleps(d, a, mode);
 }
 
@@ -296,10 +296,6 @@ void Emitter::Convert(const Operation& op) {
       return vcvtqq2pd(d64, s64);
     case Conversion::kU64ToF64:
       return vcvtuqq2pd(d64, s64);
-    case Conversion::kI64ToF64TowardsZero:
-      return vcvtqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
-    case Conversion::kU64ToF64TowardsZero:
-      return vcvtuqq2pd(Xbyak::Zmm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
     case Conversion::kF32ToI64:
       return vcvttps2qq(d64, s32);
     case Conversion::kF32ToU64:
@@ -312,8 +308,6 @@ void Emitter::Convert(const Operation& op) {
       return vcvtps2pd(d64, s32);
     case Conversion::kF64ToF32:
       return vcvtpd2ps(d32, s64);
-    case Conversion::kF64ToF32TowardsZero:
-      return vcvtpd2ps(Xbyak::Ymm(r) | T_rz_sae, Xbyak::Zmm(s64.getIdx()));
     case Conversion::kI32ToI64:
       return vpmovsxdq(d64, s32);
     case Conversion::kU32ToU64:
@@ -356,7 +350,7 @@ void Emitter::Permute(const Operation& op) {
 void Emitter::Dot4(const Operation& op) {
   const int bits = op.lanes * 32;
   const Xmm a = UseVector(op.operands[1], bits), b = UseVector(op.operands[2], bits);
-  if (target_.vnni) {
+  if (avx512_ && target_.vnni) {
     const Xmm d = Vector(registers_->Overwrite(op.result, op.operands[0]), bits);
     return vpdpbusd(d, a, b, Xbyak::EvexEncoding);
   }

@@ -7,8 +7,9 @@ namespace skein::x86 {
 namespace {
 
 // rax, rdx and rsp are not allocated; k0 is no write mask.
-constexpr std::array<uint32_t, kClassCount> kAllocatable = {0xffff & ~(1u << 0 | 1u << 2 | 1u << 4),
-                                                            0xffffffff, 0xfe};
+constexpr std::array<uint32_t, kClassCount> Allocatable(bool avx512) {
+  return {0xffff & ~(1u << 0 | 1u << 2 | 1u << 4), avx512 ? 0xffffffff : 0xffff, avx512 ? 0xfeu : 0};
+}
 
 // Where instructions assume the data section until they are relocated, relative to the code.
 constexpr int64_t kAssumedData = int64_t{1} << 28;
@@ -23,7 +24,7 @@ constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points) {
   const Liveness liveness = ComputeLiveness(program);
   RecordingMover recorder(this, *this, points);
-  Registers registers(program, liveness, kAllocatable,
+  Registers registers(program, liveness, Allocatable(avx512_),
                       points != nullptr ? static_cast<Registers::Mover*>(&recorder) : this);
   recorder.Watch(&program, &registers);
   auto note = [&](size_t operation) {
@@ -60,7 +61,7 @@ void Emitter::EmitOperation(const Operation& op) {
     default:
       break;
   }
-  const bool done = EmitGeneralOperation(op) || EmitMaskOperation(op) || EmitVectorOperation(op) ||
+  const bool done = (!avx512_ && EmitAvx2Operation(op)) || EmitGeneralOperation(op) || EmitMaskOperation(op) || EmitVectorOperation(op) ||
                     EmitMemoryOperation(op);
   SKEIN_CHECK(done);
 }
@@ -155,7 +156,7 @@ void Emitter::Spill(RegisterClass c, int from, int offset) {
     case RegisterClass::kGeneral:
       return mov(ptr[Slot(offset)], Reg64(from));
     case RegisterClass::kVector:
-      return vmovaps(ptr[Slot(offset)], Xbyak::Zmm(from));
+      return vmovaps(ptr[Slot(offset)], Whole(from));
     case RegisterClass::kMask:
       return kmovw(ptr[Slot(offset)], Opmask(from));
   }
@@ -166,7 +167,7 @@ void Emitter::Reload(RegisterClass c, int to, int offset) {
     case RegisterClass::kGeneral:
       return mov(Reg64(to), ptr[Slot(offset)]);
     case RegisterClass::kVector:
-      return vmovaps(Xbyak::Zmm(to), ptr[Slot(offset)]);
+      return vmovaps(Whole(to), ptr[Slot(offset)]);
     case RegisterClass::kMask:
       return kmovw(Opmask(to), ptr[Slot(offset)]);
   }
@@ -187,16 +188,16 @@ void Emitter::Materialize(int to, const VariableInfo& constant) {
     case RegisterClass::kVector:
       break;
   }
-  const Xbyak::Zmm zmm(to);
+  const Xbyak::Ymm all = Whole(to);
   switch (constant.constant) {
     case ConstantKind::kBroadcast32:
-      if (constant.bits == 0) return vpxord(zmm, zmm, zmm);
-      if (constant.bits == 0xffffffff) return vpternlogd(zmm, zmm, zmm, 0xff);
-      return vbroadcastss(zmm, Data(constant, false));
+      if (constant.bits == 0) return vxorps(Xmm(to), Xmm(to), Xmm(to));  // the whole register
+      if (constant.bits == 0xffffffff) return avx512_ ? vpternlogd(all, all, all, 0xff) : vpcmpeqd(all, all, all);
+      return vbroadcastss(all, Data(constant, false));
     case ConstantKind::kBroadcast64:
-      return vbroadcastsd(zmm, Data(constant, false));
+      return vbroadcastsd(all, Data(constant, false));
     default:
-      return vmovups(zmm, Data(constant, false));
+      return vmovups(all, Data(constant, false));
   }
 }
 
@@ -205,7 +206,7 @@ void Emitter::Move(RegisterClass c, int to, int from) {
     case RegisterClass::kGeneral:
       return mov(Reg64(to), Reg64(from));
     case RegisterClass::kVector:
-      return vmovaps(Xbyak::Zmm(to), Xbyak::Zmm(from));
+      return vmovaps(Whole(to), Whole(from));
     case RegisterClass::kMask:
       return kmovw(Opmask(to), Opmask(from));
   }
@@ -214,10 +215,10 @@ void Emitter::Move(RegisterClass c, int to, int from) {
 void Emitter::Swap(RegisterClass c, int a, int b) {
   if (c == RegisterClass::kGeneral) return xchg(Reg64(a), Reg64(b));
   if (c == RegisterClass::kVector) {
-    const Xbyak::Zmm x(a), y(b);
-    vpxord(x, x, y);
-    vpxord(y, x, y);
-    vpxord(x, x, y);
+    const Xmm x = Whole(a), y = Whole(b);
+    vxorps(x, x, y);
+    vxorps(y, x, y);
+    vxorps(x, x, y);
     return;
   }
   const Opmask x(a), y(b);
@@ -259,7 +260,7 @@ Emitter::Source Emitter::Read(Variable v, ElementType element) {
   const bool in_memory =
       !registers_->InRegister(v) &&
       (constant.constant == (wide ? ConstantKind::kBroadcast64 : ConstantKind::kBroadcast32) ||
-       constant.constant == ConstantKind::kVector);
+       constant.constant == ConstantKind::kVector || (!avx512_ && constant.constant != ConstantKind::kNone));
   if (!in_memory) return {.in_register = registers_->Use(v)};
   registers_->UseInPlace(v);
   return {.constant = v};
@@ -271,7 +272,7 @@ const Xbyak::Operand& Emitter::At(const Source& source, int bits) {
     return register_operand_;
   }
   const VariableInfo& constant = info(source.constant);
-  memory_operand_ = Data(constant, constant.constant != ConstantKind::kVector);
+  memory_operand_ = Data(constant, avx512_ && constant.constant != ConstantKind::kVector);
   return memory_operand_;
 }
 

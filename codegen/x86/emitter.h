@@ -1,4 +1,4 @@
-// Program -> AVX-512 machine code, one operation after another. The only header that includes
+// Program -> machine code for AVX-512 or AVX2, one operation after another. The only header that includes
 // Xbyak.
 #ifndef SKEIN_CODEGEN_X86_EMITTER_H_
 #define SKEIN_CODEGEN_X86_EMITTER_H_
@@ -20,9 +20,9 @@ namespace skein::x86 {
 class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
  public:
   Emitter(uint8_t* buffer, size_t bytes, const Target& target)
-      : CodeGenerator(bytes, buffer), target_(target) {}
+      : CodeGenerator(bytes, buffer), target_(target), avx512_(target.isa == Isa::kAvx512) {}
 
-  // Appends a kernel. False if it holds more values across a loop than there are registers.
+  // Appends a kernel. False if an operation wants more registers than there are.
   //   points: gets what the code is for, if not null.
   bool EmitKernel(const Program& program, std::vector<CodePoint>* points = nullptr);
 
@@ -72,6 +72,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void ClampGeneral(const Operation& op);
   void SetStatus(const Reg64& args, int64_t bit);
   void CompareGeneral(Variable a, Variable b);
+  void SetByte(Opcode op, bool is_unsigned);
 
   // --- emit_mask.cc ---
   bool EmitMaskOperation(const Operation& op);
@@ -88,6 +89,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void IeeeMinMax(const Operation& op);
   void ShiftImmediate(const Operation& op);
   void Compare(const Operation& op);
+  static uint8_t Predicate(Opcode op);  // of vcmpps and vpcmpd, which agree
   void Blend(const Operation& op);
   void Convert(const Operation& op);
   void Permute(const Operation& op);
@@ -110,12 +112,25 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void Gather(const Operation& op);
   void Scatter(const Operation& op);
 
+  // --- emit_avx2.cc: where AVX2 needs other instructions ---
+  bool EmitAvx2Operation(const Operation& op);  // false: the same as AVX-512
+  void CompareAvx2(const Operation& op);
+  void BlendAvx2(const Operation& op);
+  void PermuteAvx2(const Operation& op);
+  bool ConvertAvx2(const Operation& op);
+  void ClampVectorAvx2(const Operation& op);
+  void StoreAvx2(const Operation& op);
+  void PackAvx2(const Operation& op, const Xmm& to, const Xmm& value);
+  void LoadLaneAvx2(const Operation& op);
+  void StoreLaneAvx2(const Operation& op);
+
   // --- operands ---
   const VariableInfo& info(Variable v) const { return program_->info(v); }
   Reg64 UseGeneral(Variable v) { return Reg64(registers_->Use(v)); }
   Opmask UseMask(Variable v) { return Opmask(registers_->Use(v)); }
   Xmm UseVector(Variable v, int bits) { return Vector(registers_->Use(v), bits); }
   static Xmm Vector(int r, int bits);
+  Xbyak::Ymm Whole(int r) const { return avx512_ ? Xbyak::Zmm(r) : Xbyak::Ymm(r); }
   static int VectorBits(const Operation& op);
   // Whether `v` is a constant that fits a sign-extended 32-bit immediate.
   bool IsImmediate(Variable v) const;
@@ -129,6 +144,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   Xbyak::RegExp Slot(int offset);
 
   const Target target_;
+  const bool avx512_;
   const Program* program_ = nullptr;
   Registers* registers_ = nullptr;
   int position_ = 0;

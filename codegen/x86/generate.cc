@@ -52,7 +52,7 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
     const uint32_t begin = static_cast<uint32_t>((emitter.size() + kEntryAlignment - 1) /
                                                  kEntryAlignment * kEntryAlignment);
     if (!emitter.EmitKernel(programs[i], points)) {
-      return Unimplemented("x86: ", nests[i].name, " carries more values than there are registers");
+      return Unimplemented("x86: ", nests[i].name, ": more operands than registers");
     }
     object.entries.push_back({nests[i].name, begin, static_cast<uint32_t>(emitter.size()) - begin});
   }
@@ -78,7 +78,6 @@ absl::StatusOr<ObjectCode> EmitPrograms(std::span<const NamedNest> nests,
 
 // listing: of a single nest, gets what the code is for; null: nobody wants to know.
 absl::StatusOr<ObjectCode> Generate(std::span<const NamedNest> nests, const Target& target, Listing* listing) {
-  if (target.isa != Isa::kAvx512) return Unimplemented("x86: no code for targets without AVX-512");
   x86::ConstantPool constants;
   std::vector<x86::Program> programs;
   std::vector<x86::VariableNote> notes;
@@ -86,7 +85,7 @@ absl::StatusOr<ObjectCode> Generate(std::span<const NamedNest> nests, const Targ
   for (const NamedNest& named : nests) {
     SKEIN_ASSIGN_OR_RETURN(const LoopNest legal, Legalize(*named.nest, target));
     absl::StatusOr<x86::Program> program =
-        x86::Selector(legal, &constants, listing != nullptr ? &notes : nullptr).Run();
+        x86::Selector(legal, &constants, target.isa, listing != nullptr ? &notes : nullptr).Run();
     if (!program.ok()) return Annotate(program.status(), named.name);
     programs.push_back(*std::move(program));
     if (listing != nullptr) lines.emplace(legal);

@@ -11,7 +11,23 @@ using Counts = std::array<int, kClassCount>;  // general, vector, mask
 
 // Registers that an operation needs for itself, beyond operands and result: an estimate that keeps
 // constants from being hoisted into registers that are about to be wanted.
-Counts Temporaries(const Operation& operation) {
+Counts Temporaries(const Operation& operation, bool avx512) {
+  if (!avx512) {
+    switch (operation.action) {
+      case Action::kClampVector:
+        return {0, 2, 0};
+      case Action::kDot4:
+        return {0, 3, 0};
+      case Action::kLoadNibbles:
+      case Action::kStoreLane:
+      case Action::kInsertGeneral:
+        return {0, 1, 0};
+      case Action::kStore:
+        return {0, BitWidth(operation.element) < 32 ? 1 : 0, 0};
+      default:
+        return {0, 0, 0};
+    }
+  }
   switch (operation.action) {
     case Action::kGather:
       return {0, 3, 2};
@@ -158,7 +174,7 @@ class Analysis {
       }
       if (loop >= 0) {
         Counts wanted = Unpack(live);
-        const Counts temporaries = Temporaries(operation);
+        const Counts temporaries = Temporaries(operation, program_.isa == Isa::kAvx512);
         for (int c = 0; c < kClassCount; ++c) wanted[c] += temporaries[c];
         raise(result_.loops[loop].pressure, wanted);
       }

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "ir/loop_nest.h"
+#include "ir/target.h"
 
 namespace skein::x86 {
 
@@ -36,8 +37,9 @@ struct VariableInfo {
 
 // Operands in the order in which `operands` holds them. "General" values are 64-bit integers. A
 // vector of 8- and 16-bit integers (f16 and bf16 too) holds one element per 32-bit lane, extended
-// by its sign or with zeros as its type says; masks hold lane i in bit i and anything above
-// `lanes`.
+// by its sign or with zeros as its type says. With AVX-512, masks hold lane i in bit i and anything above
+// `lanes`. With AVX2 they are vectors, all ones or zeros in each 32-bit lane, or in each 64-bit lane where they
+// act on 64-bit lanes; actions marked (512) do not occur there, and those marked (AVX2) only there.
 enum class Action : uint8_t {
   kEntry,  // defines the four parameters of a kernel
   kLoopBegin,
@@ -61,10 +63,10 @@ enum class Action : uint8_t {
   kVectorFromGeneral,  // 64 bits, lane 0
   kSplatGeneral,
   kGeneralFromMask,  // bit 0
-  kLaneMask,  // (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
-  kMaskedValue,     // (mask, vector): lanes where the mask is set, else 0
-  kMaskFromVector,  // lanes != 0, as integers
-  // --- masks ---
+  kLaneMask,  // (512) (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
+  kMaskedValue,     // (512) (mask, vector): lanes where the mask is set, else 0
+  kMaskFromVector,  // (512) lanes != 0, as integers
+  // --- masks; (512), but for the last ---
   kMaskLogic,   // opcode: and or xor not
   kMaskBlend,   // (c, a, b)
   kMaskShift,   // right by immediate
@@ -72,17 +74,18 @@ enum class Action : uint8_t {
   kMaskSplat,   // bit 0 to all
   kMaskReduce,  // opcode and or, of `lanes` bits, to bit 0
   // --- vectors ---
-  kVector,          // opcode, elementwise
+  kVector,          // opcode, elementwise; 64-bit mul on AVX2: of the low halves
   kShiftImmediate,  // opcode, by immediate
   kSignExtend,      // the low `immediate` bits of every 32-bit lane
   kCompare,         // opcode -> mask
   kBlend,           // (mask, a, b)
   kConversion,      // immediate: Conversion
   kSplatVector,     // lane 0 to all
-  kLanesDown,       // lane i = lane i + immediate
+  kLanesDown,       // lane i = lane i + immediate, if AVX2 has them in one half of the register
   kJoinHalves,      // (low 256 bits, high 256 bits)
   kPermute,         // (indices, a): one table
-  kPermute2,        // (indices, a, b): two tables
+  kPermute2,        // (512) (indices, a, b): two tables
+  kShuffle,         // (AVX2) (a, b) as lanes of 32 bits; immediate: ShuffleBy << 8 | its immediate
   kDot4,            // (acc, a, b)
   kInsertGeneral,   // (vector, general): lane `immediate` replaced
   kClampVector,     // (index, limits = extent - 1, args, zeros); immediate: status bit
@@ -90,10 +93,10 @@ enum class Action : uint8_t {
   kLoad,         // -> vector or mask
   kStore,        // (value [, mask])
   kLoadNibbles,  // 16 elements of 4 bits from a byte boundary
-  kLoadLane,     // (vector [, mask]): lane `immediate` replaced by the element at the address
-  kStoreLane,    // (vector [, mask]): lane `immediate` alone
-  kGather,       // (indices low [, high] [, mask]): 32-bit lanes need both index vectors
-  kScatter,      // (value, indices low [, high] [, mask])
+  kLoadLane,     // (vector [, mask]): lane `immediate`, AVX2: modulo 128 bits, replaced by the element at the address
+  kStoreLane,    // (vector [, mask]): lane `immediate`, AVX2: modulo a register, alone
+  kGather,       // (512) (indices low [, high] [, mask]): 32-bit lanes need both index vectors
+  kScatter,      // (512) (value, indices low [, high] [, mask])
   kPrefetch,     // immediate: level
 };
 
@@ -110,21 +113,21 @@ enum class Conversion : uint8_t {
   kU64ToF32,
   kI64ToF64,
   kU64ToF64,
-  kI64ToF64TowardsZero,
-  kU64ToF64TowardsZero,
   kF32ToI64,
   kF32ToU64,
   kF64ToI64,
   kF64ToU64,
   kF32ToF64,
   kF64ToF32,
-  kF64ToF32TowardsZero,
   kI32ToI64,
   kU32ToU64,
   kI64ToI32,
   kF16ToF32,
   kF32ToF16,  // f16 in 32-bit lanes
 };
+
+// How eight lanes come from those of a and b, where one instruction of AVX2 does it.
+enum class ShuffleBy : uint8_t { kBlend, kUnpackLow, kUnpackHigh, kInHalves, kHalves };
 
 // base + index * scale + displacement, in bytes. `base` is always there. Lane accesses to 4-bit
 // elements count index + displacement in elements, from the byte at `base`.
@@ -175,6 +178,7 @@ struct VariableNote {
 };
 
 struct Program {
+  Isa isa;
   std::vector<VariableInfo> variables;
   std::vector<Operation> operations;
   std::vector<Loop> loops;

@@ -47,7 +47,7 @@ bool IsCommutative(Opcode op) {
   }
 }
 
-ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
+ProgramBuilder::ProgramBuilder(ConstantPool* pool, Isa isa) : pool_(pool), program_{.isa = isa}, open_(1) {
   program_.variables.reserve(kUsualVariables);
   depths_.reserve(kUsualVariables);
   open_.reserve(kUsualDepth);
@@ -56,6 +56,7 @@ ProgramBuilder::ProgramBuilder(ConstantPool* pool) : pool_(pool), open_(1) {
 }
 
 Variable ProgramBuilder::NewVariable(RegisterClass register_class) {
+  if (register_class == RegisterClass::kMask && !avx512()) register_class = RegisterClass::kVector;
   program_.variables.push_back({.register_class = register_class});
   depths_.push_back(0);
   return Variable(program_.variables.size() - 1);
@@ -80,30 +81,44 @@ Variable ProgramBuilder::Immediate(int64_t value) {
       {RegisterClass::kGeneral, ConstantKind::kImmediate, static_cast<uint64_t>(value)});
 }
 
+template <typename T>
+uint32_t ProgramBuilder::AddSplat(T bits) {
+  if (avx512()) return pool_->Add(bits);
+  std::array<T, 32 / sizeof(T)> all;
+  all.fill(bits);
+  return pool_->Add(all);
+}
+
+template <typename T>
+Variable ProgramBuilder::Lanes(std::span<const T> lanes, uint64_t bits) {
+  std::array<T, 64 / sizeof(T)> all{};
+  std::copy(lanes.begin(), lanes.end(), all.begin());
+  const auto* data = reinterpret_cast<const uint8_t*>(all.data());
+  const uint32_t offset = pool_->Add(std::span(data, avx512() ? 64 : 32));
+  return Constant({RegisterClass::kVector, ConstantKind::kVector, bits, offset});
+}
+
 Variable ProgramBuilder::MaskConstant(uint16_t bits) {
-  return Constant({RegisterClass::kMask, ConstantKind::kImmediate, bits});
+  if (avx512()) return Constant({RegisterClass::kMask, ConstantKind::kImmediate, bits});
+  bits &= 0xff;
+  if (bits == 0 || bits == 0xff) return Broadcast32(bits == 0 ? 0 : ~uint32_t{0});
+  std::array<uint32_t, 8> lanes;
+  for (int i = 0; i < 8; ++i) lanes[i] = (bits >> i & 1) != 0 ? ~uint32_t{0} : 0;
+  return Lanes<uint32_t>(lanes, bits);
 }
 
 Variable ProgramBuilder::Broadcast32(uint32_t bits) {
-  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast32, bits, pool_->Add(bits)});
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast32, bits, AddSplat(bits)});
 }
 
 Variable ProgramBuilder::Broadcast64(uint64_t bits) {
   if (bits >> 32 == (bits & 0xffffffff)) return Broadcast32(static_cast<uint32_t>(bits));
-  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast64, bits, pool_->Add(bits)});
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast64, bits, AddSplat(bits)});
 }
 
-Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) {
-  std::array<uint32_t, 16> all{};
-  std::copy(lanes.begin(), lanes.end(), all.begin());
-  return Constant({RegisterClass::kVector, ConstantKind::kVector, 0, pool_->Add(all)});
-}
+Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) { return Lanes(lanes); }
 
-Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) {
-  std::array<uint64_t, 8> all{};
-  std::copy(lanes.begin(), lanes.end(), all.begin());
-  return Constant({RegisterClass::kVector, ConstantKind::kVector, 0, pool_->Add(all)});
-}
+Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) { return Lanes(lanes); }
 
 void ProgramBuilder::Append(const Operation& operation, int depth) {
   std::vector<Operation>& line = open_[depth < 0 ? open_.size() - 1 : depth].line;
@@ -157,7 +172,7 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   line.push_back({.action = Action::kLoopEnd, .loop = closed.loop, .inst = inst_});
 }
 
-// Conversions of 16 lanes from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.
+// Conversions of whole vectors from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.
 void ProgramBuilder::FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
                               std::vector<int32_t>& made) {
   std::vector<Operation>& line = open_[0].line;
@@ -165,7 +180,7 @@ void ProgramBuilder::FoldHalf(size_t i, int effect, std::span<const int32_t> rea
   auto converts = [&](Conversion c) {
     return operation.action == Action::kConversion && operation.immediate == static_cast<int64_t>(c);
   };
-  const bool whole = operation.element == ElementType::kF16 && operation.lanes == 16 && !operation.masked;
+  const bool whole = operation.element == ElementType::kF16 && operation.lanes >= 8 && !operation.masked;
   if ((whole && operation.action == Action::kLoad) || converts(Conversion::kF32ToF16)) {
     made[operation.result.index] = static_cast<int>(i);
   }

@@ -17,18 +17,19 @@ bool IsCommutative(Opcode op);
 
 class ProgramBuilder {
  public:
-  explicit ProgramBuilder(ConstantPool* pool);
+  ProgramBuilder(ConstantPool* pool, Isa isa);
 
+  // Of class kMask: a vector with AVX2.
   Variable NewVariable(RegisterClass register_class);
   const VariableInfo& info(Variable v) const { return program_.info(v); }
 
-  // Constants; equal ones are one variable.
+  // Constants; equal ones are one variable. With AVX2 a mask is one of 32-bit lanes.
   Variable Immediate(int64_t value);
   Variable MaskConstant(uint16_t bits);
   Variable Broadcast32(uint32_t bits);
   Variable Broadcast64(uint64_t bits);
-  Variable Vector32(std::span<const uint32_t> lanes);  // up to 16; the rest is 0
-  Variable Vector64(std::span<const uint64_t> lanes);  // up to 8
+  Variable Vector32(std::span<const uint32_t> lanes);  // up to a register; the rest is 0
+  Variable Vector64(std::span<const uint64_t> lanes);
 
   // What is appended from here on is for `inst`.
   void SetInst(InstId inst) { inst_ = inst; }
@@ -66,6 +67,12 @@ class ProgramBuilder {
   void FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
                 std::vector<int32_t>& made);
   Variable Constant(VariableInfo info);
+  // The offset of a constant of lanes in the data. AVX-512 reads a splat from one lane, AVX2 all of them.
+  template <typename T>
+  uint32_t AddSplat(T bits);
+  template <typename T>
+  Variable Lanes(std::span<const T> lanes, uint64_t bits = 0);
+  bool avx512() const { return program_.isa == Isa::kAvx512; }
 
   ConstantPool* pool_;
   Program program_;

@@ -267,19 +267,31 @@ void Registers::CopyToFrame(Variable source, RegisterClass c, int offset) {
   mover_->Spill(c, r, offset);
 }
 
-// The next values of arguments that live in the frame. An argument that becomes the next value of
-// another one would be overwritten too early.
-void Registers::YieldToFrame(const Loop& loop) {
+// The next values of arguments that live in the frame. One that becomes the next value of another is copied first,
+// to a slot that stands for it until the end of the body.
+//   Returns such arguments with the slots where they live.
+std::vector<std::pair<Variable, int>> Registers::YieldToFrame(const Loop& loop) {
   const std::vector<int8_t>& registers = open_.back().argument_registers;
+  std::vector<std::pair<Variable, int>> homes;
+  auto home = [&](Variable v) {
+    return std::find_if(homes.begin(), homes.end(), [&](const auto& moved) { return moved.first == v; });
+  };
+  for (size_t i = 0; i < loop.arguments.size(); ++i) {
+    const Variable yield = loop.yields[i];
+    const auto at = std::find(loop.arguments.begin(), loop.arguments.end(), yield);
+    if (yield == loop.arguments[i] || at == loop.arguments.end() || home(yield) != homes.end()) continue;
+    if (registers[at - loop.arguments.begin()] >= 0) continue;
+    const int copy = FrameSlot(ClassOf(yield));
+    CopyToFrame(yield, ClassOf(yield), copy);
+    homes.push_back({yield, std::exchange(state_[yield.index].offset, copy)});
+  }
   for (size_t i = 0; i < loop.arguments.size(); ++i) {
     const Variable argument = loop.arguments[i], yield = loop.yields[i];
-    if (yield == argument) continue;
-    const auto at = std::find(loop.arguments.begin(), loop.arguments.end(), yield);
-    if (at != loop.arguments.end() && registers[at - loop.arguments.begin()] < 0)
-      overflowed_ = true;
-    if (registers[i] >= 0) continue;
-    CopyToFrame(yield, ClassOf(argument), state_[argument.index].offset);
+    if (registers[i] >= 0 || yield == argument) continue;
+    const auto moved = home(argument);
+    CopyToFrame(yield, ClassOf(argument), moved != homes.end() ? moved->second : state_[argument.index].offset);
   }
+  return homes;
 }
 
 // Sends variables that a loop does not read to the frame, as far as its body and its constants want
@@ -352,7 +364,7 @@ void Registers::Preload(int number, bool constants, std::array<int, kClassCount>
 void Registers::EndBody(int number) {
   const Loop& loop = program_.loops[number];
   const OpenLoop& open = open_.back();
-  YieldToFrame(loop);
+  const std::vector<std::pair<Variable, int>> homes = YieldToFrame(loop);
   std::vector<Transfer> moves;
   auto want = [&](RegisterClass c, int to, Variable source) {
     const int from = state_[source.index].in_register;
@@ -372,6 +384,9 @@ void Registers::EndBody(int number) {
   }
   MoveAll(moves);
   Restore(open.at_header);
+  for (const auto& [argument, offset] : homes) {
+    free_slots_[Index(ClassOf(argument))].push_back(std::exchange(state_[argument.index].offset, offset));
+  }
 }
 
 // All at once: first from register to register, then loads into what is left.

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "codegen/x86/liveness.h"
@@ -70,7 +71,7 @@ class Registers {
   void LeaveLoop(int loop);
 
   int frame_bytes() const { return frame_bytes_; }
-  // A loop exchanges carried values that live in the frame: the code is no good.
+  // An operation wanted more registers than there are: the code is no good.
   bool overflowed() const { return overflowed_; }
 
  private:
@@ -107,7 +108,7 @@ class Registers {
   int FrameSlot(RegisterClass c);
   void StartInFrame(Variable argument, Variable init);
   void CopyToFrame(Variable source, RegisterClass c, int offset);
-  void YieldToFrame(const Loop& loop);
+  std::vector<std::pair<Variable, int>> YieldToFrame(const Loop& loop);
   void MakeRoom(int loop, RegisterClass c);
   void Preload(int loop, bool constants, std::array<int, kClassCount>& room);
   void Restore(const Holders& holders);

@@ -61,7 +61,7 @@ Parts Selector::Convert(const Inst& inst) {
       } else {
         const bool exact = !IsWide(from.element);
         single = Float64ToFloat32Odd(
-            exact ? ToFloat64(from, source) : Int64ToFloat64Odd(from, source), lanes);
+            ToFloat64(from, exact ? source : Int64Odd(from, source)), lanes);
       }
       result = to.element == ElementType::kBF16
                    ? Float32ToBFloat16(single[0], lanes)
@@ -76,6 +76,9 @@ Parts Selector::Convert(const Inst& inst) {
 }
 
 Variable Selector::ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v) {
+  if (!avx512_) {
+    if (const Variable converted = ConvertOnAvx2(conversion, lanes, v); converted.valid()) return converted;
+  }
   return Emit({.action = Action::kConversion,
                .element = to,
                .lanes = static_cast<int8_t>(lanes),
@@ -86,18 +89,18 @@ Variable Selector::ConvertPart(Conversion conversion, ElementType to, int lanes,
 // 32-bit lanes to 64-bit ones.
 Parts Selector::Widen(Conversion conversion, ElementType to, int lanes, Variable v) {
   Parts result = ConvertPart(conversion, to, PartLanes({to, lanes}, 0), v);
-  if (lanes > kWideLanes) {
-    const Variable upper = LanesDown(v, ElementType::kI32, kWideLanes);
-    result.Add(ConvertPart(conversion, to, lanes - kWideLanes, upper));
+  if (lanes > wide_lanes_) {
+    const Variable upper = LanesDown(v, ElementType::kI32, wide_lanes_);
+    result.Add(ConvertPart(conversion, to, lanes - wide_lanes_, upper));
   }
   return result;
 }
 
 // 64-bit lanes to 32-bit ones.
 Variable Selector::Narrow(Conversion conversion, ElementType to, int lanes, const Parts& v) {
-  const Variable lower = ConvertPart(conversion, to, v.count == 2 ? kWideLanes : lanes, v[0]);
+  const Variable lower = ConvertPart(conversion, to, v.count == 2 ? wide_lanes_ : lanes, v[0]);
   if (v.count == 1) return lower;
-  const Variable upper = ConvertPart(conversion, to, lanes - kWideLanes, v[1]);
+  const Variable upper = ConvertPart(conversion, to, lanes - wide_lanes_, v[1]);
   return Emit({.action = Action::kJoinHalves}, {lower, upper}, kVector);
 }
 
@@ -252,49 +255,32 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
 }
 
 // f32 next to the f64 value that rounds on to f16 and bf16 as the value itself does: truncated, and
-// the last bit set if anything was cut off.   Source: Boldo and Melquiond 2008, "round to odd".
+// the last bit set if anything was cut off. Rounded up, the bits are one more than truncated.
+// Source: Boldo and Melquiond 2008, "round to odd".
 Parts Selector::Float64ToFloat32Odd(const Parts& v, int lanes) {
-  Parts halves;
-  for (int p = 0; p < v.count; ++p) {
-    const int part_lanes = PartLanes({ElementType::kF64, lanes}, p);
-    const Variable cut =
-        ConvertPart(Conversion::kF64ToF32TowardsZero, ElementType::kF32, part_lanes, v[p]);
-    const Variable back = ConvertPart(Conversion::kF32ToF64, ElementType::kF64, part_lanes, cut);
-    const Variable inexact = Emit({.action = Action::kCompare,
-                                   .opcode = Opcode::kNotEqual,
-                                   .element = ElementType::kF64,
-                                   .lanes = static_cast<int8_t>(part_lanes)},
-                                  {back, v[p]}, kMask);
-    const VectorType bits{ElementType::kU32, part_lanes};
-    const Parts odd = ElementwiseInVectors(Opcode::kOr, bits, cut, builder_.Broadcast32(1), {});
-    halves.Add(Blend(bits, inexact, odd, cut)[0]);
-  }
-  if (halves.count == 1) return halves;
-  return Emit({.action = Action::kJoinHalves}, {halves[0], halves[1]}, kVector);
+  const VectorType f64{ElementType::kF64, lanes}, bits{ElementType::kU32, lanes};
+  const Parts magnitude_mask = Constant(ElementType::kF64, ~uint64_t{0} >> 1, lanes);
+  auto magnitude = [&](const Parts& x) { return ElementwiseInVectors(Opcode::kAnd, f64, x, magnitude_mask, {}); };
+  const Variable rounded = Narrow(Conversion::kF64ToF32, ElementType::kF32, lanes, v);
+  const Parts back = Widen(Conversion::kF32ToF64, ElementType::kF64, lanes, rounded);
+  const Variable up = CompareInVectors(Opcode::kLess, f64, magnitude(v), magnitude(back));
+  const Variable inexact = CompareInVectors(Opcode::kNotEqual, f64, back, v);
+  const Variable one = builder_.Broadcast32(1);
+  const Variable cut = Blend(bits, up, Vector(Opcode::kSub, bits, rounded, one), rounded)[0];
+  return Blend(bits, inexact, Vector(Opcode::kOr, bits, cut, one), cut);
 }
 
-// The same from 64-bit integers to f64.
-Parts Selector::Int64ToFloat64Odd(VectorType from, const Parts& v) {
-  const bool is_signed = from.element == ElementType::kI64;
-  Parts result;
-  for (int p = 0; p < v.count; ++p) {
-    const VectorType type{from.element, PartLanes(from, p)};
-    const Variable cut =
-        ConvertPart(is_signed ? Conversion::kI64ToF64TowardsZero : Conversion::kU64ToF64TowardsZero,
-                    ElementType::kF64, type.lanes, v[p]);
-    const Variable back = ConvertPart(is_signed ? Conversion::kF64ToI64 : Conversion::kF64ToU64,
-                                      from.element, type.lanes, cut);
-    // One-lane values are in vector registers here.
-    const Variable inexact = Emit({.action = Action::kCompare,
-                                   .opcode = Opcode::kNotEqual,
-                                   .element = from.element,
-                                   .lanes = static_cast<int8_t>(type.lanes)},
-                                  {back, v[p]}, kMask);
-    const VectorType bits{ElementType::kF64, type.lanes};
-    const Parts odd = ElementwiseInVectors(Opcode::kOr, bits, cut, builder_.Broadcast64(1), {});
-    result.Add(Blend(bits, inexact, odd, cut)[0]);
-  }
-  return result;
+// The 64-bit integer that f64 holds exactly and that rounds on as the value itself does, for the same reason: where
+// there are more than 53 bits, the last 11 are cut off and tell the next one that there were any.
+Parts Selector::Int64Odd(VectorType from, const Parts& v) {
+  auto constant = [&](uint64_t bits) { return Constant(ElementType::kU64, bits, 2 * wide_lanes_); };
+  auto binary = [&](Opcode op, const Parts& a, uint64_t b) { return ElementwiseInVectors(op, from, a, constant(b), {}); };
+  const Parts magnitude = ElementwiseInVectors(Opcode::kAbs, from, v, {}, {});
+  const Parts high = binary(Opcode::kShr, magnitude, 53);
+  const Variable large = CompareInVectors(Opcode::kNotEqual, from, high, constant(0));
+  const Parts sticky = binary(Opcode::kAnd, binary(Opcode::kAdd, binary(Opcode::kAnd, v, 0x7ff), 0x7ff), 0x800);
+  const Parts odd = ElementwiseInVectors(Opcode::kOr, from, binary(Opcode::kAnd, v, ~uint64_t{0x7ff}), sticky, {});
+  return Blend({ElementType::kF64, from.lanes}, large, odd, v);  // one-lane values are in vector registers here
 }
 
 Variable Selector::Float32ToBFloat16(Variable v, int lanes) {

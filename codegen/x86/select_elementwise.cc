@@ -44,7 +44,8 @@ absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
     if (IsAll(mask, inst.type.lanes) || IsNone(mask, inst.type.lanes)) {
       result = IsAll(mask, inst.type.lanes) ? b : no;
     } else if (IsBool(inst.type.element)) {
-      result = Emit({.action = Action::kMaskBlend}, {mask, b[0], no[0]}, kMask);
+      result = avx512_ ? Parts(Emit({.action = Action::kMaskBlend}, {mask, b[0], no[0]}, kMask))
+                       : Blend({ElementType::kU32, inst.type.lanes}, mask, b, no);
     } else {
       result = Blend(inst.type, mask, b, no);
     }
@@ -102,19 +103,25 @@ Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts 
   }
   Parts result;
   for (int p = 0; p < a.count; ++p) {
-    Operation operation{.action = Action::kVector,
-                        .opcode = op,
-                        .element = type.element,
-                        .lanes = static_cast<int8_t>(PartLanes(type, p))};
-    operation.AddOperand(a[p]);
-    if (b.count > 0) operation.AddOperand(b[p]);
-    if (c.count > 0) operation.AddOperand(c[p]);
-    if (IsCommutative(op) && builder_.info(a[p]).constant != ConstantKind::kNone) {
-      std::swap(operation.operands[0], operation.operands[1]);
-    }
-    result.Add(Emit(operation, kVector));
+    result.Add(Vector(op, {type.element, PartLanes(type, p)}, a[p], b[p], c[p]));
   }
   return result;
+}
+
+// Of one register. Operands that are not there are invalid.
+Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Variable c) {
+  if (!avx512_ && Avx2Lacks(op, type.element)) return VectorOnAvx2(op, type, a, b);
+  Operation operation{.action = Action::kVector,
+                      .opcode = op,
+                      .element = type.element,
+                      .lanes = static_cast<int8_t>(type.lanes)};
+  operation.AddOperand(a);
+  if (b.valid()) operation.AddOperand(b);
+  if (c.valid()) operation.AddOperand(c);
+  if (IsCommutative(op) && builder_.info(a).constant != ConstantKind::kNone) {
+    std::swap(operation.operands[0], operation.operands[1]);
+  }
+  return Emit(operation, kVector);
 }
 
 Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {
@@ -148,19 +155,24 @@ Parts Selector::Shift(Opcode op, VectorType type, Parts a, const Parts& amount) 
                                      : info.bits;
   Parts result;
   for (int p = 0; p < a.count; ++p) {
-    Operation operation{.action = constant ? Action::kShiftImmediate : Action::kVector,
-                        .opcode = op,
-                        .element = type.element,
-                        .lanes = static_cast<int8_t>(PartLanes(type, p))};
-    operation.AddOperand(a[p]);
-    if (constant) {
-      operation.immediate = static_cast<int64_t>(std::min<uint64_t>(constant_bits, 64));
-    } else {
-      operation.AddOperand(amount[p]);
-    }
-    result.Add(Emit(operation, kVector));
+    const VectorType part{type.element, PartLanes(type, p)};
+    result.Add(constant ? ShiftBy(op, part, a[p], static_cast<int64_t>(std::min<uint64_t>(constant_bits, 64)))
+                        : Vector(op, part, a[p], amount[p]));
   }
   return result;
+}
+
+// Of one register.   amount: 0..64.
+Variable Selector::ShiftBy(Opcode op, VectorType type, Variable a, int64_t amount) {
+  if (!avx512_ && Avx2Lacks(op, type.element)) {
+    return VectorOnAvx2(op, type, a, builder_.Broadcast64(static_cast<uint64_t>(amount)));
+  }
+  return Emit({.action = Action::kShiftImmediate,
+               .opcode = op,
+               .element = type.element,
+               .lanes = static_cast<int8_t>(type.lanes),
+               .immediate = amount},
+              {a}, kVector);
 }
 
 // Through f64: the quotient of two 32-bit integers, rounded to f64, truncates to the right integer,
@@ -205,6 +217,7 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   auto bits = [&](Variable v) { return static_cast<uint16_t>(builder_.info(v).bits); };
   if (op == Opcode::kNot) {
     if (is_constant(a)) return builder_.MaskConstant(static_cast<uint16_t>(~bits(a)));
+    if (!avx512_) return NotOnAvx2(a);
     return Emit({.action = Action::kMaskLogic, .opcode = op}, {a}, kMask);
   }
   if (is_constant(a)) std::swap(a, b);
@@ -215,6 +228,7 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   }
   if (op == Opcode::kAnd && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? a : b;
   if (op == Opcode::kOr && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? b : a;
+  if (!avx512_) return Vector(op, {ElementType::kU32, lanes}, a, b);
   return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b}, kMask);
 }
 
@@ -244,15 +258,23 @@ Variable Selector::Compare(Opcode op, VectorType type, const Parts& a, const Par
     return Emit({.action = Action::kGeneralCompare, .opcode = op, .element = type.element},
                 {a[0], b[0]}, kMask);
   }
+  return CompareInVectors(op, type, a, b);
+}
+
+Variable Selector::CompareInVectors(Opcode op, VectorType type, const Parts& a, const Parts& b) {
   Parts masks;
   for (int p = 0; p < a.count; ++p) {
+    if (!avx512_) {
+      masks.Add(CompareOnAvx2(op, {type.element, PartLanes(type, p)}, a[p], b[p]));
+      continue;
+    }
     masks.Add(Emit({.action = Action::kCompare,
                     .opcode = op,
                     .element = type.element,
                     .lanes = static_cast<int8_t>(PartLanes(type, p))},
                    {a[p], b[p]}, kMask));
   }
-  return JoinMasks(masks);
+  return JoinMasks(masks, type);
 }
 
 Parts Selector::Blend(VectorType type, Variable mask, const Parts& a, const Parts& b) {
@@ -264,7 +286,7 @@ Parts Selector::Blend(VectorType type, Variable mask, const Parts& a, const Part
     result.Add(Emit({.action = Action::kBlend,
                      .element = type.element,
                      .lanes = static_cast<int8_t>(PartLanes(type, p))},
-                    {MaskPart(mask, p), a[p], b[p]}, kVector));
+                    {MaskPart(mask, p, type.element), a[p], b[p]}, kVector));
   }
   return result;
 }
@@ -272,10 +294,15 @@ Parts Selector::Blend(VectorType type, Variable mask, const Parts& a, const Part
 Parts Selector::MaskedValue(VectorType type, Variable mask, const Parts& v) {
   Parts result;
   for (int p = 0; p < v.count; ++p) {
+    const Variable part = MaskPart(mask, p, type.element);
+    if (!avx512_) {
+      result.Add(Vector(Opcode::kAnd, {type.element, PartLanes(type, p)}, v[p], part));
+      continue;
+    }
     result.Add(Emit({.action = Action::kMaskedValue,
                      .element = type.element,
                      .lanes = static_cast<int8_t>(PartLanes(type, p))},
-                    {MaskPart(mask, p), v[p]}, kVector));
+                    {part, v[p]}, kVector));
   }
   return result;
 }

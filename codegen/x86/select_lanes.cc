@@ -15,6 +15,7 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
   Variable splat = v[0];
   if (IsBool(type.element)) {
     if (builder_.info(v[0]).constant != ConstantKind::kNone) return v;
+    if (!avx512_) return SplatOnce({ElementType::kU32, type.lanes}, v[0]);
     return Emit({.action = Action::kMaskSplat}, {v[0]}, kMask);
   }
   const VariableInfo& info = builder_.info(v[0]);
@@ -33,14 +34,14 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
 // In front of the loops in which the scalar does not change.
 Variable Selector::SplatOnce(VectorType type, Variable v) {
   for (const KnownSplat& known : splats_) {
-    if (known.scalar == v) return known.splat;
+    if (known.scalar == v && known.wide == IsWide(type.element)) return known.splat;
   }
   const bool general = builder_.info(v).register_class == kGeneral;
   Operation operation{.action = general ? Action::kSplatGeneral : Action::kSplatVector,
                       .element = type.element};
   operation.AddOperand(v);
   const int depth = builder_.DepthOf(v);
-  splats_.push_back({v, builder_.Emit(operation, kVector, depth), depth});
+  splats_.push_back({v, builder_.Emit(operation, kVector, depth), IsWide(type.element), depth});
   return splats_.back().splat;
 }
 
@@ -51,13 +52,14 @@ Variable Selector::LaneMask(DimExpr n, int lanes) {
     if (lanes == 1) return builder_.MaskConstant(count > 0 ? 0xffff : 0);  // as constants of one lane, for Splat
     return builder_.MaskConstant(static_cast<uint16_t>((1u << count) - 1));
   }
-  Operation mask{.action = Action::kLaneMask, .lanes = static_cast<int8_t>(lanes)};
   DimExpr whole = n;
   if (n.kind() == DimKind::kAdd) {
     for (DimExpr term : n.operands()) {
       if (term.IsConst() && term.constant() < 0 && term.constant() >= -48) whole = n - term;
     }
   }
+  if (!avx512_) return LaneMaskOnAvx2(whole, *(whole - n).AsConst(), lanes);
+  Operation mask{.action = Action::kLaneMask, .lanes = static_cast<int8_t>(lanes)};
   const DimRange range = whole.range();
   if (range.lo >= 0 && range.hi <= 255) {
     mask.immediate = 1 + *(whole - n).AsConst();
@@ -71,24 +73,24 @@ Parts Selector::Extract(VectorType source, const Parts& v, int lane) {
   if (source.lanes == 1) return v;
   if (IsBool(source.element)) {
     if (lane == 0) return v;
+    if (!avx512_) return LanesDown(v[0], ElementType::kI32, lane);
     return Emit({.action = Action::kMaskShift, .immediate = lane}, {v[0]}, kMask);
   }
-  const int part = IsWide(source.element) ? lane / kWideLanes : 0;
-  const int within = IsWide(source.element) ? lane % kWideLanes : lane;
-  return FromVector(LanesDown(v[part], source.element, within), {source.element, 1});
+  const int lanes = RegisterLanes(source.element);
+  return FromVector(LanesDown(v[lane / lanes], source.element, lane % lanes), {source.element, 1});
 }
 
 Parts Selector::Shuffle(const Inst& inst) {
   const ElementType element = inst.type.element;
   const int first_lanes = type(inst.operands[0]).lanes;
-  const bool mask = IsBool(element);
-  const int register_lanes = IsWide(element) ? kWideLanes : 16;
+  const bool mask = IsBool(element), in_mask_registers = mask && avx512_;
+  const int register_lanes = RegisterLanes(element);
   std::vector<Variable> tables;
   std::vector<int> first_table;
   for (ValueId operand : inst.operands) {
     first_table.push_back(static_cast<int>(tables.size()));
     const Parts& v = Get(operand);
-    if (mask) {
+    if (in_mask_registers) {
       const VectorType lanes{ElementType::kI32, type(operand).lanes};
       tables.push_back(MaskedValue(lanes, v[0], Constant(lanes.element, 1, lanes.lanes))[0]);
     } else if (type(operand).lanes == 1) {
@@ -109,7 +111,7 @@ Parts Selector::Shuffle(const Inst& inst) {
       lanes.clear();
     }
   }
-  if (mask) {
+  if (in_mask_registers) {
     return Emit({.action = Action::kMaskFromVector,
                  .element = ElementType::kI32,
                  .lanes = static_cast<int8_t>(inst.type.lanes)},
@@ -121,39 +123,50 @@ Parts Selector::Shuffle(const Inst& inst) {
 // One register of lanes from any number of registers.
 Variable Selector::ShufflePart(ElementType element, std::span<const Variable> tables,
                                std::span<const std::pair<int, int>> lanes) {
-  const int register_lanes = IsWide(element) ? kWideLanes : 16;
-  auto indices = [&](const std::vector<uint64_t>& from) {
-    if (IsWide(element)) return builder_.Vector64(from);
-    return builder_.Vector32(std::vector<uint32_t>(from.begin(), from.end()));
-  };
+  const int register_lanes = RegisterLanes(element);
   std::vector<int> used;  // tables, in order of first use
   for (auto [table, lane] : lanes) {
     if (std::find(used.begin(), used.end(), table) == used.end()) used.push_back(table);
   }
   Variable value = tables[used[0]];
-  std::vector<uint64_t> from(lanes.size());
+  std::vector<int> from(lanes.size());
   if (used.size() == 1) {
     bool identity = true;
     for (size_t i = 0; i < lanes.size(); ++i) {
-      from[i] = static_cast<uint64_t>(lanes[i].second);
-      identity = identity && from[i] == i;
+      from[i] = lanes[i].second;
+      identity = identity && from[i] == static_cast<int>(i);
     }
-    if (identity) return value;
-    return Emit({.action = Action::kPermute, .element = element}, {indices(from), value}, kVector);
+    return identity ? value : ShuffleTwo(element, from, value, value);
   }
   // Two at a time; lanes of tables not reached yet hold anything.
   for (size_t next = 1; next < used.size(); ++next) {
     for (size_t i = 0; i < lanes.size(); ++i) {
       const auto [table, lane] = lanes[i];
-      const bool placed = next > 1 && table != used[next];
-      from[i] = static_cast<uint64_t>(placed                ? static_cast<int>(i)
-                                      : table == used[next] ? register_lanes + lane
-                                                            : lane);
+      const size_t place = static_cast<size_t>(std::find(used.begin(), used.end(), table) - used.begin());
+      from[i] = place > next ? -1 : place == next ? register_lanes + lane : next > 1 ? static_cast<int>(i) : lane;
     }
-    value = Emit({.action = Action::kPermute2, .element = element},
-                 {indices(from), value, tables[used[next]]}, kVector);
+    value = ShuffleTwo(element, from, value, tables[used[next]]);
   }
   return value;
+}
+
+// Lanes of two registers.   from: lane of a, or past those a lane of b, or -1 for anything.
+Variable Selector::ShuffleTwo(ElementType element, std::span<const int> from, Variable a, Variable b) {
+  if (!avx512_) {
+    std::vector<int> halves;  // 32-bit lanes
+    for (int lane : from) {
+      if (IsWide(element)) halves.push_back(lane < 0 ? -1 : 2 * lane);
+      halves.push_back(lane < 0 || !IsWide(element) ? lane : 2 * lane + 1);
+    }
+    return ShuffleOnAvx2(halves, a, b);
+  }
+  std::vector<uint64_t> lanes;
+  for (int lane : from) lanes.push_back(static_cast<uint64_t>(std::max(lane, 0)));
+  const Variable indices = IsWide(element)
+                               ? builder_.Vector64(lanes)
+                               : builder_.Vector32(std::vector<uint32_t>(lanes.begin(), lanes.end()));
+  if (a == b) return Emit({.action = Action::kPermute, .element = element}, {indices, a}, kVector);
+  return Emit({.action = Action::kPermute2, .element = element}, {indices, a, b}, kVector);
 }
 
 Parts Selector::Reduce(Opcode op, VectorType source, Parts v) {
@@ -185,7 +198,7 @@ Parts Selector::Iota(VectorType type) {
   }
   for (int p = 0; p < PartCount(type); ++p) {
     std::vector<uint64_t> lanes(PartLanes(type, p));
-    std::iota(lanes.begin(), lanes.end(), uint64_t{kWideLanes} * p);
+    std::iota(lanes.begin(), lanes.end(), static_cast<uint64_t>(wide_lanes_) * p);
     result.Add(builder_.Vector64(lanes));
   }
   return result;

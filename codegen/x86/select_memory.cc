@@ -1,4 +1,5 @@
 // Selection of loads, stores, gathers, scatters, prefetches and clamped indices.
+#include <utility>
 #include <vector>
 
 #include "codegen/x86/selector.h"
@@ -7,21 +8,18 @@ namespace skein::x86 {
 
 using enum RegisterClass;
 
-namespace {
-
-// Lanes that one access of an ordinary width covers, so that it needs no mask; 0 if none does.
-bool IsNatural(ElementType element, int lanes) {
-  if (IsBool(element)) return lanes == 16;
+// Whether one access of an ordinary width covers the lanes, so that it needs no mask.
+bool Selector::IsNatural(ElementType element, int lanes) const {
+  if (IsBool(element) && avx512_) return lanes == 16;
   if (IsWide(element)) return lanes == 2 || lanes == 4 || lanes == 8;
   return lanes == 4 || lanes == 8 || lanes == 16;
 }
 
-// Elements that no gather instruction reads.
-bool NeedsLaneLoop(VectorType type) {
-  return BitWidth(type.element) < 32 && (type.lanes > 1 || BitWidth(type.element) == 4);
+// Elements that no gather instruction reads. With AVX2, loads by the lane are faster than those that it has.
+bool Selector::NeedsLaneLoop(VectorType type, bool masked) const {
+  if (BitWidth(type.element) >= 32) return !avx512_ && type.lanes > 1;
+  return type.lanes > 1 || BitWidth(type.element) == 4 || (!avx512_ && masked);
 }
-
-}  // namespace
 
 Parts Selector::SelectMemory(const Inst& inst) {
   if (inst.op == Opcode::kClampIndex) return ClampIndex(inst);
@@ -44,13 +42,13 @@ Parts Selector::SelectMemory(const Inst& inst) {
       return {};
     case Opcode::kGather: {
       const Parts& index = Get(inst.operands[0]);
-      if (NeedsLaneLoop(inst.type)) return LoadLanes(inst, index);
+      if (NeedsLaneLoop(inst.type, inst.masked)) return LoadLanes(inst, index);
       return Gather(inst, index, index_.Locate(inst.buffer, inst.address));
     }
     default: {  // kScatter
       const Parts& value = Get(inst.operands[0]);
       const Parts& index = Get(inst.operands[1]);
-      if (NeedsLaneLoop(type(inst.operands[0]))) {
+      if (NeedsLaneLoop(type(inst.operands[0]), inst.masked)) {
         StoreLanes(inst, value, index);
       } else {
         Scatter(inst, value, index, index_.Locate(inst.buffer, inst.address));
@@ -66,12 +64,13 @@ Variable Selector::Mask(const Inst& inst) const {
   return IsAll(Get(mask)[0], type(mask).lanes) ? Variable() : Get(mask)[0];
 }
 
-// `mask` without bits past `lanes`, where the access does not ignore them.
-Variable Selector::ExactMask(Variable mask, int lanes, int natural_lanes) {
-  if (lanes == natural_lanes) return mask;
+// The part of a mask for a part of `element`, without lanes past `lanes`.
+Variable Selector::ExactMask(Variable mask, ElementType element, int lanes) {
   const Variable exact = builder_.MaskConstant(static_cast<uint16_t>((1u << lanes) - 1));
-  if (!mask.valid()) return exact;
-  return MaskLogic(Opcode::kAnd, 16, mask, exact);
+  const Variable part = MaskPart(exact, 0, element);
+  if (!mask.valid()) return part;
+  if (!avx512_ && IsWide(element)) return Vector(Opcode::kAnd, {element, lanes}, mask, part);
+  return MaskLogic(Opcode::kAnd, 2 * wide_lanes_, mask, part);
 }
 
 Parts Selector::Load(const Inst& inst) {
@@ -83,22 +82,27 @@ Parts Selector::Load(const Inst& inst) {
       return 2 * DimExpr::Coord(leaf.index(), leaf.extent());  // another even number: only parity matters
     });
     const bool from_byte = inst.stride.IsConst(1) && Mod(address, 2).IsConst(0);
-    if (!from_byte || inst.masked || type.lanes != 16) return LoadLanes(inst, {});
+    if (!from_byte || inst.masked || type.lanes != 2 * wide_lanes_) return LoadLanes(inst, {});
     return Emit({.action = Action::kLoadNibbles,
                  .element = type.element,
-                 .lanes = 16,
+                 .lanes = static_cast<int8_t>(type.lanes),
                  .address = index_.Locate(inst.buffer, FloorDiv(inst.address, 2))},
                 kVector);
   }
   if (type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(type)) return LoadLanes(inst, {});
+    if (NeedsLaneLoop(type, inst.masked)) return LoadLanes(inst, {});
     return Gather(inst, StrideVector(inst, type.lanes), index_.Locate(inst.buffer, inst.address));
   }
+  if (BreaksUpOnAvx2(type, mask)) return LoadLanes(inst, {});
   return LoadAt(type.element, type.lanes, mask, index_.Locate(inst.buffer, inst.address));
 }
 
 Parts Selector::LoadAt(ElementType element, int lanes, Variable mask, Address address) {
   const VectorType type{element, lanes};
+  if (IsBool(element) && !avx512_) {
+    return CompareOnAvx2(Opcode::kNotEqual, {ElementType::kU8, lanes}, LoadAt(ElementType::kU8, lanes, mask, address)[0],
+                         builder_.Broadcast32(0));
+  }
   if (InGeneral(type) && !mask.valid()) {
     return Emit({.action = Action::kLoadGeneral, .address = address}, kGeneral);
   }
@@ -109,15 +113,13 @@ Parts Selector::LoadAt(ElementType element, int lanes, Variable mask, Address ad
                    .element = element,
                    .lanes = static_cast<int8_t>(part_lanes),
                    .address = address};
-    Variable part_mask = mask.valid() ? MaskPart(mask, p) : mask;
+    Variable part_mask = mask.valid() ? MaskPart(mask, p, element) : mask;
     const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
-    if (!scalar) {
-      part_mask = ExactMask(part_mask, part_lanes, IsNatural(element, part_lanes) ? part_lanes : 0);
-    }
+    if (!scalar && !IsNatural(element, part_lanes)) part_mask = ExactMask(part_mask, element, part_lanes);
     load.masked = part_mask.valid();
     if (load.masked) load.AddOperand(part_mask);
     result.Add(Emit(load, IsBool(element) ? kMask : kVector));
-    address.displacement += 64;
+    address.displacement += 8 * wide_lanes_;
   }
   return lanes == 1 ? FromVector(result[0], type) : result;
 }
@@ -128,10 +130,11 @@ void Selector::Store(const Inst& inst) {
   const Variable mask = Mask(inst);
   if (BitWidth(value_type.element) == 4) return StoreLanes(inst, value, {});
   if (value_type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(value_type)) return StoreLanes(inst, value, {});
+    if (NeedsLaneLoop(value_type, inst.masked)) return StoreLanes(inst, value, {});
     return Scatter(inst, value, StrideVector(inst, value_type.lanes),
                    index_.Locate(inst.buffer, inst.address));
   }
+  if (BreaksUpOnAvx2(value_type, mask)) return StoreLanes(inst, value, {});
   StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address),
           value, inst.streaming);
 }
@@ -139,6 +142,10 @@ void Selector::Store(const Inst& inst) {
 void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
                        bool streaming) {
   const VectorType type{element, lanes};
+  if (IsBool(element) && !avx512_) {
+    const Parts ones = MaskedValue({ElementType::kU8, lanes}, value[0], builder_.Broadcast32(1));
+    return StoreAt(ElementType::kU8, lanes, mask, address, ones, streaming);
+  }
   if (InGeneral(type) && mask.valid()) value = ToVector(value, type);
   for (int p = 0; p < PartCount(type); ++p) {
     const int part_lanes = PartLanes(type, p);
@@ -147,16 +154,14 @@ void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address ad
                     .lanes = static_cast<int8_t>(part_lanes),
                     .streaming = streaming,
                     .address = address};
-    Variable part_mask = mask.valid() ? MaskPart(mask, p) : mask;
+    Variable part_mask = mask.valid() ? MaskPart(mask, p, element) : mask;
     const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
-    if (!scalar) {
-      part_mask = ExactMask(part_mask, part_lanes, IsNatural(element, part_lanes) ? part_lanes : 0);
-    }
+    if (!scalar && !IsNatural(element, part_lanes)) part_mask = ExactMask(part_mask, element, part_lanes);
     store.AddOperand(value[p]);
     store.masked = part_mask.valid();
     if (store.masked) store.AddOperand(part_mask);
     builder_.Append(store);
-    address.displacement += 64;
+    address.displacement += 8 * wide_lanes_;
   }
 }
 
@@ -168,7 +173,7 @@ Parts Selector::StrideVector(const Inst& inst, int lanes) {
     for (int p = 0; p < PartCount(type); ++p) {
       std::vector<uint64_t> offsets(PartLanes(type, p));
       for (size_t i = 0; i < offsets.size(); ++i) {
-        offsets[i] = static_cast<uint64_t>(inst.stride.constant()) * (i + kWideLanes * p);
+        offsets[i] = static_cast<uint64_t>(inst.stride.constant()) * (i + static_cast<size_t>(wide_lanes_ * p));
       }
       result.Add(builder_.Vector64(offsets));
     }
@@ -209,7 +214,7 @@ Parts Selector::Gather(const Inst& inst, Parts index, const Address& address) {
     } else {
       for (int i = 0; i < index.count; ++i) gather.AddOperand(index[i]);
     }
-    gather.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p) : mask, lanes, 0));
+    gather.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p, type.element) : mask, type.element, lanes));
     result.Add(Emit(gather, kVector));
   }
   return result;
@@ -237,13 +242,19 @@ void Selector::Scatter(const Inst& inst, const Parts& value, Parts index, const 
     } else {
       for (int i = 0; i < index.count; ++i) scatter.AddOperand(index[i]);
     }
-    scatter.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p) : mask, lanes, 0));
+    scatter.AddOperand(ExactMask(mask.valid() ? MaskPart(mask, p, value_type.element) : mask, value_type.element, lanes));
     builder_.Append(scatter);
   }
 }
 
+// What the lanes' indices are added to.
+Address Selector::IndexedBase(const Inst& inst, const Parts& index) {
+  if (index.count == 0 || BitWidth(nest_.buffers[inst.buffer.index].element) == 4) return {};
+  return WithoutIndex(index_.Locate(inst.buffer, inst.address));
+}
+
 // Where lane `lane` of an indexed (`index` has registers) or strided access lies.
-Address Selector::LaneAddress(const Inst& inst, const Parts& index, int lane) {
+Address Selector::LaneAddress(const Inst& inst, const Address& base, const Parts& index, int lane) {
   if (BitWidth(nest_.buffers[inst.buffer.index].element) == 4) {
     return NibbleAddress(inst, index, lane);
   }
@@ -251,7 +262,7 @@ Address Selector::LaneAddress(const Inst& inst, const Parts& index, int lane) {
     return index_.Locate(inst.buffer, inst.address + inst.stride * DimExpr(lane));
   }
   const ElementType element = nest_.buffers[inst.buffer.index].element;
-  Address address = WithoutIndex(index_.Locate(inst.buffer, inst.address));
+  Address address = base;
   address.index = IndexOfLane(index, lane);
   address.scale = static_cast<int>(BytesFor(element, 1));
   return address;
@@ -259,7 +270,7 @@ Address Selector::LaneAddress(const Inst& inst, const Parts& index, int lane) {
 
 Variable Selector::IndexOfLane(const Parts& index, int lane) {
   if (builder_.info(index[0]).register_class == kGeneral) return index[0];
-  const Variable within = LanesDown(index[lane / kWideLanes], ElementType::kI64, lane % kWideLanes);
+  const Variable within = LanesDown(index[lane / wide_lanes_], ElementType::kI64, lane % wide_lanes_);
   return FromVector(within, {ElementType::kI64, 1})[0];
 }
 
@@ -282,18 +293,28 @@ Address Selector::NibbleAddress(const Inst& inst, const Parts& index, int lane) 
 Parts Selector::LoadLanes(const Inst& inst, const Parts& index) {
   const VectorType type = inst.type;
   const Variable mask = Mask(inst);
-  Variable value = builder_.Broadcast32(0);
+  const Address base = IndexedBase(inst, index);
+  const int step = avx512_ ? type.lanes : RegisterLanes(type.element) / 2;  // lanes that one register takes in
+  Parts result;
+  Variable value, lower;
   for (int lane = 0; lane < type.lanes; ++lane) {
+    if (lane % step == 0) lower = std::exchange(value, builder_.Broadcast32(0));
     Operation load{.action = Action::kLoadLane,
                    .element = type.element,
                    .masked = mask.valid(),
-                   .address = LaneAddress(inst, index, lane),
+                   .address = LaneAddress(inst, base, index, lane),
                    .immediate = lane};
     load.AddOperand(value);
     if (mask.valid()) load.AddOperand(mask);
     value = Emit(load, kVector);
+    if (lane + 1 < type.lanes && (lane + 1) % (2 * step) != 0) continue;
+    result.Add(lane % (2 * step) < step ? value : Emit({.action = Action::kJoinHalves}, {lower, value}, kVector));
   }
-  if (!IsBool(type.element)) return value;
+  if (!IsBool(type.element)) return result;
+  value = result[0];
+  if (!avx512_) {
+    return CompareOnAvx2(Opcode::kNotEqual, {ElementType::kU8, type.lanes}, value, builder_.Broadcast32(0));
+  }
   return Emit({.action = Action::kMaskFromVector,
                .element = ElementType::kI32,
                .lanes = static_cast<int8_t>(type.lanes)},
@@ -303,18 +324,19 @@ Parts Selector::LoadLanes(const Inst& inst, const Parts& index) {
 void Selector::StoreLanes(const Inst& inst, const Parts& value, const Parts& index) {
   const VectorType value_type = type(inst.operands[0]);
   const Variable mask = Mask(inst);
-  Variable lanes = value[0];
+  const Address base = IndexedBase(inst, index);
+  Parts lanes = value;
   if (IsBool(value_type.element)) {
     const VectorType i32{ElementType::kI32, value_type.lanes};
-    lanes = MaskedValue(i32, lanes, Constant(ElementType::kI32, 1, value_type.lanes))[0];
+    lanes = MaskedValue(i32, value[0], Constant(ElementType::kI32, 1, value_type.lanes));
   }
   for (int lane = 0; lane < value_type.lanes; ++lane) {
     Operation store{.action = Action::kStoreLane,
                     .element = value_type.element,
                     .masked = mask.valid(),
-                    .address = LaneAddress(inst, index, lane),
+                    .address = LaneAddress(inst, base, index, lane),
                     .immediate = lane};
-    store.AddOperand(lanes);
+    store.AddOperand(lanes[lane / RegisterLanes(value_type.element)]);
     if (mask.valid()) store.AddOperand(mask);
     builder_.Append(store);
   }

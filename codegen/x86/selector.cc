@@ -14,9 +14,11 @@ uint32_t LaneBits(ElementType element, uint64_t bits) {
   return static_cast<uint32_t>(bits << unused >> unused);
 }
 
-Selector::Selector(const LoopNest& nest, ConstantPool* pool, std::vector<VariableNote>* notes)
+Selector::Selector(const LoopNest& nest, ConstantPool* pool, Isa isa, std::vector<VariableNote>* notes)
     : nest_(nest),
-      builder_(pool),
+      avx512_(isa == Isa::kAvx512),
+      wide_lanes_(avx512_ ? 8 : 4),
+      builder_(pool, isa),
       index_(nest, &builder_, notes),
       notes_(notes),
       values_(nest.value_count()),
@@ -57,13 +59,14 @@ Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {
   return parts;
 }
 
-Variable Selector::MaskPart(Variable mask, int part) {
+Variable Selector::MaskPart(Variable mask, int part, ElementType element) {
+  if (!avx512_) return IsWide(element) ? WideMaskOnAvx2(mask, part) : mask;
   if (part == 0) return mask;
   const VariableInfo& info = builder_.info(mask);
   if (info.constant != ConstantKind::kNone) {
-    return builder_.MaskConstant(static_cast<uint16_t>(info.bits >> kWideLanes));
+    return builder_.MaskConstant(static_cast<uint16_t>(info.bits >> wide_lanes_));
   }
-  return Emit({.action = Action::kMaskShift, .immediate = kWideLanes}, {mask}, kMask);
+  return Emit({.action = Action::kMaskShift, .immediate = wide_lanes_}, {mask}, kMask);
 }
 
 bool Selector::IsAll(Variable mask, int lanes) const {
@@ -76,7 +79,11 @@ bool Selector::IsNone(Variable mask, int lanes) const {
   return info.constant != ConstantKind::kNone && (info.bits & ((1u << lanes) - 1)) == 0;
 }
 
-Variable Selector::JoinMasks(const Parts& masks) {
+Variable Selector::JoinMasks(const Parts& masks, VectorType type) {
+  if (!avx512_ && IsWide(type.element) && type.lanes > 1) {
+    wide_masks_.push_back({Narrow(Conversion::kI64ToI32, ElementType::kI32, type.lanes, masks), masks});
+    return wide_masks_.back().mask;
+  }
   if (masks.count == 1) return masks[0];
   return Emit({.action = Action::kMaskJoin}, {masks[0], masks[1]}, kMask);
 }
@@ -273,8 +280,10 @@ absl::Status Selector::SelectInst(const Inst& inst) {
       break;
     case Opcode::kLookup: {
       const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
-      result = Emit({.action = Action::kPermute, .element = ElementType::kF32},
-                    {Get(inst.operands[0])[0], builder_.Vector32(table)}, RegisterClass::kVector);
+      const Variable index = Get(inst.operands[0])[0];
+      result = avx512_ ? Emit({.action = Action::kPermute, .element = ElementType::kF32},
+                              {index, builder_.Vector32(table)}, RegisterClass::kVector)
+                       : LookupOnAvx2(table, inst.type.lanes, index);
       break;
     }
     case Opcode::kBitcast:

@@ -1,11 +1,13 @@
-// Instruction selection: a legalized LoopNest -> Program, for AVX-512.
+// Instruction selection: a legalized LoopNest -> Program.
 //
-// How values are held: bool in a mask register; one-lane i64 and u64 in a general register; 64-bit
-// lanes in one vector register, or two if there are more than 8; everything else in one vector
+// How values are held: bool as a mask; one-lane i64 and u64 in a general register; 64-bit
+// lanes in one vector register, or two if there are more than it holds; everything else in one vector
 // register with 32 bits a lane (see Action). Lanes past the end of a short vector hold anything.
+// What AVX2 has no instruction for is put together from what it has in select_avx2.cc.
 #ifndef SKEIN_CODEGEN_X86_SELECTOR_H_
 #define SKEIN_CODEGEN_X86_SELECTOR_H_
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <vector>
@@ -16,6 +18,19 @@
 #include "ir/loop_nest.h"
 
 namespace skein::x86 {
+
+// --- facts about element types ---
+inline bool IsWide(ElementType e) { return BitWidth(e) == 64; }
+inline bool IsNarrow(ElementType e) { return BitWidth(e) < 32 && !IsBool(e); }
+inline bool InGeneral(VectorType t) {
+  return t.lanes == 1 && (t.element == ElementType::kI64 || t.element == ElementType::kU64);
+}
+inline RegisterClass ClassOf(VectorType t) {
+  if (IsBool(t.element)) return RegisterClass::kMask;
+  return InGeneral(t) ? RegisterClass::kGeneral : RegisterClass::kVector;
+}
+// The 32 bits in which a lane of a narrow type is held.
+uint32_t LaneBits(ElementType element, uint64_t bits);
 
 // The registers of one value.
 struct Parts {
@@ -29,8 +44,8 @@ struct Parts {
 
 class Selector {
  public:
-  // nest: legalized for AVX-512.   notes: gets what each variable holds, if not null.
-  Selector(const LoopNest& nest, ConstantPool* pool, std::vector<VariableNote>* notes = nullptr);
+  // nest: legalized for `isa`.   notes: gets what each variable holds, if not null.
+  Selector(const LoopNest& nest, ConstantPool* pool, Isa isa, std::vector<VariableNote>* notes = nullptr);
   // Errors: Unimplemented naming the opcode and the type.
   absl::StatusOr<Program> Run();
 
@@ -51,8 +66,15 @@ class Selector {
   Variable Emit(Operation operation, std::initializer_list<Variable> operands,
                 RegisterClass register_class);
   Parts Constant(ElementType element, uint64_t bits, int lanes);
-  Variable MaskPart(Variable mask, int part);
-  Variable JoinMasks(const Parts& masks);
+  int PartCount(VectorType t) const { return IsWide(t.element) && t.lanes > wide_lanes_ ? 2 : 1; }
+  int PartLanes(VectorType t, int part) const {
+    return IsWide(t.element) ? std::min(t.lanes - part * wide_lanes_, wide_lanes_) : t.lanes;
+  }
+  // Lanes of `element` that a register holds.
+  int RegisterLanes(ElementType element) const { return IsWide(element) ? wide_lanes_ : 2 * wide_lanes_; }
+  // The part of a mask for part `part` of a value of `element`.
+  Variable MaskPart(Variable mask, int part, ElementType element);
+  Variable JoinMasks(const Parts& masks, VectorType type);
   // Whether `mask` is a constant that is set, or not set, in all of `lanes`.
   bool IsAll(Variable mask, int lanes) const;
   bool IsNone(Variable mask, int lanes) const;
@@ -64,14 +86,17 @@ class Selector {
   absl::Status SelectElementwise(const Inst& inst, Parts& result);
   Parts Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b = {},
                     const Parts& c = {});
+  Variable Vector(Opcode op, VectorType type, Variable a, Variable b = {}, Variable c = {});
   Parts ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b, const Parts& c);
   Parts GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b);
   Parts Shift(Opcode op, VectorType type, Parts a, const Parts& amount);
+  Variable ShiftBy(Opcode op, VectorType type, Variable a, int64_t amount);
   Parts IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Variable MaskLogic(Opcode op, int lanes, Variable a, Variable b = {});
   Parts MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b);
   Variable Compare(Opcode op, VectorType type, const Parts& a, const Parts& b);
+  Variable CompareInVectors(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts Blend(VectorType type, Variable mask, const Parts& a, const Parts& b);
   Parts MaskedValue(VectorType type, Variable mask, const Parts& v);
   Parts Normalize(VectorType type, Parts v);  // extends narrow integers again
@@ -84,6 +109,7 @@ class Selector {
   Parts Shuffle(const Inst& inst);
   Variable ShufflePart(ElementType element, std::span<const Variable> tables,
                        std::span<const std::pair<int, int>> lanes);
+  Variable ShuffleTwo(ElementType element, std::span<const int> from, Variable a, Variable b);
   Parts Reduce(Opcode op, VectorType source, Parts v);
   Parts Iota(VectorType type);
   Parts Bitcast(VectorType from, VectorType to, const Parts& v);
@@ -96,12 +122,26 @@ class Selector {
   Parts ToFloat64(VectorType from, const Parts& v);
   Parts ToInteger(VectorType from, VectorType to, const Parts& v);
   Parts FloatToInteger(ElementType from, VectorType to, const Parts& v);
-  Parts Int64ToFloat64Odd(VectorType from, const Parts& v);
+  Parts Int64Odd(VectorType from, const Parts& v);
   Parts Float64ToFloat32Odd(const Parts& v, int lanes);
   Variable Float32ToBFloat16(Variable v, int lanes);
   Variable ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v);
   Parts Widen(Conversion conversion, ElementType to, int lanes, Variable v);
   Variable Narrow(Conversion conversion, ElementType to, int lanes, const Parts& v);
+
+  // --- what AVX2 lacks (select_avx2.cc); values of one register ---
+  static bool Avx2Lacks(Opcode op, ElementType element);
+  Variable VectorOnAvx2(Opcode op, VectorType type, Variable a, Variable b);
+  Variable MultiplyWide(VectorType type, Variable a, Variable b);
+  Variable Sign(VectorType type, Variable a);
+  Variable CompareOnAvx2(Opcode op, VectorType type, Variable a, Variable b);
+  Variable NotOnAvx2(Variable mask);
+  Variable LaneMaskOnAvx2(DimExpr n, int64_t first, int lanes);
+  Variable WideMaskOnAvx2(Variable mask, int part);
+  Variable ConvertOnAvx2(Conversion conversion, int lanes, Variable v);
+  Variable Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v);
+  Variable ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b);
+  Variable LookupOnAvx2(std::span<const uint32_t> table, int lanes, Variable index);
 
   // --- memory (select_memory.cc) ---
   Parts SelectMemory(const Inst& inst);
@@ -117,44 +157,40 @@ class Selector {
   void StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
                bool streaming);
   Variable Mask(const Inst& inst) const;  // its mask operand; none if all lanes take part
-  Variable ExactMask(Variable mask, int lanes, int natural_lanes);
+  bool IsNatural(ElementType element, int lanes) const;
+  bool NeedsLaneLoop(VectorType type, bool masked) const;
+  // Elements of 8 and 16 bits that no access of AVX2 covers without touching others.
+  bool BreaksUpOnAvx2(VectorType type, Variable mask) const {
+    return !avx512_ && BitWidth(type.element) < 32 && (mask.valid() || (type.lanes > 1 && !IsNatural(type.element, type.lanes)));
+  }
+  Variable ExactMask(Variable mask, ElementType element, int lanes);
   Address WithoutIndex(Address address);
   Variable IndexOfLane(const Parts& index, int lane);
+  Address IndexedBase(const Inst& inst, const Parts& index);
   Address NibbleAddress(const Inst& inst, const Parts& index, int lane);
-  Address LaneAddress(const Inst& inst, const Parts& index, int lane);
+  Address LaneAddress(const Inst& inst, const Address& base, const Parts& index, int lane);
 
   const LoopNest& nest_;
+  const bool avx512_;
+  const int wide_lanes_;  // 64-bit lanes of a register
   ProgramBuilder builder_;
   IndexBuilder index_;
   std::vector<VariableNote>* notes_;
   std::vector<Parts> values_;
   struct KnownSplat {
     Variable scalar, splat;
+    bool wide;
     int depth;
   };
   std::vector<bool> even_loops_;         // by number: the index is always even
   std::vector<KnownSplat> splats_;  // in loops that are open
+  // AVX2: compared 64-bit lanes, before they became a mask of 32-bit lanes.
+  struct WideMask {
+    Variable mask;
+    Parts lanes;
+  };
+  std::vector<WideMask> wide_masks_;
 };
-
-// --- facts about element types ---
-constexpr int kWideLanes = 8;  // 64-bit lanes of a register
-
-inline bool IsWide(ElementType e) { return BitWidth(e) == 64; }
-inline bool IsNarrow(ElementType e) { return BitWidth(e) < 32 && !IsBool(e); }
-inline bool InGeneral(VectorType t) {
-  return t.lanes == 1 && (t.element == ElementType::kI64 || t.element == ElementType::kU64);
-}
-inline RegisterClass ClassOf(VectorType t) {
-  if (IsBool(t.element)) return RegisterClass::kMask;
-  return InGeneral(t) ? RegisterClass::kGeneral : RegisterClass::kVector;
-}
-inline int PartCount(VectorType t) { return IsWide(t.element) && t.lanes > kWideLanes ? 2 : 1; }
-inline int PartLanes(VectorType t, int part) {
-  if (!IsWide(t.element)) return t.lanes;
-  return t.lanes - part * kWideLanes < kWideLanes ? t.lanes - part * kWideLanes : kWideLanes;
-}
-// The 32 bits in which a lane of a narrow type is held.
-uint32_t LaneBits(ElementType element, uint64_t bits);
 
 }  // namespace skein::x86
 

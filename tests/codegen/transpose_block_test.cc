@@ -38,11 +38,7 @@ TEST_P(TransposeBlockTest, RowsBecomeColumnsInEveryBackEnd) {
     }
   }
   if (HaveLlvm()) ExpectAllAgree(run, GenerateLlvm);
-  const absl::StatusOr<Target> host = HostTarget();
-  if (!HaveXbyak() || !host.ok() || host->isa != Isa::kAvx512) return;
-  const absl::StatusOr<KernelOutcome> fast = Execute(run, GenerateXbyak, Target{});
-  ASSERT_TRUE(fast.ok()) << fast.status();
-  EXPECT_EQ(Difference(nest, *outcome, *fast), "");
+  if (HaveXbyak()) ExpectAllAgree(run, GenerateXbyak);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, TransposeBlockTest,
@@ -91,11 +87,7 @@ TEST_P(ShortRowsTest, ToColumnsAndBackInEveryBackEnd) {
     }
   }
   if (HaveLlvm()) ExpectAllAgree(run, GenerateLlvm);
-  const absl::StatusOr<Target> host = HostTarget();
-  if (!HaveXbyak() || !host.ok() || host->isa != Isa::kAvx512) return;
-  const absl::StatusOr<KernelOutcome> fast = Execute(run, GenerateXbyak, Target{});
-  ASSERT_TRUE(fast.ok()) << fast.status();
-  EXPECT_EQ(Difference(nest, *outcome, *fast), "");
+  if (HaveXbyak()) ExpectAllAgree(run, GenerateXbyak);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, ShortRowsTest,
