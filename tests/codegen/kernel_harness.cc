@@ -1,9 +1,12 @@
 #include "tests/codegen/kernel_harness.h"
 
 #include <gtest/gtest.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -114,6 +117,28 @@ absl::StatusOr<KernelOutcome> WithBuffers(const KernelCase& run_case, const Loop
   return outcome;
 }
 
+// While it lives, signals that say that code is wrong jump to `where`, on the thread that raised them.
+class CrashCatcher {
+ public:
+  CrashCatcher() {
+    struct sigaction action {};
+    action.sa_handler = [](int signal) { siglongjmp(where, signal); };
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before_[i]);
+  }
+  ~CrashCatcher() {
+    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  CrashCatcher(const CrashCatcher&) = delete;
+  CrashCatcher& operator=(const CrashCatcher&) = delete;
+
+  static thread_local sigjmp_buf where;
+
+ private:
+  static constexpr std::array kSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+  std::array<struct sigaction, kSignals.size()> before_;
+};
+thread_local sigjmp_buf CrashCatcher::where;
+
 }  // namespace
 
 GuardedBytes::GuardedBytes(size_t bytes) : size_(bytes) {
@@ -161,6 +186,11 @@ absl::StatusOr<KernelOutcome> Interpret(const KernelCase& run, const LoopNest& n
 
 absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, KernelFunction kernel) {
   return WithBuffers(run, *run.nest, [&](const KernelArgs& args, int64_t tiles, void* scratch) {
+    const CrashCatcher catcher;
+    // Nothing lies between here and the kernel that a jump would leave undone.
+    if (const int signal = sigsetjmp(CrashCatcher::where, 1); signal != 0) {
+      return Internal("the kernel crashed: ", strsignal(signal));
+    }
     kernel(&args, 0, tiles / 3, scratch);
     kernel(&args, tiles / 3, tiles, scratch);
     return absl::OkStatus();

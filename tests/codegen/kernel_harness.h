@@ -58,7 +58,7 @@ struct KernelCase {
 KernelCase MakeCase(const LoopNest& nest, std::vector<int64_t> arguments, uint32_t seed = 1);
 
 absl::StatusOr<KernelOutcome> Interpret(const KernelCase& run, const LoopNest& nest);
-// Runs all tiles, in two calls.
+// Runs all tiles, in two calls. Errors: Internal if the kernel crashes.
 absl::StatusOr<KernelOutcome> Execute(const KernelCase& run, KernelFunction kernel);
 
 using Generator = absl::StatusOr<ObjectCode> (*)(std::span<const NamedNest>, const Target&);

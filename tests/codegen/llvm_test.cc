@@ -8,6 +8,7 @@
 #include "codegen/codegen.h"
 #include "ir/random_loop_nest.h"
 #include "tests/codegen/kernel_harness.h"
+#include "tests/codegen/random_nests.h"
 #include "tests/codegen/sample_nests.h"
 
 namespace skein {
@@ -225,17 +226,14 @@ TEST_F(Llvm, IndexArithmetic) {
 }
 
 TEST_F(Llvm, RandomNests) {
-  for (uint64_t seed = 0; seed < 60; ++seed) {
-    RandomOptions options;
-    options.odd_lanes = seed % 4 == 3;
-    const LoopNest nest = RandomLoopNest(seed, options);
-    std::vector<KernelCase> cases;
-    for (uint64_t variant : {seed, seed + 1000, seed + 2000}) {
-      RandomInputs inputs = MakeRandomInputs(nest, variant);
-      cases.push_back({&nest, inputs.arguments, inputs.buffers});
+  const Target host = *HostTarget();
+  for (Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+    if (isa > host.isa) continue;
+    const BackEndUnderTest llvm = {isa == Isa::kAvx2 ? "llvm_avx2" : "llvm_avx512", GenerateLlvm, {isa, host.vnni}};
+    for (uint64_t seed = 0; seed < 60; ++seed) {
+      CheckRandomNest(seed, llvm);
+      if (HasFailure()) return;
     }
-    ExpectAllAgree(cases);
-    if (HasFailure()) FAIL() << "seed " << seed;
   }
 }
 
