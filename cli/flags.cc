@@ -131,6 +131,7 @@ constexpr ValueFlag kValueFlags[] = {
 // The flags without a value.
 bool* FindToggle(const std::string& name, Flags* flags) {
   if (name == "--no-fuse") return &flags->no_fuse;
+  if (name == "--pack-first") return &flags->pack_first;
   if (name == "--json") return &flags->json;
   if (name == "--help") return &flags->help;
   if (name == "--groups") return &flags->groups;
@@ -188,6 +189,7 @@ absl::StatusOr<CompileOptions> OptionsOf(const Flags& flags) {
   }
   options.tier = flags.tier;
   options.fuse = !flags.no_fuse;
+  options.pack_first = flags.pack_first;
   options.threads = flags.threads;
   return options;
 }

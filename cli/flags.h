@@ -30,7 +30,7 @@ struct Flags {
   Tier tier = Tier::kAuto;
   std::optional<Isa> max_isa;
   std::string machine;                         // --machine: a file of facts
-  bool no_fuse = false, json = false, help = false, groups = false;
+  bool no_fuse = false, pack_first = false, json = false, help = false, groups = false;
   std::string emit = "loops";
   std::optional<int> group;
 };

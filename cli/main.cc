@@ -20,6 +20,8 @@ constexpr char kFileFlags[] =
     "                           verify and dump take it for optimized)\n"
     "  --max-isa avx2|avx512    (default: the best of this machine)\n"
     "  --machine FILE           facts about memory, as `skein-bench calibrate` prints them\n"
+    "  --pack-first             packs all weights before the first run; large ones are packed behind the runs\n"
+    "                           otherwise (not with --tier optimized)\n"
     "  --no-fuse                one kernel per node of the file\n"
     "  --json                   machine-readable output\n";
 

@@ -191,6 +191,11 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
     for (const BindingResult& r : results) PrintBinding(r, graph, *program);
     std::printf("kernels at the end: %d fast, %d optimized (%.1f ms of processor time in the background)\n",
                 stats.fast_kernels, stats.optimized_kernels, stats.background_cpu_ms);
+    if (stats.late_weights > 0) {
+      std::printf("weights packed behind the runs: %d of %d; %lld launches read one as it lies\n",
+                  stats.late_weights_packed, stats.late_weights, static_cast<long long>(stats.unpacked_launches));
+    }
+    if (!stats.packing_failure.empty()) std::printf("weights stay as they lie: %s\n", stats.packing_failure.c_str());
     std::printf("peak arena %.1f MiB, peak memory %.1f MiB\n", program->peak_arena_bytes() / 1048576.0, PeakRssMib());
     return kPass;
   }
@@ -206,6 +211,9 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
   json.Strings("back_end_failures", stats.back_end_failures);
   json.Field("fast_kernels", stats.fast_kernels).Field("optimized_kernels", stats.optimized_kernels);
   json.Field("background_cpu_ms", stats.background_cpu_ms);
+  json.Field("late_weights", stats.late_weights).Field("late_weights_packed", stats.late_weights_packed);
+  json.Field("unpacked_launches", stats.unpacked_launches);
+  json.Field("packing_failure", std::string_view(stats.packing_failure));
   json.Field("peak_rss_mib", PeakRssMib());
   if (results.size() == 1) {
     WriteBinding(results[0], graph, *program, &json);

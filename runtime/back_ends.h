@@ -25,6 +25,7 @@ struct BackEnds {
   static const std::shared_ptr<BackEnds>& Process();
 
   const Generator fast, optimizing;
+  bool packs_behind = true;  // false: no thread packs weights behind the runs, only the runs do (tests)
   KernelCache cache;
   TierUpgrader upgrader;  // last: its thread uses the others
 };

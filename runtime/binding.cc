@@ -50,6 +50,7 @@ absl::Status LayOutMemory(const Variant& variant, Binding* binding) {
     const MaterializedValue& value = variant.values[i];
     int64_t* end = nullptr;
     if (value.place == Place::kProgram) end = &binding->program_bytes;
+    if (value.place == Place::kLate) end = &binding->late_bytes;
     if (value.place == Place::kBinding) end = &binding->binding_bytes;
     if (end != nullptr) {
       binding->offsets[i] = *end;

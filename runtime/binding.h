@@ -27,7 +27,7 @@ struct Binding {
   std::vector<int64_t> offsets;             // per value: into the memory of its place
   std::vector<int64_t> arguments;           // of all groups, one after another
   std::vector<GroupSizes> groups;
-  int64_t arena_bytes = 0, program_bytes = 0, binding_bytes = 0;
+  int64_t arena_bytes = 0, program_bytes = 0, late_bytes = 0, binding_bytes = 0;
   int64_t scratch_bytes = 0;                // of one worker's slot, a multiple of 64
   OnceMemory binding_memory;
 };

@@ -1,8 +1,10 @@
 #include "runtime/compile_kernels.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/container/flat_hash_set.h"
+#include "fusion/unpacked.h"
 #include "runtime/back_ends.h"
 #include "runtime/thread_pool.h"
 
@@ -12,10 +14,13 @@ namespace {
 // LLVM takes some 2 ms to set up and finish a module, whatever is in it.
 constexpr int kLlvmBatch = 8;
 
+// Weights of as many times L2, 4 MiB, are packed in 0.4 ms, twice what it takes to make one more kernel for them.
+constexpr int64_t kLeastCaches = 4;
+
 std::string_view IsaName(Isa isa) { return isa == Isa::kAvx512 ? "avx512" : "avx2"; }
 
-std::string KernelName(const Group& group) {
-  std::string name = absl::StrCat("skein_", group.kind, "_", group.hash.Hex().substr(0, 12));
+std::string KernelName(std::string_view kind, const Hash128& hash) {
+  std::string name = absl::StrCat("skein_", ForStrCat(kind), "_", hash.Hex().substr(0, 12));
   for (char& c : name) {
     if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9')) c = '_';
   }
@@ -54,6 +59,8 @@ class KernelCompiler {
     if (options_.tier == Tier::kOptimized) Compile(optimizing_);
     Compile(fast_);
     if (options_.tier != Tier::kOptimized) Compile(optimizing_);
+    // A program that waits for LLVM does not start in a hurry.
+    if (!options_.interpret && !options_.pack_first && options_.tier != Tier::kOptimized) CompileUnpacked();
     for (const Pending& p : pending_) {
       Interpret(p.group, Runner::kLoopNestInterpreter, p.reason.empty() ? "no back end is built in" : p.reason);
     }
@@ -83,7 +90,7 @@ class KernelCompiler {
     if (text == nullptr || text->hash != group.hash) {
       text = std::make_shared<NestText>(NestText{group.nest->ToString(), group.hash});
     }
-    requests_.push_back({group.nest, std::move(text), KernelName(group)});
+    requests_.push_back({group.nest, std::move(text), KernelName(group.kind, group.hash)});
     pending_.push_back({g, ""});
   }
 
@@ -154,6 +161,47 @@ class KernelCompiler {
       }
       return false;
     });
+  }
+
+  // Kernels for the runs until weights are packed. Where one cannot be made, all weights are packed before the first run.
+  void CompileUnpacked() {
+    if (fast_ == nullptr) return;
+    const UnpackedKernels found = FindUnpackedKernels(variant_.plan, kLeastCaches * options_.target.l2_bytes);
+    for (const PackedWeight& weight : found.weights) {
+      if (!PacksAlone(weight.group)) return;
+    }
+    std::vector<KernelRequest> requests;
+    for (const UnpackedKernel& kernel : found.kernels) {
+      const Group& group = variant_.plan.groups[kernel.group];
+      requests.push_back({kernel.nest, kernel.text, KernelName(group.kind, kernel.text->hash)});
+    }
+    KernelCache::Options here = *fast_;
+    here.parallel = parallel_;
+    const KernelCache::Result result = back_ends_.cache.Get(requests, here);
+    for (const absl::StatusOr<KernelRef>& kernel : result.kernels) {
+      if (!kernel.ok()) return;
+    }
+    for (const PackedWeight& weight : found.weights) {
+      variant_.late.push_back(weight.group);
+      variant_.values[variant_.groups[weight.group].buffers[1]].place = Place::kLate;
+    }
+    for (size_t i = 0; i < found.kernels.size(); ++i) {
+      GroupProgram& group = variant_.groups[found.kernels[i].group];
+      auto unpacked = std::make_shared<UnpackedProgram>(UnpackedProgram{*result.kernels[i], group.buffers, {}});
+      for (const UnpackedKernel::Read& read : found.kernels[i].reads) {
+        unpacked->buffers[read.input] = variant_.groups[found.weights[read.weight].group].buffers[0];
+        unpacked->weights.push_back(read.weight);
+      }
+      group.unpacked = std::move(unpacked);
+    }
+  }
+
+  // Whether a group is one kernel that needs nothing but its two buffers.
+  bool PacksAlone(int g) const {
+    const Group& group = variant_.plan.groups[g];
+    return variant_.groups[g].kernel != nullptr && group.arguments.empty() &&
+           std::none_of(group.nest->buffers.begin(), group.nest->buffers.end(),
+                        [](const Buffer& buffer) { return buffer.kind == BufferKind::kScratch; });
   }
 
   const CompileOptions& options_;

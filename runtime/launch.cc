@@ -8,7 +8,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "ir/graph_interpreter.h"
-#include "ir/kernel_abi.h"
+#include "runtime/late_packing.h"
 
 namespace skein {
 namespace {
@@ -25,6 +25,50 @@ class DefaultFloatMode {
  private:
   unsigned saved_;
 };
+
+// Cold kernels are timed: two readings of the clock, 50 ns.
+void RunTiered(TieredKernel& kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+               int64_t slot_bytes, const Executor& executor) {
+  using Clock = std::chrono::steady_clock;
+  const bool cold = kernel.state() == TieredKernel::State::kCold;
+  const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
+  RunKernel(kernel.function(), args, sizes, scratch, slot_bytes, executor);
+  if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
+// What to launch in place of the group's kernel, since a weight that it reads is not packed; null where all are.
+const UnpackedProgram* UnpackedInstead(const Variant& variant, const GroupProgram& program, const Executor& executor) {
+  if (program.unpacked == nullptr) return nullptr;
+  LatePacking& packing = *variant.program_memory->late;
+  if (packing.AllPacked()) return nullptr;
+  bool packed = true;
+  for (int weight : program.unpacked->weights) packed = packing.PackedForLaunch(weight, executor) && packed;
+  return packed ? nullptr : program.unpacked.get();
+}
+
+// A group without loops: the reference computes it, rounded once to each output's type.
+absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* const> pointers) {
+  const Variant& variant = *binding.variant;
+  const Group& group = variant.plan.groups[g];
+  const GroupProgram& program = variant.groups[g];
+  std::vector<RefTensor> inputs;
+  inputs.reserve(group.inputs.size());
+  std::vector<std::pair<Value, const RefTensor*>> given;
+  for (int i = 0; i < program.input_count; ++i) {
+    const int value = program.buffers[i];
+    inputs.push_back(FromRaw(variant.values[value].element, binding.dims[value], pointers[value]));
+    given.emplace_back(group.inputs[i], &inputs.back());
+  }
+  SKEIN_ASSIGN_OR_RETURN(std::vector<RefTensor> outputs,
+                         Interpret(variant.plan.graph, binding.symbol_map, given, group.outputs,
+                                   {.threads = 1, .track_error = false}));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    ToRaw(outputs[i], pointers[program.buffers[program.input_count + i]]);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
                int64_t slot_bytes, const Executor& executor) {
@@ -54,40 +98,6 @@ void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& 
   });
 }
 
-// Cold kernels are timed: two readings of the clock, 50 ns.
-void RunTiered(TieredKernel& kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-               int64_t slot_bytes, const Executor& executor) {
-  using Clock = std::chrono::steady_clock;
-  const bool cold = kernel.state() == TieredKernel::State::kCold;
-  const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
-  RunKernel(kernel.function(), args, sizes, scratch, slot_bytes, executor);
-  if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
-}
-
-// A group without loops: the reference computes it, rounded once to each output's type.
-absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* const> pointers) {
-  const Variant& variant = *binding.variant;
-  const Group& group = variant.plan.groups[g];
-  const GroupProgram& program = variant.groups[g];
-  std::vector<RefTensor> inputs;
-  inputs.reserve(group.inputs.size());
-  std::vector<std::pair<Value, const RefTensor*>> given;
-  for (int i = 0; i < program.input_count; ++i) {
-    const int value = program.buffers[i];
-    inputs.push_back(FromRaw(variant.values[value].element, binding.dims[value], pointers[value]));
-    given.emplace_back(group.inputs[i], &inputs.back());
-  }
-  SKEIN_ASSIGN_OR_RETURN(std::vector<RefTensor> outputs,
-                         Interpret(variant.plan.graph, binding.symbol_map, given, group.outputs,
-                                   {.threads = 1, .track_error = false}));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    ToRaw(outputs[i], pointers[program.buffers[program.input_count + i]]);
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::Status Launch(const Binding& binding, int g, const Executor& executor, RunState* state) {
   const Variant& variant = *binding.variant;
   const GroupProgram& program = variant.groups[g];
@@ -95,13 +105,16 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   if (sizes.tiles <= 0) return absl::OkStatus();
   if (program.runner == Runner::kGraphInterpreter) return RunGraphInterpreter(binding, g, state->pointers);
 
+  const UnpackedProgram* const unpacked = UnpackedInstead(variant, program, executor);
   absl::InlinedVector<void*, 16> buffers;
-  for (int value : program.buffers) buffers.push_back(state->pointers[value]);
+  for (int value : unpacked != nullptr ? unpacked->buffers : program.buffers) buffers.push_back(state->pointers[value]);
   alignas(64) uint64_t status = 0;
   const KernelArgs args{buffers.data(), binding.arguments.data() + sizes.first_argument, &status};
   if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
     SKEIN_RETURN_IF_ERROR(InterpretLoopNest(*variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
+  } else if (unpacked != nullptr) {
+    RunKernel(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else if (program.tiered != nullptr) {
     RunTiered(*program.tiered, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else {

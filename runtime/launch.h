@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "ir/kernel_abi.h"
 #include "runtime/binding.h"
 #include "runtime/program.h"
 
@@ -18,6 +19,16 @@ struct RunState {
   AlignedBytes scratch;           // one slot per task
   std::vector<void*> pointers;    // per value of the variant
 };
+
+// Whether a run of the graph may have these tensors. Errors: InvalidArgument naming the input or output that is missing, of
+// another type than the binding says, or in another's memory.
+absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<const TensorView> inputs,
+                          std::span<const TensorView> outputs);
+
+// Runs a kernel's tiles, all of them here, or as several tasks of the executor.
+//   scratch: one slot of `slot_bytes` per task.
+void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+               int64_t slot_bytes, const Executor& executor);
 
 // Runs group `g` on the buffers of state->pointers and returns when it has ended.
 //   executor: called with the group's number of tasks, if that is above 1.

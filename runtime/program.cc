@@ -7,12 +7,12 @@
 #include <mutex>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_join.h"
 #include "codegen/codegen.h"
 #include "fusion/choose_locality.h"
 #include "ir/specialize.h"
 #include "runtime/back_ends.h"
 #include "runtime/compile_kernels.h"
+#include "runtime/late_packing.h"
 #include "runtime/launch.h"
 #include "runtime/symbol_binding.h"
 #include "runtime/thread_pool.h"
@@ -24,6 +24,11 @@ using Clock = std::chrono::steady_clock;
 
 // Bindings whose sizes and per-binding results are kept: a few shapes in turn, or the steps of a decoder.
 constexpr size_t kKeptBindings = 16;
+
+// Whether a group packs a weight behind the runs.
+bool IsLate(const Variant& variant, size_t g) {
+  return variant.values[variant.groups[g].buffers.back()].place == Place::kLate;
+}
 
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -78,10 +83,9 @@ class ProgramImpl final : public Program {
                                    std::vector<Locality> localities = {});
   absl::StatusOr<Variant*> ForLocality(Variant* variant, const std::vector<int64_t>& sizes);
   absl::Status CheckSameInterface(const Graph& other) const;
-  absl::Status CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
-                            std::span<const TensorView> outputs) const;
   absl::Status Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
                     const RunOptions& options, RunState* state);
+  void StartPacking(const Binding& binding, OnceMemory* memory);
   absl::Status RunGroups(const Binding& binding, Phase phase, const RunOptions& options, RunState* state);
   absl::Status RunIn(Binding& binding, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                      const RunOptions& options, RunState* state);
@@ -108,6 +112,7 @@ CompileStats ProgramImpl::stats() const {
   CompileStats stats = stats_;
   stats.background_cpu_ms = 1e3 * options_.back_ends->upgrader.cpu_seconds();
   absl::flat_hash_set<const CompiledKernel*> seen;
+  absl::flat_hash_set<const OnceMemory*> counted;  // variants may share theirs
   for (const std::unique_ptr<Variant>& variant : variants_) {
     for (size_t g = 0; g < variant->groups.size(); ++g) {
       const GroupProgram& group = variant->groups[g];
@@ -120,19 +125,32 @@ CompileStats ProgramImpl::stats() const {
       stats.back_end_failures.push_back(absl::StrCat(OriginText(variant->plan.graph, node), ": in the background: ",
                                                      std::string(group.tiered->failure().message())));
     }
+    const OnceMemory& memory = *variant->program_memory;
+    if (!counted.insert(&memory).second) continue;
+    stats.late_weights += static_cast<int>(variant->late.size());
+    if (!memory.filled.load(std::memory_order_acquire) || memory.late == nullptr) continue;
+    stats.late_weights_packed += memory.late->packed();
+    stats.unpacked_launches += memory.late->unpacked_launches();
+    if (!memory.late->failure().ok()) stats.packing_failure = std::string(memory.late->failure().message());
   }
   return stats;
 }
 
 void ProgramImpl::WaitForBackgroundWork() {
   std::vector<TieredKernelRef> kernels;
+  std::vector<std::shared_ptr<LatePacking>> packings;
   {
     std::lock_guard lock(mutex_);
     for (const std::unique_ptr<Variant>& variant : variants_) {
+      const OnceMemory& memory = *variant->program_memory;
+      if (memory.filled.load(std::memory_order_acquire) && memory.late != nullptr) packings.push_back(memory.late);
       for (const GroupProgram& group : variant->groups) {
         if (group.tiered != nullptr) kernels.push_back(group.tiered);
       }
     }
+  }
+  for (const std::shared_ptr<LatePacking>& packing : packings) {
+    packing->Finish(executor_).IgnoreError();  // stats() has it
   }
   options_.back_ends->upgrader.Wait(kernels);
 }
@@ -229,7 +247,7 @@ absl::StatusOr<Variant*> ProgramImpl::ForLocality(Variant* variant, const std::v
   Plan plan = variant->plan;
   SKEIN_RETURN_IF_ERROR(ScheduleForLocalities(options_.target, localities, &plan));
   SKEIN_ASSIGN_OR_RETURN(Variant * added, AddPlan(std::move(plan), variant->fixed, start, std::move(localities)));
-  added->program_memory = variant->program_memory;  // what is computed once is the same
+  if (added->late == variant->late) added->program_memory = variant->program_memory;  // what is computed once is the same
   return added;
 }
 
@@ -317,60 +335,11 @@ absl::StatusOr<WorkSummary> ProgramImpl::Work(std::span<const TensorView> inputs
   return work;
 }
 
-absl::Status ProgramImpl::CheckBuffers(const Binding& binding, std::span<const TensorView> inputs,
-                                       std::span<const TensorView> outputs) const {
-  const Variant& variant = *binding.variant;
-  if (outputs.size() != variant.output_values.size()) {
-    return InvalidArgument("the graph has ", variant.output_values.size(), " outputs, but ", outputs.size(),
-                           " are given");
-  }
-  struct Range {
-    const std::byte* begin;
-    const std::byte* end;
-    std::string_view name;
-  };
-  std::vector<Range> written;
-  auto range = [](const TensorView& t, int64_t bytes, std::string_view name) {
-    const auto* begin = static_cast<const std::byte*>(t.data);
-    return Range{begin, begin + bytes, name};
-  };
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const int value = variant.output_values[i];
-    const std::string& name = graph_.outputs()[i].name;
-    if (outputs[i].element != variant.values[value].element || outputs[i].dims != binding.dims[value]) {
-      return InvalidArgument("output '", name, "' is ", Name(variant.values[value].element), "[",
-                             absl::StrJoin(binding.dims[value], ", "), "], but ", Name(outputs[i].element), "[",
-                             absl::StrJoin(outputs[i].dims, ", "), "] is given");
-    }
-    if (binding.bytes[value] == 0) continue;
-    if (outputs[i].data == nullptr) return InvalidArgument("output '", name, "' has no memory");
-    const Range mine = range(outputs[i], binding.bytes[value], name);
-    for (const Range& other : written) {
-      if (mine.begin < other.end && other.begin < mine.end) {
-        return InvalidArgument("output '", name, "' overlaps output '", other.name, "'");
-      }
-    }
-    written.push_back(mine);
-  }
-  for (size_t i = 0; i < inputs.size(); ++i) {  // the first values are the inputs
-    const std::string& name = graph_.inputs()[i].name;
-    if (binding.bytes[i] == 0) continue;
-    if (inputs[i].data == nullptr) return InvalidArgument("input '", name, "' has no data");
-    const Range mine = range(inputs[i], binding.bytes[i], name);
-    for (const Range& other : written) {
-      if (mine.begin < other.end && other.begin < mine.end) {
-        return InvalidArgument("output '", other.name, "' overlaps input '", name, "'");
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const RunOptions& options,
                                     RunState* state) {
   const std::vector<Group>& groups = binding.variant->plan.groups;
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (groups[g].phase != phase) continue;
+    if (groups[g].phase != phase || IsLate(*binding.variant, g)) continue;
     const auto start = options.group_seconds != nullptr ? Clock::now() : Clock::time_point();
     SKEIN_RETURN_IF_ERROR(Launch(binding, static_cast<int>(g), executor_, state));
     if (options.group_seconds != nullptr) (*options.group_seconds)[g] += Seconds(Clock::now() - start);
@@ -381,6 +350,18 @@ absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const R
   return absl::OkStatus();
 }
 
+void ProgramImpl::StartPacking(const Binding& binding, OnceMemory* memory) {
+  const Variant& variant = *binding.variant;
+  std::vector<LatePacking::Job> jobs;
+  for (int g : variant.late) {
+    const GroupProgram& program = variant.groups[g];
+    const int weight = program.buffers[0], packed = program.buffers[1];
+    jobs.push_back({program.kernel, variant.values[weight].literal, binding.offsets[packed], binding.groups[g]});
+  }
+  memory->late = std::make_shared<LatePacking>(std::move(jobs), binding.late_bytes);
+  if (options_.back_ends->packs_behind) memory->late->Start();
+}
+
 // Points the values of the phase's place into `memory`, which its groups fill if nobody has yet.
 absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
                                const RunOptions& options, RunState* state) {
@@ -388,7 +369,9 @@ absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t byte
   const Place place = phase == Phase::kProgram ? Place::kProgram : Place::kBinding;
   auto point = [&] {
     for (size_t i = 0; i < variant.values.size(); ++i) {
-      if (variant.values[i].place == place) state->pointers[i] = memory->memory.data() + binding.offsets[i];
+      const Place its = variant.values[i].place;
+      if (its == place) state->pointers[i] = memory->memory.data() + binding.offsets[i];
+      if (its == Place::kLate && memory->late != nullptr) state->pointers[i] = memory->late->memory() + binding.offsets[i];
     }
   };
   if (!memory->filled.load(std::memory_order_acquire)) {
@@ -397,11 +380,13 @@ absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t byte
       SKEIN_RETURN_IF_ERROR(memory->memory.Reserve(bytes));
       point();
       SKEIN_RETURN_IF_ERROR(RunGroups(binding, phase, options, state));
+      if (phase == Phase::kProgram && !variant.late.empty()) StartPacking(binding, memory);
       memory->filled.store(true, std::memory_order_release);
     }
   }
   point();
   if (options.after_group) {
+    if (memory->late != nullptr) SKEIN_RETURN_IF_ERROR(memory->late->Finish(executor_));
     for (size_t g = 0; g < variant.groups.size(); ++g) {
       if (variant.plan.groups[g].phase != phase) continue;
       SKEIN_RETURN_IF_ERROR(options.after_group(ViewLaunch(binding, static_cast<int>(g), state->pointers)));
@@ -440,7 +425,7 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
 absl::Status ProgramImpl::Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                               const RunOptions& options) {
   SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
-  SKEIN_RETURN_IF_ERROR(CheckBuffers(*binding, inputs, outputs));
+  SKEIN_RETURN_IF_ERROR(CheckBuffers(graph_, *binding, inputs, outputs));
   std::unique_ptr<RunState> state = TakeState();
   const absl::Status status = RunIn(*binding, inputs, outputs, options, state.get());
   GiveBack(std::move(state));

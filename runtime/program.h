@@ -45,6 +45,7 @@ struct CompileOptions {
   Tier tier = Tier::kAuto;       // bits are the same in all
   bool fuse = true;
   bool interpret = false;        // run every kernel in the LoopNest interpreter (tests)
+  bool pack_first = false;       // packs all weights before the first run; large ones are packed behind the runs otherwise
   int threads = 1;
   Executor executor;             // instead of Skein's own pool
   // Builds the graph again with these symbols replaced, where sizes break a guard: the front end knows what it would
@@ -64,6 +65,10 @@ struct CompileStats {
   // Distinct kernels, by the code that their next launch runs. Tier::kAuto moves them from fast to optimized.
   int fast_kernels = 0, optimized_kernels = 0;
   double background_cpu_ms = 0;  // of compiling hot kernels, for all programs of the process
+  // Weights that are packed behind the runs; how many are by now; launches that read one as it lies.
+  int late_weights = 0, late_weights_packed = 0;
+  int64_t unpacked_launches = 0;
+  std::string packing_failure;  // why they never will be; runs go on with them as they lie
 };
 
 // What the groups of every run do at one binding.
@@ -111,8 +116,8 @@ class Program {
   virtual CompileStats stats() const = 0;
   virtual int64_t peak_arena_bytes() const = 0;
 
-  // Returns when every kernel that is hot by now has its optimized code (Tier::kAuto; else at once). For
-  // tests and benchmarks: runs need not wait.
+  // Returns when every kernel that is hot by now has its optimized code (Tier::kAuto) and all weights are packed.
+  // For tests and benchmarks: runs need not wait.
   virtual void WaitForBackgroundWork() = 0;
 };
 

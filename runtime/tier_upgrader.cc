@@ -1,10 +1,10 @@
 #include "runtime/tier_upgrader.h"
 
-#include <sched.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
+
+#include "runtime/background_thread.h"
 
 namespace skein {
 namespace {
@@ -12,15 +12,6 @@ namespace {
 // Per module: LLVM takes some 1.5 ms to set up and finish one. With 4 to a module BERT base takes 5% less than
 // with 1, with 8 a few percent less again, but Stop may have to wait twice as long.
 constexpr size_t kKernelsPerModule = 4;
-
-// Nice 19, not SCHED_IDLE: this thread takes locks that runs and compilations take too (memory, the kernel
-// cache), and on a busy machine an idle thread may sleep in one for as long as the machine is busy. The policy
-// is set as well, since a thread inherits the real-time one of the thread that starts it.
-void LowerPriorityOfThisThread() {
-  const sched_param none{};
-  sched_setscheduler(0, SCHED_BATCH, &none);
-  setpriority(PRIO_PROCESS, 0, 19);
-}
 
 double ThreadCpuSeconds() {
   timespec t{};

@@ -41,6 +41,7 @@ enum class Place : uint8_t {
   kOutput,    // the caller's output `index`
   kConstant,  // a literal's
   kProgram,   // written once in the program's life
+  kLate,      // the same, behind the runs
   kBinding,   // written once per binding
   kArena,     // of one run
 };
@@ -57,22 +58,33 @@ struct MaterializedValue {
 
 enum class Runner : uint8_t { kGeneratedCode, kLoopNestInterpreter, kGraphInterpreter };
 
+// What a group of every run does instead as long as weights are not packed.
+struct UnpackedProgram {
+  KernelRef kernel;
+  std::vector<int> buffers;  // values
+  std::vector<int> weights;  // that it reads, as numbers of Variant::late
+};
+
 struct GroupProgram {
   Runner runner = Runner::kGeneratedCode;
   KernelRef kernel;                // kGeneratedCode
   bool optimized = false;          // whether the optimizing back end made it
   TieredKernelRef tiered;          // of Tier::kAuto, on fast code: what to call, instead of kernel
+  std::shared_ptr<const UnpackedProgram> unpacked;
   std::vector<int> buffers;        // values: the group's inputs, then its outputs
   int input_count = 0;
   std::vector<int> arguments;      // expressions
   int tiles = 0, scratch_bytes = 0, bytes_read = 0, bytes_written = 0, flops = 0;  // expressions
 };
 
+class LatePacking;  // runtime/late_packing.h
+
 // Memory that is filled once, by whoever needs it first; a failure leaves it to be tried again.
 struct OnceMemory {
   std::mutex mutex;
   std::atomic<bool> filled{false};
   AlignedBytes memory;
+  std::shared_ptr<LatePacking> late;  // of Variant::late, once it is filled; null without any
 };
 
 struct Variant {
@@ -82,6 +94,7 @@ struct Variant {
   SymbolValues fixed;                          // symbols that were replaced by constants
   std::vector<Locality> localities;            // what kernels were scheduled for, if sizes of a binding say so
   std::vector<GroupProgram> groups;            // as plan.groups
+  std::vector<int> late;                       // of them: those that pack weights behind the runs
   std::vector<MaterializedValue> values;
   std::vector<int> output_values;              // per output of the graph
   std::vector<int> guards;                     // expressions, as plan.graph.guards()

@@ -25,7 +25,7 @@ TEST(Help, OfEveryCommandNamesItsFlags) {
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_TRUE(Contains(help.out, "skein " + command)) << help.out;
     for (const char* flag : {"--shape NAME=VALUE", "--input NAME=FILE", "--random-weights SEED", "--threads N",
-                             "--tier auto|fast|optimized", "--max-isa avx2|avx512", "--machine FILE", "--no-fuse", "--json"}) {
+                             "--tier auto|fast|optimized", "--max-isa avx2|avx512", "--machine FILE", "--pack-first", "--no-fuse", "--json"}) {
       EXPECT_TRUE(Contains(help.out, flag)) << command << " " << flag;
     }
   }

@@ -55,6 +55,9 @@ void CheckWhole(const Struct& json) {
   EXPECT_TRUE(ListOf(json, "interpreted_ops").empty());
   EXPECT_TRUE(ListOf(json, "back_end_failures").empty());
   EXPECT_GE(NumberOf(json, "background_cpu_ms"), 0);
+  EXPECT_LE(NumberOf(json, "late_weights_packed"), NumberOf(json, "late_weights"));
+  EXPECT_GE(NumberOf(json, "unpacked_launches"), 0);
+  EXPECT_EQ(StringOf(json, "packing_failure"), "");
   EXPECT_EQ(NumberOf(json, "fast_kernels") + NumberOf(json, "optimized_kernels"), NumberOf(json, "kernels_compiled"));
 }
 
@@ -70,6 +73,13 @@ TEST(Run, JsonHasEveryField) {
   EXPECT_EQ(dims[0].number_value(), 5);
   EXPECT_EQ(dims[1].number_value(), 3);
   EXPECT_FALSE(json.fields().contains("bindings"));
+}
+
+TEST(Run, PackFirst) {
+  const TemporaryFolder folder;
+  const Struct json = RunSkeinJson({"run", WritePerceptron(folder), "--pack-first"});
+  CheckWhole(json);
+  EXPECT_EQ(NumberOf(json, "late_weights"), 0);
 }
 
 TEST(Run, SymbolsThatAreNotGivenAreOne) {

@@ -1,0 +1,103 @@
+#include "runtime/late_packing.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "runtime/background_thread.h"
+#include "runtime/launch.h"
+
+namespace skein {
+namespace {
+
+constexpr int kUnpackedLaunches = 2;
+constexpr int64_t kSliceBytes = 1 << 20;  // between two looks at whether to stop: 0.1 ms, or 2 where memory is new
+
+// A kernel's buffers and arguments.
+struct PackingArgs {
+  PackingArgs(const LatePacking::Job& job, std::byte* memory)
+      : buffers{const_cast<void*>(job.weight->data), memory + job.offset}, args{buffers.data(), nullptr, &status} {}
+  PackingArgs(const PackingArgs&) = delete;
+
+  std::array<void*, 2> buffers;
+  uint64_t status = 0;
+  KernelArgs args;
+};
+
+}  // namespace
+
+LatePacking::LatePacking(std::vector<Job> jobs, int64_t bytes)
+    : jobs_(std::move(jobs)), progress_(jobs_.size()), failure_(memory_.Reserve(bytes)), left_(size()) {}
+
+LatePacking::~LatePacking() {
+  stop_.store(true, std::memory_order_relaxed);
+  if (thread_.joinable()) thread_.join();
+}
+
+void LatePacking::Start() {
+  if (!failure_.ok()) return;
+  try {
+    thread_ = std::thread([this] { PackBehind(); });
+  } catch (const std::system_error&) {  // the runs pack
+  }
+}
+
+bool LatePacking::PackedForLaunch(int job, const Executor& executor) {
+  if (progress_[job].state.load(std::memory_order_acquire) == State::kPacked) return true;
+  const int launches = progress_[job].launches.fetch_add(1, std::memory_order_relaxed);
+  if (launches >= kUnpackedLaunches && failure_.ok() && Begin(job)) {
+    Pack(job, executor);
+    return true;
+  }
+  unpacked_launches_.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+absl::Status LatePacking::Finish(const Executor& executor) {
+  SKEIN_RETURN_IF_ERROR(failure_);
+  for (int job = 0; job < size(); ++job) {
+    if (Begin(job)) Pack(job, executor);
+  }
+  for (Progress& progress : progress_) progress.state.wait(State::kBegun, std::memory_order_acquire);
+  return absl::OkStatus();
+}
+
+bool LatePacking::Begin(int job) {
+  State waiting = State::kWaiting;
+  return progress_[job].state.compare_exchange_strong(waiting, State::kBegun, std::memory_order_relaxed);
+}
+
+void LatePacking::Pack(int job, const Executor& executor) {
+  PackingArgs packing(jobs_[job], memory_.data());
+  RunKernel(jobs_[job].kernel->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
+  Publish(job);
+}
+
+void LatePacking::Publish(int job) {
+  progress_[job].state.store(State::kPacked, std::memory_order_release);
+  progress_[job].state.notify_all();
+  left_.fetch_sub(1, std::memory_order_release);
+}
+
+void LatePacking::PackBehind() {
+  LowerPriorityOfThisThread();
+  for (int job = 0; job < size(); ++job) {
+    if (!Begin(job)) continue;
+    if (!PackInSlices(job)) return;
+    Publish(job);
+  }
+}
+
+bool LatePacking::PackInSlices(int job) {
+  const Job& j = jobs_[job];
+  PackingArgs packing(j, memory_.data());
+  const int64_t slices = std::max<int64_t>(1, j.sizes.bytes / kSliceBytes);
+  const int64_t step = (j.sizes.tiles + slices - 1) / slices;
+  for (int64_t begin = 0; begin < j.sizes.tiles; begin += step) {
+    if (stop_.load(std::memory_order_relaxed)) return false;
+    j.kernel->function(&packing.args, begin, std::min(begin + step, j.sizes.tiles), nullptr);
+  }
+  return true;
+}
+
+}  // namespace skein
