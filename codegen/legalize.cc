@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "codegen/map_leaves.h"
 #include "codegen/strip_mine.h"
@@ -44,6 +45,7 @@ class Splitter {
     for (int i = 0; i < source_.inst_count(); ++i) {
       const Inst& inst = source_.inst(InstId(i));
       if (inst.op == Opcode::kConst) constants_[inst.results[0]] = inst.imm;
+      if (!inst.results.empty() && IsNeverNegativeZero(inst)) never_negative_zero_.insert(inst.results[0]);
       pieces += IsSingleNode(inst) ? 1 : PieceCount(Lanes(inst));
     }
     result_.Reserve(pieces, pieces);
@@ -381,9 +383,20 @@ class Splitter {
       const double number = DoubleFromBits(element, constant->second);
       const bool wins = number == 0 && std::signbit(number) == min;  // over x's zero
       if (std::isnan(number) || (wins && min)) continue;
-      return Bound{i, wins};
+      return Bound{i, wins && !never_negative_zero_.contains(inst.operands[1 - i])};
     }
     return std::nullopt;
+  }
+  // Sums are -0 only where both terms are.
+  bool IsNeverNegativeZero(const Inst& inst) const {
+    if (inst.op == Opcode::kConvert) return !IsFloat(source_.type(inst.operands[0]).element);
+    if (inst.op != Opcode::kAdd || !IsFloat(inst.type.element)) return false;
+    return std::any_of(inst.operands.begin(), inst.operands.end(), [&](ValueId v) {
+      const auto constant = constants_.find(v);
+      if (constant == constants_.end()) return false;
+      const double number = DoubleFromBits(inst.type.element, constant->second);
+      return number != 0 || !std::signbit(number);
+    });
   }
   void EmitBounded(const Inst& inst, const Bound& bound, int begin, int end) {
     for (int p = begin; p < end; ++p) {
@@ -540,6 +553,7 @@ class Splitter {
   std::vector<Pieces> pieces_;  // of each value of source_
   MappedExprs mapped_;
   absl::flat_hash_map<ValueId, uint64_t> constants_;  // bits of a lane, of source_'s
+  absl::flat_hash_set<ValueId> never_negative_zero_;
   std::vector<int> definition_;  // place in the straight line at hand, or -1
 };
 

@@ -84,6 +84,11 @@ bool Emitter::EmitAvx2Operation(const Operation& op) {
       return true;
     case Action::kLoad: {
       if (!op.masked) return false;
+      if (BitWidth(op.element) < 32) {
+        const Xmm mask = UseVector(op.operands[0], VectorBits(op));
+        MoveNarrowLanes(op, mask, Vector(registers_->Define(op.result), VectorBits(op)));
+        return true;
+      }
       const Xbyak::RegExp at = UseAddress(op.address);
       const Xmm mask = UseVector(op.operands[0], VectorBits(op));
       registers_->ReleaseDying();
@@ -222,6 +227,39 @@ void Emitter::PackAvx2(const Operation& op, const Xmm& to, const Xmm& value) {
   IsSigned(op.element) && IsInteger(op.element) ? vpackssdw(to, low, high) : vpackusdw(to, low, high);
 }
 
+// Some elements of 8 or 16 bits, one after another, by way of the frame: no instruction reads or writes them without
+// their neighbours.
+void Emitter::MoveNarrowLanes(const Operation& op, const Xmm& mask, const Xmm& value) {
+  const Xbyak::RegExp at = UseAddress(op.address);
+  const Reg64 start(registers_->Scratch(RegisterClass::kGeneral));
+  const Xbyak::Reg32 element(registers_->Scratch(RegisterClass::kGeneral));
+  const bool loads = op.action == Action::kLoad, word_wide = BitWidth(op.element) == 16;
+  const Ymm lanes(value.getIdx());
+  lea(start, ptr[at]);
+  vmovmskps(eax, mask);
+  if (loads) vxorps(lanes, lanes, lanes);
+  vmovups(ptr[OwnBytes()], lanes);
+  Xbyak::Label next, done;
+  test(eax, eax);
+  jz(done);
+  L(next);
+  tzcnt(edx, eax);
+  const Xbyak::RegExp lane = OwnBytes() + rdx * 4;
+  const Xbyak::Address in_memory = (word_wide ? word : byte)[start + rdx * (word_wide ? 2 : 1)];
+  if (!loads) {
+    mov(element, ptr[lane]);
+    word_wide ? mov(in_memory, element.cvt16()) : mov(in_memory, element.cvt8());
+  } else {
+    const bool sign = IsSigned(op.element) && IsInteger(op.element);
+    sign ? movsx(element, in_memory) : movzx(element, in_memory);
+    mov(ptr[lane], element);
+  }
+  blsr(eax, eax);
+  jnz(next);
+  L(done);
+  if (loads) vmovups(lanes, ptr[OwnBytes()]);
+}
+
 // Masked, or of narrow elements.
 void Emitter::StoreAvx2(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
@@ -229,6 +267,7 @@ void Emitter::StoreAvx2(const Operation& op) {
   const Xmm value = UseVector(op.operands[0], bits);
   if (op.masked) {
     const Xmm mask = UseVector(op.operands[1], bits);
+    if (BitWidth(op.element) < 32) return MoveNarrowLanes(op, mask, value);
     return Wide(op.element) ? vmaskmovpd(ptr[at], mask, value) : vmaskmovps(ptr[at], mask, value);
   }
   const Xmm packed(registers_->Scratch(RegisterClass::kVector));

@@ -14,8 +14,8 @@ constexpr std::array<uint32_t, kClassCount> Allocatable(bool avx512) {
 // Where instructions assume the data section until they are relocated, relative to the code.
 constexpr int64_t kAssumedData = int64_t{1} << 28;
 
-// Spill slots start above the caller's stack pointer.
-constexpr int kFrameHeader = 64;
+// Spill slots start above the caller's stack pointer and room for a ymm.
+constexpr int kFrameHeader = 64, kOwnBytes = 32;
 
 constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 
@@ -150,6 +150,8 @@ void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {
 // --- register moves ---
 
 Xbyak::RegExp Emitter::Slot(int offset) { return rsp + (kFrameHeader + offset); }
+
+Xbyak::RegExp Emitter::OwnBytes() { return rsp + kOwnBytes; }
 
 void Emitter::Spill(RegisterClass c, int from, int offset) {
   switch (c) {

@@ -120,6 +120,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   bool ConvertAvx2(const Operation& op);
   void ClampVectorAvx2(const Operation& op);
   void StoreAvx2(const Operation& op);
+  void MoveNarrowLanes(const Operation& op, const Xmm& mask, const Xmm& value);
   void PackAvx2(const Operation& op, const Xmm& to, const Xmm& value);
   void LoadLaneAvx2(const Operation& op);
   void StoreLaneAvx2(const Operation& op);
@@ -142,6 +143,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   Xbyak::RegExp UseAddress(const Address& address);
   Xbyak::Address Data(const VariableInfo& constant, bool broadcast);
   Xbyak::RegExp Slot(int offset);
+  Xbyak::RegExp OwnBytes();  // 32 bytes of the frame for the use of one operation
 
   const Target target_;
   const bool avx512_;

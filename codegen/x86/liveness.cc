@@ -22,8 +22,11 @@ Counts Temporaries(const Operation& operation, bool avx512) {
       case Action::kStoreLane:
       case Action::kInsertGeneral:
         return {0, 1, 0};
-      case Action::kStore:
-        return {0, BitWidth(operation.element) < 32 ? 1 : 0, 0};
+      case Action::kLoad:
+      case Action::kStore: {
+        const bool narrow = BitWidth(operation.element) < 32;
+        return {narrow && operation.masked ? 2 : 0, narrow && !operation.masked ? 1 : 0, 0};
+      }
       default:
         return {0, 0, 0};
     }

@@ -274,6 +274,10 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
         fits = from[i] < 0 || same(SourceLane(by, immediate, i), lane_of(i));
       }
       if (!fits) continue;
+      if (by == kHalves) {
+        const int low = immediate & 3, high = immediate >> 4;
+        return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
+      }
       return Emit({.action = Action::kShuffle, .immediate = static_cast<int64_t>(by) << 8 | immediate},
                   {source[swapped], source[1 - swapped]}, kVector);
     }
@@ -295,6 +299,27 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
                                {builder_.Vector32(indices), source[s]}, kVector);
   }
   return a == b ? moved[0] : ShuffleOnAvx2(blend, moved[0], moved[1]);
+}
+
+// Two halves of registers. Transposes exchange halves twice, which is one exchange.
+Variable Selector::JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> half) {
+  for (int i = 0; i < 2; ++i) {
+    for (const Halves& known : halves_) {
+      if (known.result != from[i]) continue;
+      from[i] = known.from[half[i]];
+      half[i] = known.half[half[i]];
+      break;
+    }
+  }
+  if (from[0] == from[1] && half[0] == 0 && half[1] == 1) return from[0];
+  Operation join{.action = Action::kShuffle,
+                 .immediate = static_cast<int64_t>(ShuffleBy::kHalves) << 8 | half[0] | (2 + half[1]) << 4};
+  if (half[0] == 0) {  // cheaper
+    if (half[1] == 0) join = {.action = Action::kJoinHalves};
+    if (half[1] == 1) join.immediate = static_cast<int64_t>(ShuffleBy::kBlend) << 8 | 0xf0;
+  }
+  halves_.push_back({Emit(join, {from[0], from[1]}, kVector), from, half});
+  return halves_.back().result;
 }
 
 // From registers of 8 entries; bit 3 of the index chooses between them.

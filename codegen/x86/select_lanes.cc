@@ -45,7 +45,7 @@ Variable Selector::SplatOnce(VectorType type, Variable v) {
   return splats_.back().splat;
 }
 
-// The tail of a vector loop asks for n, n - 16, n - 32 and n - 48 lanes of a small n.
+// The tail of a vector loop asks for n, n - 16, n - 32 and n - 48 lanes (AVX2: every 8) of a small n.
 Variable Selector::LaneMask(DimExpr n, int lanes) {
   if (n.IsConst()) {
     const int64_t count = std::clamp<int64_t>(n.constant(), 0, lanes);
@@ -55,7 +55,7 @@ Variable Selector::LaneMask(DimExpr n, int lanes) {
   DimExpr whole = n;
   if (n.kind() == DimKind::kAdd) {
     for (DimExpr term : n.operands()) {
-      if (term.IsConst() && term.constant() < 0 && term.constant() >= -48) whole = n - term;
+      if (term.IsConst() && term.constant() < 0 && term.constant() >= -56) whole = n - term;
     }
   }
   if (!avx512_) return LaneMaskOnAvx2(whole, *(whole - n).AsConst(), lanes);

@@ -16,9 +16,9 @@ bool Selector::IsNatural(ElementType element, int lanes) const {
 }
 
 // Elements that no gather instruction reads. With AVX2, loads by the lane are faster than those that it has.
-bool Selector::NeedsLaneLoop(VectorType type, bool masked) const {
+bool Selector::NeedsLaneLoop(VectorType type) const {
   if (BitWidth(type.element) >= 32) return !avx512_ && type.lanes > 1;
-  return type.lanes > 1 || BitWidth(type.element) == 4 || (!avx512_ && masked);
+  return type.lanes > 1 || BitWidth(type.element) == 4;
 }
 
 Parts Selector::SelectMemory(const Inst& inst) {
@@ -42,13 +42,13 @@ Parts Selector::SelectMemory(const Inst& inst) {
       return {};
     case Opcode::kGather: {
       const Parts& index = Get(inst.operands[0]);
-      if (NeedsLaneLoop(inst.type, inst.masked)) return LoadLanes(inst, index);
+      if (NeedsLaneLoop(inst.type)) return LoadLanes(inst, index);
       return Gather(inst, index, index_.Locate(inst.buffer, inst.address));
     }
     default: {  // kScatter
       const Parts& value = Get(inst.operands[0]);
       const Parts& index = Get(inst.operands[1]);
-      if (NeedsLaneLoop(type(inst.operands[0]), inst.masked)) {
+      if (NeedsLaneLoop(type(inst.operands[0]))) {
         StoreLanes(inst, value, index);
       } else {
         Scatter(inst, value, index, index_.Locate(inst.buffer, inst.address));
@@ -90,10 +90,9 @@ Parts Selector::Load(const Inst& inst) {
                 kVector);
   }
   if (type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(type, inst.masked)) return LoadLanes(inst, {});
+    if (NeedsLaneLoop(type)) return LoadLanes(inst, {});
     return Gather(inst, StrideVector(inst, type.lanes), index_.Locate(inst.buffer, inst.address));
   }
-  if (BreaksUpOnAvx2(type, mask)) return LoadLanes(inst, {});
   return LoadAt(type.element, type.lanes, mask, index_.Locate(inst.buffer, inst.address));
 }
 
@@ -130,11 +129,10 @@ void Selector::Store(const Inst& inst) {
   const Variable mask = Mask(inst);
   if (BitWidth(value_type.element) == 4) return StoreLanes(inst, value, {});
   if (value_type.lanes > 1 && !inst.stride.IsConst(1)) {
-    if (NeedsLaneLoop(value_type, inst.masked)) return StoreLanes(inst, value, {});
+    if (NeedsLaneLoop(value_type)) return StoreLanes(inst, value, {});
     return Scatter(inst, value, StrideVector(inst, value_type.lanes),
                    index_.Locate(inst.buffer, inst.address));
   }
-  if (BreaksUpOnAvx2(value_type, mask)) return StoreLanes(inst, value, {});
   StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address),
           value, inst.streaming);
 }

@@ -141,6 +141,7 @@ class Selector {
   Variable ConvertOnAvx2(Conversion conversion, int lanes, Variable v);
   Variable Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v);
   Variable ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b);
+  Variable JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> half);
   Variable LookupOnAvx2(std::span<const uint32_t> table, int lanes, Variable index);
 
   // --- memory (select_memory.cc) ---
@@ -158,11 +159,7 @@ class Selector {
                bool streaming);
   Variable Mask(const Inst& inst) const;  // its mask operand; none if all lanes take part
   bool IsNatural(ElementType element, int lanes) const;
-  bool NeedsLaneLoop(VectorType type, bool masked) const;
-  // Elements of 8 and 16 bits that no access of AVX2 covers without touching others.
-  bool BreaksUpOnAvx2(VectorType type, Variable mask) const {
-    return !avx512_ && BitWidth(type.element) < 32 && (mask.valid() || (type.lanes > 1 && !IsNatural(type.element, type.lanes)));
-  }
+  bool NeedsLaneLoop(VectorType type) const;
   Variable ExactMask(Variable mask, ElementType element, int lanes);
   Address WithoutIndex(Address address);
   Variable IndexOfLane(const Parts& index, int lane);
@@ -190,6 +187,13 @@ class Selector {
     Parts lanes;
   };
   std::vector<WideMask> wide_masks_;
+  // AVX2: what was put together from halves of registers, which may be taken from there again.
+  struct Halves {
+    Variable result;
+    std::array<Variable, 2> from;
+    std::array<int, 2> half;
+  };
+  std::vector<Halves> halves_;
 };
 
 }  // namespace skein::x86

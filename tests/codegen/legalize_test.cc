@@ -99,6 +99,24 @@ TEST(Legalize, GemmTileLoadsBOnceThenRowByRow) {
   EXPECT_EQ(order, "bbbbasffffasffffasffffasffffasffffasffff");
 }
 
+// x + c is never -0, unless c is: then max(x + c, 0) is one instruction, not two.
+TEST(Legalize, SumsWithConstantsNeedNoCareForNegativeZero) {
+  for (const auto& [term, adds] : {std::pair(1.0, 4), {0.0, 4}, {-0.0, 8}}) {
+    LoopNest nest;
+    LoopBuilder b(&nest);
+    const BufferId in = b.AddBuffer(BufferKind::kInput, ElementType::kF32, 64);
+    const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, 64);
+    const ValueId sum = b.Add(b.Load(in, 0, 64), b.Const(ElementType::kF32, term, 64));
+    b.Store(out, 0, b.Binary(Opcode::kMax, sum, b.Const(ElementType::kF32, 0.0, 64)));
+    const LoopNest legal = LegalizeOrDie(nest, Isa::kAvx512);
+    EXPECT_EQ(CountOps(legal, Opcode::kAdd), adds) << term;
+    KernelCase run = MakeCase(nest, {});
+    const float special[] = {0.0f, -0.0f, NAN, INFINITY, -INFINITY, 1.0f, -1.0f, 1e-40f};
+    std::memcpy(run.buffers[0].data(), special, sizeof(special));
+    EXPECT_EQ(Difference(nest, *Interpret(run, nest), *Interpret(run, legal)), "") << term;
+  }
+}
+
 // One instruction where x as the second operand is right for NaN and zeros, two against +0.
 TEST(Legalize, BoundsThatAreConstantsAreCheap) {
   for (const auto& [opcode, number, x86, adds, whole] :
