@@ -80,10 +80,10 @@ std::optional<Reason> Groups::WhyNot(const NodeSet& nodes) const {
   std::optional<Reason>& reason = it->second;
   if (!fresh) return reason;
   reason = NeverTogether(graph_, nodes);
-  if (reason || nodes.size() == 1 || ObviouslyFits(graph_, nodes)) return reason;
+  if (reason || nodes.size() == 1) return reason;
   const std::array<int, 3> kinds = KindsOf(graph_, std::vector<NodeId>(nodes.begin(), nodes.end()));
   if (auto known = asked_kinds_.find(kinds); known != asked_kinds_.end() && known->second) return reason = known->second;
-  const absl::Status fits = Fits(nodes);
+  const absl::Status fits = ObviouslyFits(graph_, nodes) ? absl::OkStatus() : Fits(nodes);
   if (!fits.ok()) reason = ReasonOf(fits);
   // The scheduler looks at kinds first, so whatever it says now settles what it says of them.
   const bool by_kinds = reason && HoldsForLargerSets(*reason);

@@ -134,17 +134,6 @@ std::array<int, 3> KindsOf(const PlanGraph& graph, std::span<const NodeId> nodes
   return kinds;
 }
 
-bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes) {
-  const Graph& g = graph.graph();
-  const Dims& dims = g.node(*nodes.begin()).results[0].dims;
-  for (NodeId id : nodes) {
-    const Node& node = g.node(id);
-    if (Def(node.op).op_class != OpClass::kPointwise || node.results[0].dims != dims) return false;
-  }
-  // Far from the limit of pointers, were each node to read two inputs and be a result.
-  return nodes.size() <= 12;
-}
-
 Reason ReasonOf(const absl::Status& refused) {
   std::string message(refused.message());
   const size_t colon = message.find(": ");

@@ -27,7 +27,9 @@ std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes
 // of the scheduler's that follow from the kinds of nodes alone.
 bool HoldsForLargerSets(const Reason& reason);
 
-// Pointwise nodes of one shape, without movement between them: the scheduler need not be asked.
+// Whether the scheduler need not be asked, since it takes the nodes (planner_obvious.cc): a few pointwise nodes of one
+// shape, alone, behind a product of that shape, or with reductions along the same rows of that shape, without other
+// movement between them than repeating what is one number a row.
 bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes);
 
 // The kinds of nodes in a set, as far as a reason that follows from those alone may tell them apart: contractions

@@ -1,0 +1,158 @@
+// Kernels that need no scheduler to say that they are: most candidates of the greedy planner are a product, a chain or
+// a row with one more operation.
+#include <algorithm>
+
+#include "fusion/planner_rules.h"
+#include "ir/op.h"
+
+namespace skein {
+namespace {
+
+constexpr size_t kMostObvious = 24;   // nodes
+constexpr size_t kMostPointers = 40;  // as the scheduler has it (SK110)
+
+// f16, bf16 and halves of bytes are for storage: what computes in them is not obvious.
+bool IsNarrow(ElementType t) { return t == ElementType::kF16 || t == ElementType::kBF16 || BitWidth(t) == 4; }
+
+class ObviousKernel {
+ public:
+  ObviousKernel(const PlanGraph& graph, const NodeSet& nodes) : graph_(graph), g_(graph.graph()), nodes_(nodes) {}
+
+  bool Fits() {
+    if (nodes_.size() > kMostObvious || !FindShape()) return false;
+    for (NodeId id : nodes_) {
+      if (!IsObvious(id)) return false;
+    }
+    return pointers_ <= kMostPointers && RowsLeadToResults();
+  }
+
+ private:
+  // The one shape of all nodes, and what reductions leave of it.
+  bool FindShape() {
+    const Node* reduction = nullptr;
+    for (NodeId id : nodes_) {
+      const Node& node = g_.node(id);
+      const OpClass op_class = Def(node.op).op_class;
+      if (op_class == OpClass::kContraction) ++dots_;
+      if (op_class == OpClass::kReduce && reduction == nullptr) reduction = &node;
+    }
+    if (reduction == nullptr) {
+      wide_ = g_.node(*nodes_.begin()).results[0].dims;
+      return dots_ <= 1;
+    }
+    wide_ = g_.type(reduction->operands[0]).dims;
+    axes_ = reduction->attributes.Ints("axes");
+    row_ = wide_;
+    for (int64_t axis : axes_) row_[axis] = 1;
+    reduces_ = true;
+    return dots_ == 0 && row_ != wide_;
+  }
+
+  bool IsObvious(NodeId id) {
+    const Node& node = g_.node(id);
+    const Dims& dims = node.results[0].dims;
+    if (node.results.size() != 1 || graph_.IsInlined({id, 0}) || !HasUsualTypes(node)) return false;
+    if (++pointers_; dims != wide_ && !(reduces_ && dims == row_)) return false;
+    switch (Def(node.op).op_class) {
+      case OpClass::kPointwise: {
+        // An epilogue starts at the product, and no other operand of its nodes is computed here.
+        const bool starts = dots_ == 0 || id == *nodes_.begin() || std::any_of(
+            node.operands.begin(), node.operands.end(), [&](Value v) { return nodes_.contains(v.node); });
+        if (!starts || (dots_ == 1 && g_.node(*nodes_.begin()).op != Op::dot)) return false;
+        break;
+      }
+      case OpClass::kContraction:
+        if (id != *nodes_.begin() || node.results[0].element != ElementType::kF32) return false;
+        break;
+      case OpClass::kReduce: {
+        const std::string* order = node.attributes.Get<std::string>("order");
+        if (order == nullptr || *order != "inner" || node.operands.size() != 1 || dims != row_ ||
+            g_.type(node.operands[0]).dims != wide_ || node.attributes.Ints("axes") != axes_) {
+          return false;
+        }
+        break;
+      }
+      default: return false;
+    }
+    return ReadsAreObvious(id);
+  }
+
+  bool HasUsualTypes(const Node& node) const {
+    return std::none_of(node.operands.begin(), node.operands.end(), [&](Value v) { return IsNarrow(g_.type(v).element); });
+  }
+
+  // What is computed here is read in place, or repeated along the row; all else is read from memory.
+  bool ReadsAreObvious(NodeId id) {
+    for (Value v : g_.node(id).operands) {
+      if (nodes_.contains(v.node) && g_.type(v).dims != g_.node(id).results[0].dims &&
+          Def(g_.node(id).op).op_class != OpClass::kReduce) {
+        return false;
+      }
+      CountPointer(v);
+    }
+    for (NodeId by : graph_.RecomputedFor(id)) {
+      const Node& node = g_.node(by);
+      const bool pointwise = Def(node.op).op_class == OpClass::kPointwise;
+      if (!graph_.IsMovement(by) && !(pointwise && HasUsualTypes(node))) return false;
+      for (Value v : node.operands) {
+        CountPointer(v);
+        if (nodes_.contains(v.node) && !IsRepeatedRow(by, id)) return false;
+      }
+    }
+    return true;
+  }
+
+  void CountPointer(Value v) {
+    const Op op = g_.op(v);
+    pointers_ += !graph_.IsInlined(v) && (op == Op::input || op == Op::constant || graph_.IsComputed(v.node)) &&
+                 !nodes_.contains(v.node);
+  }
+
+  // Whether `by` repeats what a reduction left, and all that `id` does with it is to read it as it is.
+  bool IsRepeatedRow(NodeId by, NodeId id) const {
+    const Node& node = g_.node(by);
+    if (!reduces_ || node.op != Op::broadcast || g_.type(node.operands[0]).dims != row_ || node.results[0].dims != wide_) {
+      return false;
+    }
+    const auto recomputed = graph_.RecomputedFor(id);
+    return std::none_of(recomputed.begin(), recomputed.end(), [&](NodeId other) {
+      const auto& operands = g_.node(other).operands;
+      return std::any_of(operands.begin(), operands.end(), [&](Value v) { return v.node == by; });
+    });
+  }
+
+  // The widest results span the loops: every reduction and every other result is needed for one of them.
+  bool RowsLeadToResults() const {
+    if (!reduces_) return true;
+    auto is_result = [&](NodeId id) {
+      const auto readers = graph_.ReadersOf(id);
+      return graph_.IsOutput(id) ||
+             std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return !nodes_.contains(reader); });
+    };
+    auto is_wide = [&](NodeId id) { return g_.node(id).results[0].dims == wide_; };
+    const bool any_wide = std::any_of(nodes_.begin(), nodes_.end(), [&](NodeId id) { return is_wide(id) && is_result(id); });
+    NodeSet leading;
+    for (auto id = nodes_.rbegin(); id != nodes_.rend(); ++id) {
+      const auto readers = graph_.ReadersOf(*id);
+      const bool leads = (is_result(*id) && is_wide(*id) == any_wide) ||
+                         std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return leading.contains(reader); });
+      if (leads) leading.insert(*id);
+    }
+    return leading.size() == nodes_.size();
+  }
+
+  const PlanGraph& graph_;
+  const Graph& g_;
+  const NodeSet& nodes_;
+  Dims wide_, row_;
+  std::vector<int64_t> axes_;
+  int dots_ = 0;
+  bool reduces_ = false;
+  size_t pointers_ = 0;
+};
+
+}  // namespace
+
+bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes) { return ObviousKernel(graph, nodes).Fits(); }
+
+}  // namespace skein
