@@ -137,11 +137,10 @@ bool Emitter::IsRead(Value v) const {
 
 // What is computed in this kernel comes before what is read. Which value of an earlier kernel an operand is cannot
 // be told from there on, so equal kernels of different layers come out equal.
-std::vector<Value> Emitter::OrderedOperands(const Node& node) const {
-  std::vector<Value> operands(node.operands.begin(), node.operands.end());
-  if (IsCommutative(node.op)) {
-    std::stable_partition(operands.begin(), operands.end(), [this](Value v) { return !IsRead(v); });
-  }
+absl::InlinedVector<Value, 3> Emitter::OrderedOperands(const Node& node) const {
+  absl::InlinedVector<Value, 3> operands = node.operands;
+  // Commutative operations are of two operands.
+  if (IsCommutative(node.op) && IsRead(operands[0]) && !IsRead(operands[1])) std::swap(operands[0], operands[1]);
   return operands;
 }
 

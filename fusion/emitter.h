@@ -93,7 +93,7 @@ class Emitter {
   absl::StatusOr<ValueId> EmitUncached(const Demand& demand);
   const std::optional<std::vector<Piece>>& PiecesOf(NodeId id) const;  // MovementPieces, found once
   bool IsRead(Value v) const;  // from memory, through movement only
-  std::vector<Value> OrderedOperands(const Node& node) const;
+  absl::InlinedVector<Value, 3> OrderedOperands(const Node& node) const;
   absl::StatusOr<ValueId> EmitLoad(const Demand& demand);
   absl::StatusOr<ValueId> EmitPieces(const Demand& demand, const std::vector<Piece>& pieces);
   absl::StatusOr<ValueId> EmitGather(const Demand& demand);

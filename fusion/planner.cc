@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/container/flat_hash_map.h"
 #include "fusion/choose_locality.h"
 #include "fusion/plan.h"
 #include "fusion/planner_graph.h"
@@ -46,6 +47,23 @@ absl::StatusOr<Group> KernelOf(const PlanGraph& graph, const Groups& groups, con
   return group;
 }
 
+DimExpr FusedBytes(const Plan& plan) {
+  // Equal layers have equal terms.
+  std::vector<std::pair<DimExpr, int>> terms;
+  absl::flat_hash_map<DimExpr, size_t> place;
+  for (const Group& g : plan.groups) {
+    if (g.phase != Phase::kRun) continue;
+    for (DimExpr bytes : {g.bytes_read, g.bytes_written}) {
+      const auto [it, fresh] = place.try_emplace(bytes, terms.size());
+      if (fresh) terms.push_back({bytes, 0});
+      ++terms[it->second].second;
+    }
+  }
+  DimExpr sum = 0;
+  for (const auto& [bytes, times] : terms) sum = sum + times * bytes;
+  return sum;
+}
+
 }  // namespace
 
 absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
@@ -70,10 +88,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
     plan.groups.push_back(std::move(group));
   }
   plan.refusals = groups.Refusals();
-  plan.fused_bytes = 0;
-  for (const Group& g : plan.groups) {
-    if (g.phase == Phase::kRun) plan.fused_bytes = plan.fused_bytes + g.bytes_read + g.bytes_written;
-  }
+  plan.fused_bytes = FusedBytes(plan);
   SKEIN_RETURN_IF_ERROR(SettleLocality(options.target, &plan));
   return plan;
 }

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/numeric/bits.h"
 #include "ir/node_key.h"
 
@@ -97,7 +98,7 @@ class Solver {
   }
 
   double CostOf(uint64_t set) const {
-    std::vector<NodeId> nodes;
+    absl::InlinedVector<NodeId, 64> nodes;
     ForEach(set, [&](int i) { nodes.push_back(c_.nodes[i]); });
     return traffic_.Cost(nodes);
   }

@@ -7,13 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "absl/container/btree_set.h"
+#include "fusion/node_set.h"
 #include "fusion/plan.h"
 #include "ir/graph.h"
 
 namespace skein {
-
-using NodeSet = absl::btree_set<NodeId>;
 
 class PlanGraph {
  public:

@@ -81,7 +81,7 @@ std::optional<Reason> Groups::WhyNot(const NodeSet& nodes) const {
   if (!fresh) return reason;
   reason = NeverTogether(graph_, nodes);
   if (reason || nodes.size() == 1) return reason;
-  const std::array<int, 3> kinds = KindsOf(graph_, std::vector<NodeId>(nodes.begin(), nodes.end()));
+  const std::array<int, 3> kinds = KindsOf(graph_, nodes);
   if (auto known = asked_kinds_.find(kinds); known != asked_kinds_.end() && known->second) return reason = known->second;
   const absl::Status fits = ObviouslyFits(graph_, nodes) ? absl::OkStatus() : Fits(nodes);
   if (!fits.ok()) reason = ReasonOf(fits);

@@ -50,7 +50,8 @@ class GreedyMerger {
   };
 
   void PushEdges(int part) {
-    std::vector<std::pair<int, int>> edges;
+    std::vector<std::pair<int, int>>& edges = edges_;
+    edges.clear();
     for (NodeId id : groups_.nodes(part)) {
       for (NodeId reader : graph_.ReadersOf(id)) edges.push_back({part, groups_.PartOf(reader)});
       for (NodeId from : graph_.ReadsOf(id)) edges.push_back({groups_.PartOf(from), part});
@@ -60,7 +61,7 @@ class GreedyMerger {
     for (auto [p, c] : edges) {
       if (p != c) Push(p, c, std::nullopt);
     }
-    PushSiblings(part, std::move(edges));
+    PushSiblings(part, edges);
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
     queue_.push({Gain(producer, consumer), producer, consumer, SizesOf(producer, consumer), siblings});
@@ -70,7 +71,7 @@ class GreedyMerger {
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.
-  void PushSiblings(int part, std::vector<std::pair<int, int>> known) {
+  void PushSiblings(int part, std::vector<std::pair<int, int>>& known) {
     if (!reach_.tracked()) return;
     for (NodeId id : groups_.nodes(part)) {
       for (int value : traffic_.ReadBy(id)) {
@@ -104,6 +105,7 @@ class GreedyMerger {
   Groups& groups_;
   std::vector<double> cost_;       // by part
   std::vector<bool> has_product_;  // by part
+  std::vector<std::pair<int, int>> edges_;  // of one part, while they are pushed
   std::priority_queue<Candidate> queue_;
 };
 

@@ -36,7 +36,8 @@ int ScheduleMemo::ClassOf(NodeId id, bool leaf) {
   int& number = (leaf ? leaf_class_of_ : class_of_)[id.index];
   if (number >= 0) return number;
   const Node& node = graph_.node(id);
-  std::string key;
+  std::string& key = class_key_;
+  key.clear();
   for (const TensorType& type : node.results) {
     AppendNumber(type.element, &key);
     AppendNumber(type.dims.size(), &key);
@@ -54,7 +55,7 @@ int ScheduleMemo::ClassOf(NodeId id, bool leaf) {
     AppendNumber(node.op, &key);
     AppendAttributesKey(node.attributes, &key);
   }
-  return number = classes_.emplace(std::move(key), static_cast<int>(classes_.size())).first->second;
+  return number = classes_.try_emplace(key, static_cast<int>(classes_.size())).first->second;
 }
 
 ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {

@@ -63,6 +63,7 @@ class ScheduleMemo {
   };
   std::vector<Mark> marks_;
   std::vector<int32_t> words_;  // of a key, while it is made
+  std::string class_key_;       // the same of a class
   std::vector<NodeId> work_;    // nodes whose operands are still to be visited
   int round_ = 0;
   int scheduled_ = 0;

@@ -85,13 +85,18 @@ const Hash128& Simplifier::Structure(Value v, int depth) {
 
 void Simplifier::SortByStructure(std::vector<Value>* values) {
   if (values->size() < 2) return;
-  std::stable_sort(values->begin(), values->end(), [this](Value a, Value b) {
+  const auto before = [this](Value a, Value b) {
     // Wide values first: a broadcast (per-row) factor joins last and stays out of inner expressions.
     const bool a_broadcast = g_.op(a) == Op::broadcast, b_broadcast = g_.op(b) == Op::broadcast;
     if (a_broadcast != b_broadcast) return b_broadcast;
     if (a == b) return false;
     return Structure(a) < Structure(b);
-  });
+  };
+  if (values->size() > 2) {
+    std::stable_sort(values->begin(), values->end(), before);
+  } else if (before((*values)[1], (*values)[0])) {
+    std::swap((*values)[0], (*values)[1]);
+  }
 }
 
 }  // namespace skein

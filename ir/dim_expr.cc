@@ -255,7 +255,7 @@ class Substitution {
   }
 
   DimExpr ApplyToOperation(DimExpr e) {
-    std::vector<DimExpr> operands(e.operands().begin(), e.operands().end());
+    absl::InlinedVector<DimExpr, 6> operands(e.operands().begin(), e.operands().end());
     bool changed = false;
     for (DimExpr& operand : operands) {
       DimExpr replacement = Apply(operand);

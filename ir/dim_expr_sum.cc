@@ -1,6 +1,7 @@
 // Sums by merging the terms of canonical operands as they stand, without the working form of
 // dim_polynomial.h: most sums that compiling a kernel makes have nothing to simplify.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
@@ -118,11 +119,10 @@ std::optional<DimExpr> AddConstant(DimExpr e, int64_t constant) {
 }
 
 std::optional<DimExpr> MergeSums(DimExpr a, DimExpr b, int64_t scale) {
-  Views views;
-  if (!AddTerms(a, 1, views)) return std::nullopt;
-  const auto middle = static_cast<ptrdiff_t>(views.size());
-  if (!AddTerms(b, scale, views)) return std::nullopt;
-  std::inplace_merge(views.begin(), views.begin() + middle, views.end(), ComesFirst);
+  Views left, right, views;
+  if (!AddTerms(a, 1, left) || !AddTerms(b, scale, right)) return std::nullopt;
+  views.reserve(left.size() + right.size());
+  std::merge(left.begin(), left.end(), right.begin(), right.end(), std::back_inserter(views), ComesFirst);
   return Collect(views);
 }
 

@@ -34,9 +34,19 @@ uint64_t HashOfNode(const Node& node) {
   return hash;
 }
 
+// Whether attributes are equal as they stand: literals and reducers are the same object. Zeros of both signs are not.
+bool EqualAsTheyStand(const Attributes& a, const Attributes& b) {
+  if (a.SharesWith(b)) return true;
+  const auto& x = a.entries();
+  const auto& y = b.entries();
+  return std::equal(x.begin(), x.end(), y.begin(), y.end(), [](const auto& p, const auto& q) {
+    return p.first == q.first && !std::holds_alternative<double>(p.second) && p.second == q.second;
+  });
+}
+
 bool Same(const Node& a, const Node& b) {
   if (a.op != b.op || a.operands != b.operands) return false;
-  if (a.attributes.SharesWith(b.attributes)) return true;
+  if (EqualAsTheyStand(a.attributes, b.attributes)) return true;
   std::string keys[2];
   AppendAttributesKey(a.attributes, &keys[0]);
   AppendAttributesKey(b.attributes, &keys[1]);

@@ -144,9 +144,10 @@ LiteralRef Graph::Constant(Value v) const {
 std::optional<double> Graph::SplatValue(Value v) const {
   while (op(v) == Op::broadcast || op(v) == Op::reshape || op(v) == Op::transpose)
     v = node(v.node).operands[0];
-  if (LiteralRef literal = Constant(v)) {
-    if (!literal->IsSplat()) return std::nullopt;
-    return literal->AsDouble(0);
+  if (op(v) == Op::constant) {
+    const Literal& literal = **node(v.node).attributes.Get<LiteralRef>("literal");
+    if (!literal.IsSplat()) return std::nullopt;
+    return literal.AsDouble(0);
   }
   auto known = Known(v);
   if (!known || !known->IsConst()) return std::nullopt;
