@@ -22,7 +22,7 @@ absl::Status FloatSameAsFirst(const Graph& graph, const Node& node,
 }
 
 absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
-  *results = {{ElementType::kBool, graph.type(node.operands[0]).dims}};
+  results->push_back({ElementType::kBool, graph.type(node.operands[0]).dims});
   return absl::OkStatus();
 }
 

@@ -14,7 +14,7 @@ inline const OpDef k_broadcast = {
         fits = x.dims[i].IsConst(1) || !ProveNotEqual(g.Assumed(x.dims[i]), g.Assumed(dims[i]));
       }
       if (!fits) return InvalidArgument("cannot broadcast ", x.ToString(), " to ", ToString(dims));
-      *results = {{x.element, dims}};
+      results->push_back({x.element, dims});
       return absl::OkStatus();
     },
     .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {

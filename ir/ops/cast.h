@@ -10,7 +10,7 @@ inline const OpDef k_cast = {
     .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
       const ElementType* to = n.attributes.Get<ElementType>("to");
       if (to == nullptr) return InvalidArgument("needs `to`, an element type");
-      *results = {{*to, g.type(n.operands[0]).dims}};
+      results->push_back({*to, g.type(n.operands[0]).dims});
       return absl::OkStatus();
     },
     .fold =

@@ -15,7 +15,7 @@ inline const OpDef k_concat = {
         return InvalidArgument("axis ", axis, " is outside ", y.ToString());
       for (size_t i = 1; i < n.operands.size(); ++i)
         y.dims[axis] = y.dims[axis] + g.type(n.operands[i]).dims[axis];
-      *results = {std::move(y)};
+      results->push_back(std::move(y));
       return absl::OkStatus();
     },
     .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {

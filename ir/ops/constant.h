@@ -11,7 +11,7 @@ inline const OpDef k_constant = {
     .infer = [](const Graph&, const Node& n, std::vector<TensorType>* results) -> absl::Status {
       const LiteralRef* literal = n.attributes.Get<LiteralRef>("literal");
       if (literal == nullptr || *literal == nullptr) return InvalidArgument("needs a literal");
-      *results = {{(*literal)->element, Dims((*literal)->dims.begin(), (*literal)->dims.end())}};
+      results->push_back({(*literal)->element, Dims((*literal)->dims.begin(), (*literal)->dims.end())});
       return absl::OkStatus();
     },
     .fold = [](const Graph&,

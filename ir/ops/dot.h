@@ -14,7 +14,7 @@ inline const OpDef k_dot = {
       if (IsBool(a.element)) return InvalidArgument("there is no product of bools");
       TensorType y = a;
       y.dims.back() = b.dims.back();
-      *results = {std::move(y)};
+      results->push_back(std::move(y));
       return absl::OkStatus();
     },
 };

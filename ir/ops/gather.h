@@ -28,7 +28,7 @@ inline const OpDef k_gather = {
           n.attributes.DimList("index_map").size() != index_rank) {
         return InvalidArgument("maps of gather do not fit its operands");
       }
-      *results = {{data.element, n.attributes.DimList("dims")}};
+      results->push_back({data.element, n.attributes.DimList("dims")});
       return absl::OkStatus();
     },
 };

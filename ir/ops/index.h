@@ -14,7 +14,7 @@ inline const OpDef k_index = {
       if (element == nullptr || IsFloat(*element))
         return InvalidArgument("needs an integer or bool element type");
       if (n.attributes.DimList("expr").size() != 1) return InvalidArgument("needs one expression");
-      *results = {{*element, n.attributes.DimList("dims")}};
+      results->push_back({*element, n.attributes.DimList("dims")});
       return absl::OkStatus();
     },
     .fold = [](const Graph&, const Node& n) -> std::optional<DimExpr> {

@@ -14,7 +14,7 @@ inline const OpDef k_input = {
       if (element == nullptr || n.attributes.Get<std::string>("name") == nullptr) {
         return InvalidArgument("needs a name and an element type");
       }
-      *results = {{*element, n.attributes.DimList("dims")}};
+      results->push_back({*element, n.attributes.DimList("dims")});
       return absl::OkStatus();
     },
 };

@@ -27,7 +27,7 @@ inline const OpDef k_pad = {
         }
         y.dims[i] = low[i] + y.dims[i] + high[i];
       }
-      *results = {std::move(y)};
+      results->push_back(std::move(y));
       return absl::OkStatus();
     },
     .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {

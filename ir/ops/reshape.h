@@ -17,7 +17,7 @@ inline const OpDef k_reshape = {
         return InvalidArgument("cannot reshape to ", ToString(dims), ": ", before.ToString(),
                                " elements to ", after.ToString());
       }
-      *results = {{x.element, dims}};
+      results->push_back({x.element, dims});
       return absl::OkStatus();
     },
     .pieces = [](const Graph& g, const Node& n) -> std::vector<Piece> {

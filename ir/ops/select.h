@@ -11,7 +11,7 @@ inline const OpDef k_select = {
       if (!IsBool(g.type(n.operands[0]).element)) {
         return InvalidArgument("the condition is ", g.type(n.operands[0]).ToString(), ", not bool");
       }
-      *results = {g.type(n.operands[1])};
+      results->push_back(g.type(n.operands[1]));
       return absl::OkStatus();
     },
     .fold = [](const Graph& g, const Node& n) -> std::optional<DimExpr> {

@@ -32,7 +32,7 @@ inline const OpDef k_slice = {
                                  x.ToString());
         }
       }
-      *results = {{x.element, dims}};
+      results->push_back({x.element, dims});
       return absl::OkStatus();
     },
     .pieces = [](const Graph&, const Node& n) -> std::vector<Piece> {

@@ -11,6 +11,7 @@ inline const OpDef k_transpose = {
       const std::vector<int64_t>& permutation = n.attributes.Ints("permutation");
       std::vector<bool> seen(x.rank(), false);
       TensorType y{x.element, {}};
+      y.dims.reserve(permutation.size());
       for (int64_t p : permutation) {
         if (p < 0 || p >= x.rank() || seen[p]) break;
         seen[p] = true;
@@ -20,7 +21,7 @@ inline const OpDef k_transpose = {
         return InvalidArgument("permutation of ", n.attributes.ToString(), " does not fit ",
                                x.ToString());
       }
-      *results = {std::move(y)};
+      results->push_back(std::move(y));
       return absl::OkStatus();
     },
     .fold = nullptr,  // movement folds by its pieces
