@@ -26,6 +26,12 @@ ReductionState::ReductionState(const Reducer& reducer, std::optional<DimExpr> ro
   }
 }
 
+bool ReductionState::is_light() const {
+  const std::optional<Opcode> op = SingleOpcode(reducer_.combine);
+  const bool orders = op == Opcode::kMin || op == Opcode::kMax;
+  return op && !(orders && IsFloat(types_[0])) && types_.size() == 1;
+}
+
 std::vector<ValueId> ReductionState::Start(LoopBuilder& b, int lanes) const {
   if (counts_rows_) {  // should all be as bad as can be, it is the first
     return {b.Const(ElementType::kF32, reducer_.initial[0], lanes), b.ConstInt(types_[1], 0, lanes)};

@@ -28,6 +28,9 @@ class ReductionState {
   // Whether Take wants the number of the row for operand 1, of types()[1].
   bool counts_rows() const { return counts_rows_; }
 
+  // Whether Take is one operation of the machine.
+  bool is_light() const;
+
   // Before any element.
   std::vector<ValueId> Start(LoopBuilder& b, int lanes) const;
   // `state`, and one more element of each operand. Every value has `lanes` lanes.

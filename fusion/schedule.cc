@@ -213,6 +213,12 @@ void AppendLeafUses(const Emitter& emitter, const Demand& demand, std::vector<Di
   }
 }
 
+BlockId BodyOf(const LoopNest& nest, int loop) {
+  int i = nest.inst_count() - 1;
+  while (nest.inst(InstId(i)).op != Opcode::kLoop || nest.inst(InstId(i)).loop != loop) --i;
+  return nest.inst(InstId(i)).body;
+}
+
 absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer, Dims core_coords) {
   SKEIN_ASSIGN_OR_RETURN(ValueId value, emitter.Emit({path.core, core_coords}));
   SKEIN_ASSIGN_OR_RETURN(Dims coords, StoreCoords(emitter.graph(), path, core_coords));

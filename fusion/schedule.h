@@ -72,6 +72,9 @@ void AppendLeafUses(const Emitter& emitter, const Demand& demand, std::vector<Di
 // Adds output buffers and stores: `value` has the emitter's lanes or 1.
 absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer, Dims core_coords);
 
+// What a loop that was emitted repeats; `loop` is its number.
+BlockId BodyOf(const LoopNest& nest, int loop);
+
 absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Target& target);
 absl::Status ScheduleRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
                           const Target& target);

@@ -1,10 +1,10 @@
 // Column kernels: reductions over outer axes, and what is pointwise around them. Lanes are columns; a
 // reduction runs down the rows, in chunks of 64 of them.
 //
-// A single phase reads memory once, in runs as long as the caches like. From memory: blocks of 256 columns, in registers
-// from the first row to the last, so that as many loads as possible are under way. From L2, which is twice as fast
-// where runs go on: strips of columns, a few rows at a time, into accumulators in L1. Several phases walk a narrow
-// block of columns that stays in cache from one to the next.
+// A single phase reads memory once, in runs as long as possible: strips of columns, a few rows at a time, into
+// accumulators in L1 or L2. Rows of a few vectors stay in registers from the first to the last. Where taking an element
+// in is more than one operation, too few loads are under way at a time for memory, and the next ones are fetched ahead.
+// Several phases walk a narrow block of columns that stays in cache from one to the next.
 #include <algorithm>
 
 #include "fusion/reduction_state.h"
@@ -16,10 +16,12 @@ namespace {
 constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN section 6
 constexpr int kLanes = 64;
 constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers of f32
-constexpr int64_t kShortRow = 1024;
 constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
-// Rows that are added while an accumulator is in a register: from memory 8 streams are best, from L2 fewer.
-constexpr int kFarPass = 8, kNearPass = 4;
+constexpr int64_t kStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
+constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
+constexpr int64_t kLine = 64;      // bytes
+constexpr int64_t kTiles = 8;      // enough to keep memory busy
+constexpr int kPass = 4;           // rows that are taken in while an accumulator is in a register
 constexpr int64_t kFewRows = 8;    // are a single pass
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
@@ -38,6 +40,9 @@ struct States {
       types.insert(types.end(), r.types().begin(), r.types().end());
       chunked = chunked || r.chunked();
     }
+  }
+  bool light() const {
+    return std::all_of(reductions.begin(), reductions.end(), [](const ReductionState& r) { return r.is_light(); });
   }
   // Registers of 4 bytes a lane that a group takes, 4 each.
   int units() const {
@@ -70,8 +75,9 @@ struct States {
 
 class ColumnScheduler {
  public:
-  ColumnScheduler(Emitter& emitter, RowGroup group, bool far)
-      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)), far_(far) {}
+  ColumnScheduler(Emitter& emitter, RowGroup group, bool far, const Target& target)
+      : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), group_(std::move(group)), far_(far),
+        target_(target) {}
 
   absl::Status Run() {
     SKEIN_RETURN_IF_ERROR(group_.Prepare());
@@ -98,11 +104,9 @@ class ColumnScheduler {
   }
 
  private:
-  // Blocks in registers read whole rows that are short, or else long enough parts of them.
+  // Blocks in registers read whole rows.
   bool KeepsInRegisters(DimExpr columns) const {
-    const int groups = GroupsFor(MakeStates(0, 1));
-    return ProveLessEqual(columns, groups * kLanes) ||
-           (far_ && (groups == kMostGroups || ProveLessEqual(columns, kShortRow)));
+    return ProveLessEqual(columns, GroupsFor(MakeStates(0, 1)) * kLanes);
   }
   static int GroupsFor(const States& states) { return std::clamp(kMostGroups / states.units(), 1, kMostGroups); }
 
@@ -341,23 +345,24 @@ class ColumnScheduler {
   absl::Status EmitStrip(DimExpr columns, bool few_rows) {
     const States states = MakeStates(0, 1);
     const DimExpr extent = group_.phases()[0].extent;
-    const DimExpr start = OpenBlocks(columns, kStrip), count = Min(kStrip, columns - start);
+    const int64_t width = StripWidth(states, columns);
+    const DimExpr start = OpenBlocks(columns, width), count = PartOf(columns, start, width);
     if (few_rows) {
       OpenColumns(start, count);
       const std::vector<ValueId> none = states.Start(b_);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, 0, *extent.AsConst(), none));
       return EmitResults(states, states.chunked ? states.Join(b_, none, sums) : sums);
     }
-    totals_ = AddBuffers(states, kStrip);
+    totals_ = AddBuffers(states, width);
     StoreStart(states, totals_, count);
     if (!states.chunked) {
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, totals_));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, width, totals_));
     } else {  // each chunk's sum, which is then added to the totals
-      const std::vector<BufferId> sums = AddBuffers(states, kStrip);
+      const std::vector<BufferId> sums = AddBuffers(states, width);
       const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
       emitter_.PushScope();
       StoreStart(states, sums, count);
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, Min(kChunk, extent - chunk), sums));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, PartOf(extent, chunk, kChunk), width, sums));
       OpenColumns(0, count);
       StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
       Close();
@@ -368,26 +373,71 @@ class ColumnScheduler {
     return EmitResults(states, LoadAll(totals_));
   }
 
+  int64_t StripWidth(const States& states, DimExpr columns) const {
+    int64_t width = kStrip;
+    if (far_) {
+      const int64_t bytes = states.units() * 4 * (states.chunked ? 2 : 1);
+      width = std::max(width, kStates / bytes / kLanes * kLanes);
+    }
+    const std::optional<int64_t> n = columns.AsConst();
+    if (!n) return width;
+    if (indices_.empty()) width = std::min(width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
+    return std::min(width, std::max<int64_t>(*n, 1));
+  }
+  // How many of `all` the part from `start` on has, of at most `size`.
+  static DimExpr PartOf(DimExpr all, DimExpr start, int64_t size) {
+    return Mod(all, size).IsConst(0) ? DimExpr(size) : Min(size, all - start);
+  }
+
   // Takes rows first .. first + rows into the states in `buffers`.
   absl::Status EmitPasses(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
-                          const std::vector<BufferId>& buffers) {
-    const int64_t pass = far_ ? kFarPass : kNearPass;
+                          int64_t width, const std::vector<BufferId>& buffers) {
+    const int64_t pass = far_ && states.light() && width <= kShortRun ? 2 * kPass : kPass;
     const DimExpr whole = FloorDiv(rows, pass) * pass;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, pass, buffers));
-    return EmitPass(states, start, columns, first + whole, rows - whole, 1, buffers);
+    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, pass, width, buffers));
+    return EmitPass(states, start, columns, first + whole, rows - whole, 1, width, buffers);
   }
 
   absl::Status EmitPass(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
-                        int64_t rows, const std::vector<BufferId>& buffers) {
+                        int64_t rows, int64_t width, const std::vector<BufferId>& buffers) {
     const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, rows);
     emitter_.PushScope();
     OpenColumns(start, columns);
     SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, rows, LoadAll(buffers)));
     StoreAll(buffers, sums);
+    const DimExpr column = column_;
     Close();
+    if (far_ && !states.light() && rows > 1) Fetch(states, BodyOf(b_.nest(), column.index()), row, column, width);
     emitter_.PopScope();
     b_.EndLoop();
     return absl::OkStatus();
+  }
+
+  // Fetches what the loop over columns reads further on in the strip, or else at the beginning of the next rows.
+  void Fetch(const States& states, BlockId body, DimExpr row, DimExpr column, int64_t width) {
+    LoopNest& nest = b_.nest();
+    std::vector<InstId> fetches;
+    for (InstId id : nest.block(body).insts) {
+      const Inst load = nest.inst(id);
+      if (load.op != Opcode::kLoad || !load.stride.IsConst(1) || !DependsOnCoord(load.address, row.index())) continue;
+      const int64_t element = BytesFor(nest.buffers[load.buffer.index].element, 1);
+      const int64_t share = width < kLongRun && states.types.size() == 1 ? 4 : 2;  // short runs end before the rest
+      const int64_t ahead = target_.prefetch_bytes / kPass / share / element;
+      const DimExpr place = column + ahead;
+      const DimExpr address = Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
+        if (leaf == column) return Mod(place, width);
+        if (leaf == row) return leaf + kPass * FloorDiv(place, width);
+        return std::nullopt;
+      });
+      for (int64_t at = 0; ahead > 0 && at < kLanes; at += kLine / element) {
+        Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(target_.prefetch_level)};
+        fetch.buffer = load.buffer;
+        fetch.address = address + at;
+        fetches.push_back(nest.NewInst(std::move(fetch)));
+      }
+    }
+    std::vector<InstId>& insts = nest.block(body).insts;
+    insts.insert(insts.begin(), fetches.begin(), fetches.end());
   }
 
   absl::StatusOr<std::vector<ValueId>> EmitRows(const States& states, DimExpr first, int64_t rows,
@@ -433,6 +483,7 @@ class ColumnScheduler {
   LoopBuilder& b_;
   RowGroup group_;
   const bool far_;
+  const Target& target_;
   std::vector<DimExpr> indices_;          // of the loops around the columns
   DimExpr column_;                        // of the vector loop
   Dims row_coords_;                       // of the group of columns that is emitted
@@ -443,9 +494,9 @@ class ColumnScheduler {
 }  // namespace
 
 absl::Status ScheduleColumns(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,
-                             const Target&) {
+                             const Target& target) {
   SKEIN_ASSIGN_OR_RETURN(RowGroup group, RowGroup::Find(emitter, spec, content.outer_reductions));
-  return ColumnScheduler(emitter, std::move(group), spec.locality.far).Run();
+  return ColumnScheduler(emitter, std::move(group), spec.locality.far, target).Run();
 }
 
 }  // namespace skein

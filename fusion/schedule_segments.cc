@@ -116,17 +116,10 @@ class SegmentScheduler {
     emitter_.SetLane({});
     emitter_.PopScope();
     b_.EndLoop();
-    const BlockId body = BodyOf(index.index());
+    const BlockId body = BodyOf(b_.nest(), index.index());
     Settle(body, place, first + index);
     if (plan_.line == 0 || lanes == kLanes) Fetch(body, extent, lanes);
     return absl::OkStatus();
-  }
-
-  BlockId BodyOf(int loop) const {
-    const LoopNest& nest = b_.nest();
-    int i = nest.inst_count() - 1;
-    while (nest.inst(InstId(i)).op != Opcode::kLoop || nest.inst(InstId(i)).loop != loop) --i;
-    return nest.inst(InstId(i)).body;
   }
 
   // Says where the loop is that covers part of a segment.

@@ -1,6 +1,7 @@
 // Column kernels: reductions over outer axes, whichever way the columns are walked.
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
 #include "tests/fusion/fusion_graphs.h"
@@ -49,13 +50,27 @@ TEST(Columns, FewRowsAreOnePass) {
 }
 
 // From memory a block stays in registers; the processor fetches its rows by itself.
-TEST(Columns, FarBlocksAreReadInLongRuns) {
-  const Plan plan = MakePlanOf(Parse(R"(
-    %0 = input() {name = "x"} : f32[512, 65536]
-    %1 = reduce(%0) {axes = (0), reducer = max<f32>} : f32[1, 65536]
-    output "max" = %1
-  )"));
-  const std::string nest = plan.groups[0].nest->ToString();
+Plan PlanOfColumns(const char* dims, const char* reduced, const char* reducer) {
+  return MakePlanOf(Parse(absl::StrCat("%0 = input() {name = \"x\"} : f32[", dims, "]\n",
+                                       "%1 = reduce(%0) {axes = (0), reducer = ", reducer, "<f32>} : f32[", reduced,
+                                       "]\noutput \"y\" = %1\n")));
+}
+
+TEST(Columns, FarStripsAreReadInLongRuns) {
+  const std::string nest = PlanOfColumns("512, 262144", "1, 262144", "sum").groups[0].nest->ToString();
+  EXPECT_EQ(CountOf(nest, "parallel $0 < 262144 step 32768"), 1) << nest;
+  EXPECT_EQ(CountOf(nest, "prefetch"), 0) << nest;  // the processor fetches sums ahead by itself
+}
+
+TEST(Columns, FarMaximaAreFetchedAheadAndWhereAStripEndsInTheNextRows) {
+  const std::string nest = PlanOfColumns("512, 262144", "1, 262144", "max").groups[0].nest->ToString();
+  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 512, 32768) + mod($3 + 512, 32768)] "), 1)
+      << nest;
+  EXPECT_EQ(CountOf(nest, "prefetch"), 16) << nest;  // 4 rows of 4 lines
+}
+
+TEST(Columns, RowsOfAFewVectorsStayInRegisters) {
+  const std::string nest = PlanOfColumns("262144, 256", "1, 256", "max").groups[0].nest->ToString();
   EXPECT_EQ(CountOf(nest, "load f32x64 b0["), 4) << nest;
   EXPECT_EQ(CountOf(nest, "prefetch"), 0) << nest;
 }
