@@ -17,7 +17,8 @@ constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN s
 constexpr int kLanes = 64;
 constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers of f32
 constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
-constexpr int64_t kStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
+constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
+constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
 constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
 constexpr int64_t kLine = 64;      // bytes
 constexpr int64_t kTiles = 8;      // enough to keep memory busy
@@ -345,24 +346,24 @@ class ColumnScheduler {
   absl::Status EmitStrip(DimExpr columns, bool few_rows) {
     const States states = MakeStates(0, 1);
     const DimExpr extent = group_.phases()[0].extent;
-    const int64_t width = StripWidth(states, columns);
-    const DimExpr start = OpenBlocks(columns, width), count = PartOf(columns, start, width);
+    const Strip strip = StripFor(states, columns);
+    const DimExpr start = OpenBlocks(columns, strip.width), count = PartOf(columns, start, strip.width);
     if (few_rows) {
       OpenColumns(start, count);
       const std::vector<ValueId> none = states.Start(b_);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, 0, *extent.AsConst(), none));
       return EmitResults(states, states.chunked ? states.Join(b_, none, sums) : sums);
     }
-    totals_ = AddBuffers(states, width);
+    totals_ = AddBuffers(states, strip.width);
     StoreStart(states, totals_, count);
     if (!states.chunked) {
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, width, totals_));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, strip, totals_));
     } else {  // each chunk's sum, which is then added to the totals
-      const std::vector<BufferId> sums = AddBuffers(states, width);
+      const std::vector<BufferId> sums = AddBuffers(states, strip.width);
       const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
       emitter_.PushScope();
       StoreStart(states, sums, count);
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, PartOf(extent, chunk, kChunk), width, sums));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, PartOf(extent, chunk, kChunk), strip, sums));
       OpenColumns(0, count);
       StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
       Close();
@@ -373,16 +374,33 @@ class ColumnScheduler {
     return EmitResults(states, LoadAll(totals_));
   }
 
-  int64_t StripWidth(const States& states, DimExpr columns) const {
-    int64_t width = kStrip;
-    if (far_) {
-      const int64_t bytes = states.units() * 4 * (states.chunked ? 2 : 1);
-      width = std::max(width, kStates / bytes / kLanes * kLanes);
-    }
+  // How a strip is walked.
+  struct Strip {
+    int64_t width;     // columns
+    int64_t pass;      // rows that are taken in while an accumulator is in a register
+    int64_t ahead = 0; // bytes of each of them by which fetches run ahead, all along the strip
+    int level = 0;     // where to
+  };
+  Strip StripFor(const States& states, DimExpr columns) const {
+    Strip strip{kStrip, kPass};
+    const int64_t bytes = states.units() * 4 * (states.chunked ? 2 : 1);
+    if (far_) strip.width = std::max(kStrip, kFarStates / bytes / kLanes * kLanes);
     const std::optional<int64_t> n = columns.AsConst();
-    if (!n) return width;
-    if (indices_.empty()) width = std::min(width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
-    return std::min(width, std::max<int64_t>(*n, 1));
+    if (n && indices_.empty()) strip.width = std::min(strip.width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
+    const bool whole_rows = n && *n <= strip.width;
+    if (whole_rows) strip.width = std::max<int64_t>(*n, 1);
+    if (!far_) return strip;
+    if (states.light()) {  // the processor fetches by itself
+      if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
+    } else if (whole_rows && *n * bytes <= kNearStates) {  // one row after the other is one run of memory
+      strip.pass = 1;
+      strip.ahead = target_.prefetch_bytes / 2;
+      strip.level = 1;
+    } else {
+      strip.ahead = target_.prefetch_bytes / (strip.width < kLongRun ? 4 : 2) / kPass;
+      strip.level = target_.prefetch_level;
+    }
+    return strip;
   }
   // How many of `all` the part from `start` on has, of at most `size`.
   static DimExpr PartOf(DimExpr all, DimExpr start, int64_t size) {
@@ -391,46 +409,44 @@ class ColumnScheduler {
 
   // Takes rows first .. first + rows into the states in `buffers`.
   absl::Status EmitPasses(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
-                          int64_t width, const std::vector<BufferId>& buffers) {
-    const int64_t pass = far_ && states.light() && width <= kShortRun ? 2 * kPass : kPass;
-    const DimExpr whole = FloorDiv(rows, pass) * pass;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, pass, width, buffers));
-    return EmitPass(states, start, columns, first + whole, rows - whole, 1, width, buffers);
+                          const Strip& strip, const std::vector<BufferId>& buffers) {
+    const DimExpr whole = FloorDiv(rows, strip.pass) * strip.pass;
+    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, strip, buffers));
+    if (strip.pass == 1) return absl::OkStatus();
+    return EmitPass(states, start, columns, first + whole, rows - whole, {strip.width, 1}, buffers);
   }
 
   absl::Status EmitPass(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
-                        int64_t rows, int64_t width, const std::vector<BufferId>& buffers) {
-    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, rows);
+                        const Strip& strip, const std::vector<BufferId>& buffers) {
+    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, strip.pass);
     emitter_.PushScope();
     OpenColumns(start, columns);
-    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, rows, LoadAll(buffers)));
+    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, strip.pass, LoadAll(buffers)));
     StoreAll(buffers, sums);
     const DimExpr column = column_;
     Close();
-    if (far_ && !states.light() && rows > 1) Fetch(states, BodyOf(b_.nest(), column.index()), row, column, width);
+    if (strip.ahead > 0) Fetch(strip, BodyOf(b_.nest(), column.index()), row, column);
     emitter_.PopScope();
     b_.EndLoop();
     return absl::OkStatus();
   }
 
   // Fetches what the loop over columns reads further on in the strip, or else at the beginning of the next rows.
-  void Fetch(const States& states, BlockId body, DimExpr row, DimExpr column, int64_t width) {
+  void Fetch(const Strip& strip, BlockId body, DimExpr row, DimExpr column) {
     LoopNest& nest = b_.nest();
     std::vector<InstId> fetches;
     for (InstId id : nest.block(body).insts) {
       const Inst load = nest.inst(id);
       if (load.op != Opcode::kLoad || !load.stride.IsConst(1) || !DependsOnCoord(load.address, row.index())) continue;
       const int64_t element = BytesFor(nest.buffers[load.buffer.index].element, 1);
-      const int64_t share = width < kLongRun && states.types.size() == 1 ? 4 : 2;  // short runs end before the rest
-      const int64_t ahead = target_.prefetch_bytes / kPass / share / element;
-      const DimExpr place = column + ahead;
+      const DimExpr place = column + strip.ahead / element;
       const DimExpr address = Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
-        if (leaf == column) return Mod(place, width);
-        if (leaf == row) return leaf + kPass * FloorDiv(place, width);
+        if (leaf == column) return Mod(place, strip.width);
+        if (leaf == row) return leaf + strip.pass * FloorDiv(place, strip.width);
         return std::nullopt;
       });
-      for (int64_t at = 0; ahead > 0 && at < kLanes; at += kLine / element) {
-        Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(target_.prefetch_level)};
+      for (int64_t at = 0; at < kLanes; at += kLine / element) {
+        Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(strip.level)};
         fetch.buffer = load.buffer;
         fetch.address = address + at;
         fetches.push_back(nest.NewInst(std::move(fetch)));
