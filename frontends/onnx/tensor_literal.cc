@@ -162,11 +162,15 @@ absl::StatusOr<const char*> ExternalFiles::Find(const onnx::TensorProto& tensor,
     return InvalidArgument("external data: length ", length, ", the dims ask for ", bytes);
   }
   if (folder_.empty()) return InvalidArgument("external data, but the model has no folder");
-  std::string path;
-  SKEIN_ASSIGN_OR_RETURN(path, ResolveInside(folder_, location));
-  std::shared_ptr<const MappedFile>& file = files_[path];
+  std::shared_ptr<const MappedFile>& file = by_location_[location];
   if (file == nullptr) {
-    SKEIN_ASSIGN_OR_RETURN(file, MappedFile::Open(path));
+    std::string path;
+    SKEIN_ASSIGN_OR_RETURN(path, ResolveInside(folder_, location));
+    std::shared_ptr<const MappedFile>& known = by_path_[path];
+    if (known == nullptr) {
+      SKEIN_ASSIGN_OR_RETURN(known, MappedFile::Open(path));
+    }
+    file = known;
   }
   if (offset > file->size() || length > file->size() - offset) {
     return InvalidArgument("external data: ", length, " bytes at ", offset, " of '", location,

@@ -42,7 +42,8 @@ class ExternalFiles {
 
  private:
   std::string folder_;
-  std::map<std::string, std::shared_ptr<const MappedFile>> files_;
+  // As the model spells it, and as the system does: one is asked for every tensor, the other costs system calls.
+  std::map<std::string, std::shared_ptr<const MappedFile>> by_location_, by_path_;
 };
 
 bool IsExternal(const onnx::TensorProto& tensor);
