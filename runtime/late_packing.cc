@@ -74,9 +74,9 @@ void LatePacking::Pack(int job, const Executor& executor) {
 }
 
 void LatePacking::Publish(int job) {
+  left_.fetch_sub(1, std::memory_order_release);  // before the state, which Finish waits for
   progress_[job].state.store(State::kPacked, std::memory_order_release);
   progress_[job].state.notify_all();
-  left_.fetch_sub(1, std::memory_order_release);
 }
 
 void LatePacking::PackBehind() {
