@@ -20,10 +20,21 @@ DimNodeKey KeyOf(const DimNode& node) {
   return {node.kind, node.index, node.constant, node.extent, node.symbol, node.operands};
 }
 
+// A node and the hash of its key: other nodes are told apart, and tables grow, without looking at them.
+struct HashedNode {
+  size_t hash = 0;
+  const DimNode* node = nullptr;
+};
+struct HashedKey {
+  size_t hash;
+  const DimNodeKey& key;
+};
+
 struct NodeHash {
   using is_transparent = void;
-  size_t operator()(const DimNode* node) const { return (*this)(KeyOf(*node)); }
-  size_t operator()(const DimNodeKey& key) const {
+  size_t operator()(const HashedNode& node) const { return node.hash; }
+  size_t operator()(const HashedKey& key) const { return key.hash; }
+  static size_t Of(const DimNodeKey& key) {
     uint64_t hash = Mix(static_cast<uint64_t>(key.kind) << 32 | static_cast<uint32_t>(key.index),
                         static_cast<uint64_t>(key.constant));
     if (key.extent != nullptr) hash = Mix(hash, reinterpret_cast<uintptr_t>(key.extent));
@@ -48,15 +59,15 @@ struct NodeEqual {
            a.extent == b.extent && a.symbol == b.symbol &&
            std::equal(a.operands.begin(), a.operands.end(), b.operands.begin(), b.operands.end());
   }
-  bool operator()(const DimNode* a, const DimNode* b) const { return a == b; }
-  bool operator()(const DimNodeKey& a, const DimNode* b) const { return Same(a, KeyOf(*b)); }
-  bool operator()(const DimNode* a, const DimNodeKey& b) const { return Same(KeyOf(*a), b); }
+  bool operator()(const HashedNode& a, const HashedNode& b) const { return a.node == b.node; }
+  bool operator()(const HashedNode& a, const HashedKey& b) const { return a.hash == b.hash && Same(KeyOf(*a.node), b.key); }
+  bool operator()(const HashedKey& a, const HashedNode& b) const { return (*this)(b, a); }
 };
 
 // One shard of the interner; the shards keep threads that build different expressions apart.
 struct Shard {
   std::mutex mutex;
-  absl::flat_hash_set<const DimNode*, NodeHash, NodeEqual> nodes;
+  absl::flat_hash_set<HashedNode, NodeHash, NodeEqual> nodes;
 };
 
 constexpr int kShards = 16;
@@ -108,18 +119,18 @@ int KindRank(DimKind kind) { return kind == DimKind::kConst ? 100 : static_cast<
 }  // namespace
 
 DimExpr DimInterner::Intern(const DimNodeKey& key) {
-  size_t hash = NodeHash()(key);
+  const HashedKey hashed{NodeHash::Of(key), key};
   // What a thread asked for lately it finds without a lock. Nodes are immortal.
-  constexpr size_t kRecent = 2048;
-  thread_local std::array<const DimNode*, kRecent> recent_nodes{};
-  const DimNode*& recent = recent_nodes[hash % kRecent];
-  if (recent != nullptr && NodeEqual::Same(key, KeyOf(*recent))) return DimExpr(recent);
-  Shard& shard = Shards()[(hash >> 7) % kShards];
+  constexpr size_t kRecent = 4096;
+  thread_local std::array<HashedNode, kRecent> recent_nodes{};
+  HashedNode& recent = recent_nodes[hashed.hash % kRecent];
+  if (recent.node != nullptr && NodeEqual()(recent, hashed)) return DimExpr(recent.node);
+  Shard& shard = Shards()[(hashed.hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
-  auto found = shard.nodes.find(key, hash);
-  if (found == shard.nodes.end()) found = shard.nodes.insert(MakeNode(key).release()).first;
+  auto found = shard.nodes.find(hashed, hashed.hash);
+  if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, MakeNode(key).release()}).first;
   recent = *found;
-  return DimExpr(recent);
+  return DimExpr(recent.node);
 }
 
 DimExpr::DimExpr(int64_t value) {

@@ -13,6 +13,9 @@ namespace {
 
 // LLVM takes some 2 ms to set up and finish a module, whatever is in it.
 constexpr int kLlvmBatch = 8;
+// Each object that Xbyak makes is written into code pages with four system calls, which take 5 us. With several threads
+// every kernel is an object of its own: there may be few.
+constexpr int kXbyakBatch = 16;
 
 // Weights of as many times L2, 4 MiB, are packed in 0.4 ms, twice what it takes to make one more kernel for them.
 constexpr int64_t kLeastCaches = 4;
@@ -38,7 +41,7 @@ class KernelCompiler {
         pool->Run(count, body);
       };
     }
-    fast_ = MakeOptions("xbyak", back_ends_.fast, 1);
+    fast_ = MakeOptions("xbyak", back_ends_.fast, parallel_ ? 1 : kXbyakBatch);
     optimizing_ = MakeOptions("llvm", back_ends_.optimizing, kLlvmBatch);
   }
 
