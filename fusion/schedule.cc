@@ -258,6 +258,7 @@ absl::StatusOr<UnfinishedKernel> ScheduleLoops(const Graph& graph, const GroupSp
     return Refuse("SK104", "a running sum shares a kernel with pointwise operations only");
   }
   UnfinishedKernel kernel;
+  kernel.nest.Reserve(64, 64);  // most have more
   LoopBuilder builder(&kernel.nest);
   // What a group writes it also computes: its own outputs are no boundary to it.
   const std::set<Value> outputs(spec.outputs.begin(), spec.outputs.end());

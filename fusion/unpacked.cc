@@ -96,9 +96,12 @@ class Finder {
  private:
   // Groups of one kernel whose weights are packed by one kernel are alike.
   std::string Key(const UnpackedKernel& kernel) const {
-    std::string key = plan_.groups[kernel.group].hash.Hex();
+    std::string key;
+    auto append = [&key](const auto& word) { key.append(reinterpret_cast<const char*>(&word), sizeof(word)); };
+    append(plan_.groups[kernel.group].hash);
     for (const UnpackedKernel::Read& read : kernel.reads) {
-      absl::StrAppend(&key, " ", read.input, " ", plan_.groups[found_.weights[read.weight].group].hash.Hex());
+      append(read.input);
+      append(plan_.groups[found_.weights[read.weight].group].hash);
     }
     return key;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "fusion/unpacked.h"
 #include "runtime/back_ends.h"
@@ -93,7 +94,9 @@ class KernelCompiler {
     if (text == nullptr || text->hash != group.hash) {
       text = std::make_shared<NestText>(NestText{group.nest->ToString(), group.hash});
     }
-    requests_.push_back({group.nest, std::move(text), KernelName(group.kind, group.hash)});
+    std::string& name = names_[text.get()];
+    if (name.empty()) name = KernelName(group.kind, group.hash);
+    requests_.push_back({group.nest, std::move(text), name});
     pending_.push_back({g, ""});
   }
 
@@ -212,7 +215,8 @@ class KernelCompiler {
   Variant& variant_;
   KernelCache::Parallel parallel_;
   CacheOptions fast_, optimizing_;
-  std::vector<KernelRequest> requests_;  // not yet taken
+  absl::flat_hash_map<const NestText*, std::string> names_;  // of groups alike, which share their text
+  std::vector<KernelRequest> requests_;                      // not yet taken
   std::vector<Pending> pending_;         // one per request
 };
 

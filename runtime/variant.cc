@@ -134,6 +134,14 @@ class PlanLayout {
   absl::Status AddSizes(const Group& group, GroupProgram* program) {
     ExpressionTable& table = variant_.expressions;
     if (group.nest != nullptr) {
+      auto [known, fresh] = sized_.try_emplace(group.nest.get(), static_cast<int>(variant_.groups.size()));
+      if (!fresh && plan_.groups[known->second].arguments == group.arguments) {
+        const GroupProgram& alike = variant_.groups[known->second];
+        program->arguments = alike.arguments;
+        program->tiles = alike.tiles;
+        program->scratch_bytes = alike.scratch_bytes;
+        return AddWork(group, program);
+      }
       SKEIN_ASSIGN_OR_RETURN(program->arguments, table.AddAll(group.arguments));
       // What the nest says over arguments, over the graph's symbols.
       SymbolMap arguments;
@@ -145,6 +153,11 @@ class PlanLayout {
       SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(1));
       SKEIN_ASSIGN_OR_RETURN(program->scratch_bytes, table.Add(0));
     }
+    return AddWork(group, program);
+  }
+
+  absl::Status AddWork(const Group& group, GroupProgram* program) {
+    ExpressionTable& table = variant_.expressions;
     SKEIN_ASSIGN_OR_RETURN(program->bytes_read, table.Add(group.bytes_read));
     SKEIN_ASSIGN_OR_RETURN(program->bytes_written, table.Add(group.bytes_written));
     SKEIN_ASSIGN_OR_RETURN(program->flops, table.Add(group.flops));
@@ -170,6 +183,7 @@ class PlanLayout {
   Variant& variant_;
   const Plan& plan_;
   absl::flat_hash_map<Value, int> numbers_;
+  absl::flat_hash_map<const LoopNest*, int> sized_;  // the first group of each nest
 };
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace skein::x86 {
 namespace {
 
 // Room to begin with.
-constexpr size_t kUsualLine = 64;  // operations of one loop
+constexpr size_t kUsualLine = 32;  // operations of one loop
 constexpr size_t kUsualVariables = 512;
 constexpr size_t kUsualDepth = 8;
 
@@ -167,15 +167,21 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   loop.yields.assign(yields.begin(), yields.end());
   loop.results.assign(results.begin(), results.end());
   for (Variable v : results) depths_[v.index] = static_cast<int8_t>(depth());
-  std::vector<Operation>& line = open_.back().line;
-  line.insert(line.end(), closed.line.begin(), closed.line.end());
-  line.push_back({.action = Action::kLoopEnd, .loop = closed.loop, .inst = inst_});
+  if (closed_.size() <= static_cast<size_t>(closed.loop)) closed_.resize(program_.loops.size());
+  closed_[closed.loop] = std::move(closed.line);
+  open_.back().line.push_back({.action = Action::kLoopEnd, .loop = closed.loop, .inst = inst_});
+}
+
+void ProgramBuilder::AppendLine(std::span<const Operation> line, std::vector<Operation>* to) const {
+  for (const Operation& operation : line) {
+    if (operation.action == Action::kLoopEnd) AppendLine(closed_[operation.loop], to);
+    to->push_back(operation);
+  }
 }
 
 // Conversions of whole vectors from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.
-void ProgramBuilder::FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
-                              std::vector<int32_t>& made) {
-  std::vector<Operation>& line = open_[0].line;
+void ProgramBuilder::FoldHalf(std::span<Operation> line, size_t i, int effect, std::span<const int32_t> reads,
+                              std::vector<uint8_t>* kept, std::vector<int32_t>& made) {
   Operation& operation = line[i];
   auto converts = [&](Conversion c) {
     return operation.action == Action::kConversion && operation.immediate == static_cast<int64_t>(c);
@@ -197,8 +203,7 @@ void ProgramBuilder::FoldHalf(size_t i, int effect, std::span<const int32_t> rea
   (*kept)[at] = false;
 }
 
-void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept) {
-  std::vector<Operation>& line = open_[0].line;
+void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_t> reads, std::vector<uint8_t>* kept) {
   std::vector<int32_t> loaded(program_.variables.size(), -1);  // where
   int effect = -1;                                              // the last one that memory may notice
   auto foldable = [&](const Operation& operation, Variable v) {
@@ -210,7 +215,7 @@ void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8
     Operation& operation = line[i];
     if (!(*kept)[i]) continue;
     if (HasEffect(operation) && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
-    FoldHalf(i, effect, reads, kept, loaded);
+    FoldHalf(line, i, effect, reads, kept, loaded);
     const int bits = BitWidth(operation.element) * operation.lanes;
     if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
     if (operation.action == Action::kLoad && !operation.masked) loaded[operation.result.index] = static_cast<int>(i);
@@ -228,7 +233,11 @@ void ProgramBuilder::FoldLoads(std::span<const int32_t> reads, std::vector<uint8
 }
 
 Program ProgramBuilder::Finish() {
-  std::vector<Operation>& line = open_[0].line;
+  size_t operations = open_[0].line.size();
+  for (const std::vector<Operation>& line : closed_) operations += line.size();
+  std::vector<Operation> line;
+  line.reserve(operations);
+  AppendLine(open_[0].line, &line);
   std::vector<int32_t> reads(program_.variables.size());
   auto mark = [&](Variable v) {
     if (v.valid()) ++reads[v.index];
@@ -244,7 +253,7 @@ Program ProgramBuilder::Finish() {
     VisitReads(line[i], mark);
     kept[i] = true;
   }
-  FoldLoads(reads, &kept);
+  FoldLoads(line, reads, &kept);
   size_t count = 0;
   for (size_t i = 0; i < line.size(); ++i) {
     if (!kept[i]) continue;

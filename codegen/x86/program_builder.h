@@ -63,9 +63,11 @@ class ProgramBuilder {
   };
 
   // Loads that only one arithmetic operation reads become its last operand. `reads`: of each variable.
-  void FoldLoads(std::span<const int32_t> reads, std::vector<uint8_t>* kept);
-  void FoldHalf(size_t i, int effect, std::span<const int32_t> reads, std::vector<uint8_t>* kept,
-                std::vector<int32_t>& made);
+  void FoldLoads(std::span<Operation> line, std::span<const int32_t> reads, std::vector<uint8_t>* kept);
+  void FoldHalf(std::span<Operation> line, size_t i, int effect, std::span<const int32_t> reads,
+                std::vector<uint8_t>* kept, std::vector<int32_t>& made);
+  // With the lines of the loops that were closed in it.
+  void AppendLine(std::span<const Operation> line, std::vector<Operation>* to) const;
   Variable Constant(VariableInfo info);
   // The offset of a constant of lanes in the data. AVX-512 reads a splat from one lane, AVX2 all of them.
   template <typename T>
@@ -78,6 +80,7 @@ class ProgramBuilder {
   Program program_;
   InstId inst_;
   std::vector<Open> open_;
+  std::vector<std::vector<Operation>> closed_;  // lines by loop, without those of the loops in them
   std::vector<Variable> constants_;
   std::vector<int8_t> depths_;  // of variables
 };
