@@ -27,7 +27,7 @@ class ObviousKernel {
   }
 
  private:
-  // The one shape of all nodes, and what reductions leave of it.
+  // The one shape of all nodes, and what reductions leave of it or the product has instead.
   bool FindShape() {
     const Node* reduction = nullptr;
     for (NodeId id : nodes_) {
@@ -37,8 +37,8 @@ class ObviousKernel {
       if (op_class == OpClass::kReduce && reduction == nullptr) reduction = &node;
     }
     if (reduction == nullptr) {
-      wide_ = g_.node(*nodes_.begin()).results[0].dims;
-      return dots_ <= 1;
+      wide_ = g_.node(*nodes_.rbegin()).results[0].dims;
+      return dots_ == 0 || (dots_ == 1 && FindProduct());
     }
     wide_ = g_.type(reduction->operands[0]).dims;
     axes_ = reduction->attributes.Ints("axes");
@@ -48,22 +48,36 @@ class ObviousKernel {
     return dots_ == 0 && row_ != wide_;
   }
 
+  // The product is first, and has the shape of the others or, if only they read it, that shape with two dims of rows
+  // as one.
+  bool FindProduct() {
+    const NodeId dot = *nodes_.begin();
+    const Node& node = g_.node(dot);
+    if (node.op != Op::dot || node.results[0].element != ElementType::kF32) return false;
+    const Dims& dims = node.results[0].dims;
+    if (dims == wide_) return true;
+    const auto readers = graph_.ReadersOf(dot);
+    const bool alone = !graph_.IsOutput(dot) &&
+                       std::all_of(readers.begin(), readers.end(), [&](NodeId reader) { return nodes_.contains(reader); });
+    row_ = dims;
+    const bool ones = std::any_of(wide_.begin(), wide_.end(), [](DimExpr d) { return d.IsConst(1); });
+    return alone && !ones && dims.size() == 2 && wide_.size() == 3 && dims[0] == wide_[0] * wide_[1] && dims[1] == wide_[2];
+  }
+
   bool IsObvious(NodeId id) {
     const Node& node = g_.node(id);
     const Dims& dims = node.results[0].dims;
     if (node.results.size() != 1 || graph_.IsInlined({id, 0}) || !HasUsualTypes(node)) return false;
-    if (++pointers_; dims != wide_ && !(reduces_ && dims == row_)) return false;
+    ++pointers_;
     switch (Def(node.op).op_class) {
-      case OpClass::kPointwise: {
-        // An epilogue starts at the product, and no other operand of its nodes is computed here.
-        const bool starts = dots_ == 0 || id == *nodes_.begin() || std::any_of(
-            node.operands.begin(), node.operands.end(), [&](Value v) { return nodes_.contains(v.node); });
-        if (!starts || (dots_ == 1 && g_.node(*nodes_.begin()).op != Op::dot)) return false;
+      case OpClass::kPointwise:
+        // An epilogue starts at the product.
+        if (dims != wide_ && !(reduces_ && dims == row_)) return false;
+        if (dots_ == 1 && std::none_of(node.operands.begin(), node.operands.end(), [&](Value v) { return IsFromHere(v); })) {
+          return false;
+        }
         break;
-      }
-      case OpClass::kContraction:
-        if (id != *nodes_.begin() || node.results[0].element != ElementType::kF32) return false;
-        break;
+      case OpClass::kContraction: break;
       case OpClass::kReduce: {
         const std::string* order = node.attributes.Get<std::string>("order");
         if (order == nullptr || *order != "inner" || node.operands.size() != 1 || dims != row_ ||
@@ -96,7 +110,7 @@ class ObviousKernel {
       if (!graph_.IsMovement(by) && !(pointwise && HasUsualTypes(node))) return false;
       for (Value v : node.operands) {
         CountPointer(v);
-        if (nodes_.contains(v.node) && !IsRepeatedRow(by, id)) return false;
+        if (nodes_.contains(v.node) && !IsInPassing(by, id)) return false;
       }
     }
     return true;
@@ -108,12 +122,16 @@ class ObviousKernel {
                  !nodes_.contains(v.node);
   }
 
-  // Whether `by` repeats what a reduction left, and all that `id` does with it is to read it as it is.
-  bool IsRepeatedRow(NodeId by, NodeId id) const {
+  bool IsFromHere(Value v) const {
+    return nodes_.contains(v.node) || (g_.op(v) == Op::reshape && nodes_.contains(g_.node(v.node).operands[0].node));
+  }
+
+  // Whether `by` repeats what a reduction left, or takes a product's rows apart, and all that `id` does with it is to
+  // read it as it is.
+  bool IsInPassing(NodeId by, NodeId id) const {
     const Node& node = g_.node(by);
-    if (!reduces_ || node.op != Op::broadcast || g_.type(node.operands[0]).dims != row_ || node.results[0].dims != wide_) {
-      return false;
-    }
+    if (node.op != (reduces_ ? Op::broadcast : Op::reshape) || dots_ + reduces_ == 0) return false;
+    if (g_.type(node.operands[0]).dims != row_ || node.results[0].dims != wide_) return false;
     const auto recomputed = graph_.RecomputedFor(id);
     return std::none_of(recomputed.begin(), recomputed.end(), [&](NodeId other) {
       const auto& operands = g_.node(other).operands;

@@ -28,7 +28,7 @@ std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes
 bool HoldsForLargerSets(const Reason& reason);
 
 // Whether the scheduler need not be asked, since it takes the nodes (planner_obvious.cc): a few pointwise nodes of one
-// shape, alone, behind a product of that shape, or with reductions along the same rows of that shape, without other
+// shape, alone, behind a product of that many rows, or with reductions along the same rows of that shape, without other
 // movement between them than repeating what is one number a row.
 bool ObviouslyFits(const PlanGraph& graph, const NodeSet& nodes);
 

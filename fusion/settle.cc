@@ -33,7 +33,8 @@ using Replacement = absl::StatusOr<std::optional<Value>>;
 //   best = max(x);  place = min(select(x == best or x is NaN, places, none))     since any NaN is best
 // `none` must be behind all places, and is what is found where there is nothing.
 Replacement SplitFirstPlace(Graph* to, std::span<const Value> operands, Attributes attributes) {
-  const Reducer reducer = **attributes.Get<ReducerRef>("reducer");
+  const ReducerRef given = *attributes.Get<ReducerRef>("reducer");
+  const Reducer& reducer = *given;
   const std::optional<FirstPlace> first = FindFirstPlace(reducer);
   const std::optional<DimExpr> places = first ? to->Known(operands[1]) : std::nullopt;
   if (!places || static_cast<double>(places->range().hi) > reducer.initial[1]) return std::nullopt;

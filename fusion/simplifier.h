@@ -23,6 +23,8 @@ namespace skein {
 class Simplifier {
  public:
   explicit Simplifier(Graph* to) : g_(*to) {}
+  // On the graph that another one has made, which that one has no more use for.
+  Simplifier(Graph* made, Simplifier&& maker) : g_(*made), structure_(std::move(maker.structure_)) {}
 
   // Adds an op, or what it simplifies to.
   absl::StatusOr<Value> Make(Op op, std::initializer_list<Value> x, Attributes attributes = {}) {

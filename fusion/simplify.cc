@@ -61,8 +61,7 @@ absl::StatusOr<Value> Simplifier::AsIndex(Value v) {
 namespace {
 
 // Whether simplifying `graph` again would change nothing but drop dead nodes. Adds origins as that would.
-absl::StatusOr<bool> IsFixedPoint(const std::vector<bool>& settled, Graph* graph) {
-  Simplifier simplifier(graph);
+absl::StatusOr<bool> IsFixedPoint(Simplifier simplifier, const std::vector<bool>& settled, Graph* graph) {
   const std::vector<bool> needed = NeededNodes(*graph);
   for (size_t i = 0; i < needed.size(); ++i) {
     const NodeId id(i);
@@ -92,7 +91,8 @@ absl::StatusOr<Graph> SimplifyNeeded(const Graph& graph) {
     if (round == kRounds) break;
     std::vector<bool> settled = simplifier ? simplifier->settled() : std::vector<bool>();
     settled.resize(current->size());
-    SKEIN_ASSIGN_OR_RETURN(const bool fixed, IsFixedPoint(settled, &*current));
+    Simplifier again = simplifier ? Simplifier(&*current, *std::move(simplifier)) : Simplifier(&*current);
+    SKEIN_ASSIGN_OR_RETURN(const bool fixed, IsFixedPoint(std::move(again), settled, &*current));
     if (fixed) break;
   }
   return *std::move(current);

@@ -7,6 +7,7 @@ namespace skein {
 
 GraphRewriter::GraphRewriter(const Graph& from, Graph* to) : from_(from), to_(to) {
   to_->source_names = from.source_names;
+  map_.reserve(from.size());
   // Guards first: what the old graph came to assume holds from the start of the new one.
   for (const Guard& guard : from.guards()) to_->AddGuard(guard.condition, guard.reason);
   for (const Graph::Named& input : from.inputs()) {

@@ -65,5 +65,23 @@ TEST(ObviouslyFits, RowsAndTheirNeighbours) {
   EXPECT_GT(kinds["row"], 20);
 }
 
+// Two dims of rows as one in the product, and other ways to take its shape apart.
+TEST(ObviouslyFits, EpiloguesOfProductsOfAllRows) {
+  for (const char* dims : {"a, b, 64", "4, b, 64", "a, 1, 64", "a, b, 1"}) {
+    std::map<std::string, int> kinds;
+    const std::string d = dims, columns = d.substr(d.rfind(' ') + 1);
+    for (const char* rows : {"a*b", "4*b", "a"}) {
+      if ((d[0] == '4') != (rows[0] == '4') || (d.find(", 1, ") != d.npos) != (rows == std::string("a"))) continue;
+      CheckEverySet(Parse(absl::StrCat("%0 = input() {name = \"x\"} : f32[", rows, ", 32]\n%1 = input() {name = \"w\"} : f32[32, ",
+                                       columns, "]\n%2 = dot(%0, %1) : f32[", rows, ", ", columns, "]\n%3 = reshape(%2) {dims = [", d,
+                                       "]} : f32[", d, "]\n%4 = input() {name = \"bias\"} : f32[", d, "]\n%5 = add(%3, %4) : f32[", d,
+                                       "]\n%6 = tanh(%5) : f32[", d, "]\n%7 = add(%6, %4) : f32[", d,
+                                       "]\noutput \"y\" = %7\noutput \"z\" = %5\n")),
+                    d, &kinds);
+    }
+    EXPECT_EQ(kinds["dot"], d.find('1') == d.npos ? 3 : 0) << d;
+  }
+}
+
 }  // namespace
 }  // namespace skein
