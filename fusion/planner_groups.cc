@@ -207,8 +207,8 @@ GroupSpec Groups::SpecOf(const NodeSet& nodes) const {
     const Op op = graph_.graph().node(v.node).op;
     if (op == Op::input) return true;
     if (op == Op::constant) return !graph_.IsSplat(v);
-    if (absorbed_values_.contains(v)) return true;
-    return graph_.IsComputed(v.node) && !nodes.contains(v.node) && !absorbed_.contains(v.node);
+    if (!absorbed_.empty() && absorbed_values_.contains(v)) return true;
+    return graph_.IsComputed(v.node) && !nodes.contains(v.node) && (absorbed_.empty() || !absorbed_.contains(v.node));
   };
   return spec;
 }

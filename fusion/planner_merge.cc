@@ -21,16 +21,17 @@ class GreedyMerger {
       has_product_.push_back(graph_.graph().node(*groups_.nodes(i).begin()).op == Op::dot);
     }
     for (int i = 0; i < groups_.size(); ++i) PushEdges(i);
-    absl::flat_hash_set<std::pair<std::pair<int, int>, std::array<size_t, 2>>> tried;
+    absl::flat_hash_set<std::pair<std::pair<int, int>, Sizes>> tried;
     while (!queue_.empty()) {
       const Candidate c = queue_.top();
       queue_.pop();
       if (!groups_.alive(c.producer) || !groups_.alive(c.consumer)) continue;
-      const std::array<size_t, 2> sizes = SizesOf(c.producer, c.consumer);
+      const Sizes sizes = SizesOf(c.producer, c.consumer);
       if (sizes != c.sizes && Gain(c.producer, c.consumer) != c.gain) continue;  // a newer entry is in the queue
       const std::pair<int, int> parts(c.producer, c.consumer);
       if (!tried.insert({parts, sizes}).second) continue;
-      if (!groups_.TryMerge(c.producer, c.consumer, c.siblings)) continue;
+      const auto siblings = c.siblings < 0 ? std::nullopt : std::optional(siblings_[c.siblings]);
+      if (!groups_.TryMerge(c.producer, c.consumer, siblings)) continue;
       cost_[c.producer] = traffic_.Cost({&groups_.nodes(c.producer)});
       has_product_[c.producer] = has_product_[c.producer] || has_product_[c.consumer];
       PushEdges(c.producer);
@@ -38,11 +39,12 @@ class GreedyMerger {
   }
 
  private:
-  struct Candidate {
+  using Sizes = std::array<int, 2>;
+  struct Candidate {  // small: a heap moves them about
     double gain;
     int producer, consumer;
-    std::array<size_t, 2> sizes;  // of both, which only grow: whether they are what they were
-    std::optional<Groups::Siblings> siblings;
+    Sizes sizes;   // of both, which only grow: whether they are what they were
+    int siblings;  // their place in siblings_; -1: one reads the other
     bool operator<(const Candidate& o) const {
       // Equal gains: in the order of the graph.
       return std::tie(gain, o.producer, o.consumer) < std::tie(o.gain, producer, consumer);
@@ -64,10 +66,12 @@ class GreedyMerger {
     PushSiblings(part, edges);
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
-    queue_.push({Gain(producer, consumer), producer, consumer, SizesOf(producer, consumer), siblings});
+    if (siblings) siblings_.push_back(*siblings);
+    queue_.push({Gain(producer, consumer), producer, consumer, SizesOf(producer, consumer),
+                 siblings ? static_cast<int>(siblings_.size()) - 1 : -1});
   }
-  std::array<size_t, 2> SizesOf(int producer, int consumer) const {
-    return {groups_.nodes(producer).size(), groups_.nodes(consumer).size()};
+  Sizes SizesOf(int producer, int consumer) const {
+    return {static_cast<int>(groups_.nodes(producer).size()), static_cast<int>(groups_.nodes(consumer).size())};
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.
@@ -106,6 +110,7 @@ class GreedyMerger {
   std::vector<double> cost_;       // by part
   std::vector<bool> has_product_;  // by part
   std::vector<std::pair<int, int>> edges_;  // of one part, while they are pushed
+  std::vector<Groups::Siblings> siblings_;
   std::priority_queue<Candidate> queue_;
 };
 

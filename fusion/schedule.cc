@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <queue>
-#include <set>
+
+#include "absl/container/inlined_vector.h"
+#include "fusion/node_set.h"
 
 namespace skein {
 namespace {
@@ -69,13 +71,12 @@ std::string KindOf(const GroupContent& content) {
 }  // namespace
 
 absl::StatusOr<GroupContent> FindContent(const Graph& graph, const GroupSpec& spec) {
-  std::set<NodeId> nodes;
-  std::vector<Value> work(spec.outputs.begin(), spec.outputs.end());
-  const std::set<Value> outputs(spec.outputs.begin(), spec.outputs.end());
+  NodeSet nodes;
+  absl::InlinedVector<Value, 32> work(spec.outputs.begin(), spec.outputs.end());
   while (!work.empty()) {
     Value v = work.back();
     work.pop_back();
-    const bool output = outputs.contains(v);
+    const bool output = std::find(spec.outputs.begin(), spec.outputs.end(), v) != spec.outputs.end();
     if (!output && spec.boundary(v)) continue;
     if (graph.Known(v).has_value() || graph.op(v) == Op::constant || graph.SplatValue(v)) continue;
     if (!nodes.insert(v.node).second) continue;
@@ -261,8 +262,9 @@ absl::StatusOr<UnfinishedKernel> ScheduleLoops(const Graph& graph, const GroupSp
   kernel.nest.Reserve(64, 64);  // most have more
   LoopBuilder builder(&kernel.nest);
   // What a group writes it also computes: its own outputs are no boundary to it.
-  const std::set<Value> outputs(spec.outputs.begin(), spec.outputs.end());
-  auto boundary = [&](Value v) { return !outputs.contains(v) && spec.boundary(v); };
+  auto boundary = [&](Value v) {
+    return std::find(spec.outputs.begin(), spec.outputs.end(), v) == spec.outputs.end() && spec.boundary(v);
+  };
   GroupSpec inner{spec.outputs, boundary, spec.locality};
   Emitter emitter(graph, &builder, boundary);
   const bool nothing = std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](Value v) {
