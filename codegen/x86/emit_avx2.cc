@@ -116,14 +116,15 @@ void Emitter::CompareAvx2(const Operation& op) {
   const bool wide = Wide(op.element);
   Variable a = op.operands[0], b = op.operands[1];
   const bool greater = !IsFloat(op.element) && op.opcode == Opcode::kLess;
-  if (greater) std::swap(a, b);
+  const bool symmetric = op.opcode == Opcode::kEqual || op.opcode == Opcode::kNotEqual;
+  if (greater || (symmetric && registers_->InRegister(b))) std::swap(a, b);
   const Xmm left = UseVector(a, bits);
   const Source right = Read(b, op.element);
   registers_->ReleaseDying();
   const Xmm d = Vector(registers_->Define(op.result), bits);
   const Xbyak::Operand& last = At(right, bits);
   if (IsFloat(op.element)) {
-    const uint8_t predicate = Predicate(op.opcode);
+    const uint8_t predicate = Predicate(op.opcode) ^ static_cast<uint8_t>(op.immediate);
     return wide ? vcmppd(d, left, last, predicate) : vcmpps(d, left, last, predicate);
   }
   if (greater) return wide ? vpcmpgtq(d, left, last) : vpcmpgtd(d, left, last);

@@ -1,5 +1,6 @@
 // Emission of vector arithmetic, compares, conversions and permutations.
 #include "codegen/x86/emitter.h"
+#include "codegen/x86/program_builder.h"
 
 namespace skein::x86 {
 namespace {
@@ -102,7 +103,9 @@ void Emitter::Elementwise(const Operation& op) {
     return IeeeMinMax(op);
   }
   const int bits = VectorBits(op);
-  const Xmm a = UseVector(op.operands[0], bits);
+  Variable left = op.operands[0], right = op.operands[1];
+  if (op.operand_count == 2 && IsCommutative(op.opcode) && registers_->InRegister(right)) std::swap(left, right);
+  const Xmm a = UseVector(left, bits);
   if (op.folded) {
     const Xbyak::RegExp at = UseAddress(op.address);
     registers_->ReleaseDying();
@@ -112,7 +115,7 @@ void Emitter::Elementwise(const Operation& op) {
     registers_->ReleaseDying();
     return ArithmeticUnary(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a);
   }
-  const Source b = Read(op.operands[1], op.element);
+  const Source b = Read(right, op.element);
   registers_->ReleaseDying();
   const Xmm d = Vector(registers_->Define(op.result), bits);
   Arithmetic(op.opcode, op.element, d, a, At(b, bits));
@@ -237,7 +240,7 @@ void Emitter::Compare(const Operation& op) {
   const Source b = Read(op.operands[1], op.element);
   const Opmask d(registers_->Define(op.result));
   const Xbyak::Operand& right = At(b, bits);
-  const uint8_t predicate = Predicate(op.opcode);
+  const uint8_t predicate = Predicate(op.opcode) ^ static_cast<uint8_t>(op.immediate);
   const bool wide = Wide(op.element);
   if (IsFloat(op.element)) {
     wide ? vcmppd(d, a, right, predicate) : vcmpps(d, a, right, predicate);

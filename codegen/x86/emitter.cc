@@ -262,10 +262,11 @@ Emitter::Source Emitter::Read(Variable v, ElementType element) {
   const bool in_memory =
       !registers_->InRegister(v) &&
       (constant.constant == (wide ? ConstantKind::kBroadcast64 : ConstantKind::kBroadcast32) ||
-       constant.constant == ConstantKind::kVector || (!avx512_ && constant.constant != ConstantKind::kNone));
+       constant.constant == ConstantKind::kVector || (!avx512_ && constant.constant != ConstantKind::kNone) ||
+       (constant.constant == ConstantKind::kNone && registers_->IsFull(RegisterClass::kVector)));
   if (!in_memory) return {.in_register = registers_->Use(v)};
   registers_->UseInPlace(v);
-  return {.constant = v};
+  return {.in_memory = v};
 }
 
 const Xbyak::Operand& Emitter::At(const Source& source, int bits) {
@@ -273,7 +274,11 @@ const Xbyak::Operand& Emitter::At(const Source& source, int bits) {
     register_operand_ = Vector(source.in_register, bits);
     return register_operand_;
   }
-  const VariableInfo& constant = info(source.constant);
+  const VariableInfo& constant = info(source.in_memory);
+  if (constant.constant == ConstantKind::kNone) {
+    memory_operand_ = ptr[Slot(registers_->SpillOffset(source.in_memory))];
+    return memory_operand_;
+  }
   memory_operand_ = Data(constant, avx512_ && constant.constant != ConstantKind::kVector);
   return memory_operand_;
 }

@@ -34,10 +34,10 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   using Reg64 = Xbyak::Reg64;
   using Opmask = Xbyak::Opmask;
 
-  // A vector operand that may be a constant in memory, broadcast.
+  // A vector operand that may be in memory: a constant, perhaps broadcast, or a variable in the frame.
   struct Source {
     int in_register = -1;
-    Variable constant;
+    Variable in_memory;
   };
   struct Labels {
     Xbyak::Label header, exit;

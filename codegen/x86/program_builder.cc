@@ -136,11 +136,16 @@ Variable ProgramBuilder::Emit(const Operation& operation, RegisterClass register
   return result;
 }
 
-bool ProgramBuilder::BroadcastAtLoad(Variable v) {
+Operation* ProgramBuilder::DefinitionOf(Variable v) {
   std::vector<Operation>& line = open_[DepthOf(v)].line;
-  const auto load = std::find_if(line.rbegin(), line.rend(),
-                                 [&](const Operation& operation) { return operation.result == v; });
-  if (load == line.rend() || load->action != Action::kLoad || load->lanes != 1 || load->masked ||
+  const auto found = std::find_if(line.rbegin(), line.rend(),
+                                  [&](const Operation& operation) { return operation.result == v; });
+  return found == line.rend() ? nullptr : &*found;
+}
+
+bool ProgramBuilder::BroadcastAtLoad(Variable v) {
+  Operation* const load = DefinitionOf(v);
+  if (load == nullptr || load->action != Action::kLoad || load->lanes != 1 || load->masked ||
       BitWidth(load->element) < 32) {
     return false;
   }
@@ -232,6 +237,41 @@ void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_
   }
 }
 
+// Loads go behind what does not need them yet, up to the next store or loop, so that they hold registers for less time.
+std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line,
+                                                 const std::vector<uint8_t>& kept) const {
+  std::vector<Operation> result;
+  result.reserve(line.size());
+  std::vector<size_t> waiting;
+  std::vector<uint8_t> waits(program_.variables.size());
+  auto load_for = [&](Variable v) {
+    if (!waits[v.index]) return;
+    const auto load = std::find_if(waiting.begin(), waiting.end(), [&](size_t i) { return line[i].result == v; });
+    waits[v.index] = false;
+    result.push_back(line[*load]);
+    waiting.erase(load);
+  };
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (!kept[i]) continue;
+    const Operation& operation = line[i];
+    if (operation.action == Action::kLoad && !operation.masked && operation.lanes > 1) {
+      waits[operation.result.index] = true;
+      waiting.push_back(i);
+      continue;
+    }
+    VisitReads(operation, load_for);
+    if (HasEffect(operation) && operation.action != Action::kPrefetch) {
+      for (size_t load : waiting) {
+        waits[line[load].result.index] = false;
+        result.push_back(line[load]);
+      }
+      waiting.clear();
+    }
+    result.push_back(operation);
+  }
+  return result;
+}
+
 Program ProgramBuilder::Finish() {
   size_t operations = open_[0].line.size();
   for (const std::vector<Operation>& line : closed_) operations += line.size();
@@ -254,19 +294,15 @@ Program ProgramBuilder::Finish() {
     kept[i] = true;
   }
   FoldLoads(line, reads, &kept);
-  size_t count = 0;
+  line = SinkLoads(line, kept);
   for (size_t i = 0; i < line.size(); ++i) {
-    if (!kept[i]) continue;
-    if (i != count) line[count] = line[i];
-    const Operation& operation = line[count];
+    const Operation& operation = line[i];
     if (operation.action == Action::kLoopBegin) {
-      program_.loops[operation.loop].begin = static_cast<int>(count);
+      program_.loops[operation.loop].begin = static_cast<int>(i);
     } else if (operation.action == Action::kLoopEnd) {
-      program_.loops[operation.loop].end = static_cast<int>(count);
+      program_.loops[operation.loop].end = static_cast<int>(i);
     }
-    ++count;
   }
-  line.resize(count);
   program_.operations = std::move(line);
   return std::move(program_);
 }

@@ -45,6 +45,8 @@ class ProgramBuilder {
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
   Variable Parameter(int i) const { return program_.parameters[i]; }
 
+  // The operation of an open loop that computes `v`; null if there is none.
+  Operation* DefinitionOf(Variable v);
   // Makes `v` the same in all lanes if it comes from a scalar load that can broadcast at no cost.
   bool BroadcastAtLoad(Variable v);
 
@@ -68,6 +70,8 @@ class ProgramBuilder {
                 std::vector<uint8_t>* kept, std::vector<int32_t>& made);
   // With the lines of the loops that were closed in it.
   void AppendLine(std::span<const Operation> line, std::vector<Operation>* to) const;
+  // What is kept of a line, with loads moved close to their readers.
+  std::vector<Operation> SinkLoads(std::span<const Operation> line, const std::vector<uint8_t>& kept) const;
   Variable Constant(VariableInfo info);
   // The offset of a constant of lanes in the data. AVX-512 reads a splat from one lane, AVX2 all of them.
   template <typename T>

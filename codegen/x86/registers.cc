@@ -8,10 +8,11 @@
 namespace skein::x86 {
 namespace {
 
-constexpr int kSlotBytes[kClassCount] = {8, 64, 8};
 
-// Registers that loop-carried values leave to the body: what the greediest operations need at once.
+// Registers that loop-carried values leave to the body: at least what the greediest operations need at once, and of
+// vectors at most this many more.
 constexpr int kLeftToBody[kClassCount] = {5, 3, 3};
+constexpr int kMostVectorsLeftToBody = 8;
 
 int Index(RegisterClass c) { return static_cast<int>(c); }
 
@@ -54,10 +55,14 @@ int Registers::Take(RegisterClass c, int hint) {
   const uint32_t free = free_[Index(c)];
   if (hint >= 0 && (free >> hint & 1) != 0) return hint;
   if (free != 0) return std::countr_zero(free);
-  int best = -1, best_use = -1;
+  int best = -1;
+  int64_t best_use = -1;
   for (uint32_t rest = allocatable_[Index(c)] & ~locked_[Index(c)]; rest != 0; rest &= rest - 1) {
     const int r = std::countr_zero(rest);
-    const int use = NextUse(holders_[Index(c)][r]);
+    const Variable v = holders_[Index(c)][r];
+    const VariableState& s = state_[v.index];
+    // Of those that are read at the same place, one that is or has to be stored anyway.
+    const int64_t use = 2 * int64_t{NextUse(v)} + (s.spilled || program_.IsConstant(v) || HasHome(s));
     if (use > best_use) best = r, best_use = use;
   }
   if (best < 0) {
@@ -81,17 +86,27 @@ void Registers::SpillIfNeeded(Variable v) {
   VariableState& s = state_[v.index];
   if (s.spilled || program_.IsConstant(v)) return;
   const RegisterClass c = ClassOf(v);
+  if (s.offset < 0 && HasHome(s)) {
+    s.offset = state_[s.next_of.index].offset;
+    s.pinned = true;
+  }
   if (s.offset < 0) s.offset = FrameSlot(c);
   mover_->Spill(c, s.in_register, s.offset);
   s.spilled = true;
   spills_.push_back(v);
 }
 
+// Whether the slot of the argument whose next value this is may be overwritten already.
+bool Registers::HasHome(const VariableState& s) const {
+  return s.next_of.valid() && liveness_.LastUse(s.next_of) < position_;
+}
+
 int Registers::FrameSlot(RegisterClass c) {
   std::vector<int>& slots = free_slots_[Index(c)];
   if (slots.empty()) {
     // The frame grows by 64 bytes at a time, so that vectors stay aligned.
-    for (int at = 64 - kSlotBytes[Index(c)]; at >= 0; at -= kSlotBytes[Index(c)]) {
+    const int bytes = c != RegisterClass::kVector ? 8 : program_.isa == Isa::kAvx512 ? 64 : 32;
+    for (int at = 64 - bytes; at >= 0; at -= bytes) {
       slots.push_back(frame_bytes_ + at);
     }
     frame_bytes_ += 64;
@@ -206,6 +221,11 @@ void Registers::BeginLoop(int number) {
   // Arguments past what fits live in the frame, with registers for them now and then.
   std::array<int, kClassCount> room;
   for (int c = 0; c < kClassCount; ++c) room[c] = std::popcount(allocatable_[c]) - kLeftToBody[c];
+  // A value that the body drives out is stored and loaded like one in the frame, and besides has to come back in time.
+  const Liveness::LoopFacts& wanted = liveness_.loops[number];
+  constexpr int kVector = static_cast<int>(RegisterClass::kVector);
+  room[kVector] -= std::clamp(wanted.pressure[kVector] - wanted.live_at_begin[kVector] - kLeftToBody[kVector], 0,
+                              kMostVectorsLeftToBody - kLeftToBody[kVector]);
   std::vector<bool> in_frame(loop.inits.size());
   for (size_t i = 0; i < loop.inits.size(); ++i) {
     if (--room[Index(ClassOf(loop.arguments[i]))] >= 0) continue;
@@ -288,6 +308,7 @@ std::vector<std::pair<Variable, int>> Registers::YieldToFrame(const Loop& loop) 
   for (size_t i = 0; i < loop.arguments.size(); ++i) {
     const Variable argument = loop.arguments[i], yield = loop.yields[i];
     if (registers[i] >= 0 || yield == argument) continue;
+    if (state_[yield.index].spilled && state_[yield.index].offset == state_[argument.index].offset) continue;
     const auto moved = home(argument);
     CopyToFrame(yield, ClassOf(argument), moved != homes.end() ? moved->second : state_[argument.index].offset);
   }
@@ -325,10 +346,22 @@ void Registers::MakeRoom(int number, RegisterClass c) {
     }
   }
   if (room >= 0) return;
-  // Something has to go in the body: what is stored already goes without a store.
+  // Something has to go in the body: what is stored already goes without a store. Vectors that are read least stay in the
+  // frame, where operations read them in place, so that the end of the body need not bring them back.
+  std::vector<std::pair<int, Variable>> reads;
   for (Variable v : facts.used) {
-    if (ClassOf(v) == c && InRegister(v)) SpillIfNeeded(v);
+    if (ClassOf(v) != c || !InRegister(v) || program_.IsConstant(v)) continue;
+    SpillIfNeeded(v);
+    NextUse(v);
+    int last = state_[v.index].next_use;
+    const int first = last, end = liveness_.first_use[v.index + 1];
+    while (last < end && liveness_.uses[last] < program_.loops[number].end) ++last;
+    reads.push_back({last - first, v});
   }
+  if (c != RegisterClass::kVector) return;
+  std::sort(reads.begin(), reads.end());
+  reads.resize(std::min(reads.size(), static_cast<size_t>(-room)));
+  for (const auto& read : reads) Evict(c, state_[read.second.index].in_register);
 }
 
 void Registers::EnterBody(int number) {
@@ -345,7 +378,10 @@ void Registers::EnterBody(int number) {
   }
   open.at_header = holders_;
   for (size_t i = 0; i < loop.yields.size(); ++i) {
-    state_[loop.yields[i].index].hint = open.argument_registers[i];
+    VariableState& s = state_[loop.yields[i].index];
+    s.hint = open.argument_registers[i];
+    const bool defined = s.in_register >= 0 || s.spilled;  // outside of the loop
+    if (open.argument_registers[i] < 0 && !defined) s.next_of = loop.arguments[i];
   }
 }
 

@@ -45,6 +45,7 @@ class Registers {
   void UseInPlace(Variable v) { touched_.push_back(v); }
   bool InRegister(Variable v) const { return state_[v.index].in_register >= 0; }
   int RegisterOf(Variable v) const { return state_[v.index].in_register; }
+  bool IsFull(RegisterClass c) const { return free_[static_cast<int>(c)] == 0; }
   int SpillOffset(Variable v) const { return state_[v.index].offset; }  // of a spilled variable
   // A register for use until End.
   int Scratch(RegisterClass c);
@@ -80,6 +81,7 @@ class Registers {
     int8_t hint = -1;
     bool spilled = false;  // its value is in the frame at `offset`
     bool pinned = false;   // an argument that lives there: keeps its slot for the next trip
+    Variable next_of;      // the argument that lives there whose next value this is
     int32_t offset = -1;
     int32_t next_use = 0;  // index into the liveness's uses
   };
@@ -102,6 +104,7 @@ class Registers {
   int Take(RegisterClass c, int hint);
   void Evict(RegisterClass c, int r);
   void SpillIfNeeded(Variable v);
+  bool HasHome(const VariableState& s) const;
   void Hold(RegisterClass c, int r, Variable v);
   void Free(Variable v);
   void Fetch(Variable v, RegisterClass c, int to);

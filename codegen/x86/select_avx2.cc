@@ -153,6 +153,8 @@ Variable Selector::ConvertOnAvx2(Conversion conversion, int lanes, Variable v) {
   const VectorType f64{kF64, lanes}, u64{kU64, lanes}, f32{kF32, lanes}, u32{kU32, lanes};
   auto splat = [&](uint64_t bits) { return builder_.Broadcast64(bits); };
   switch (conversion) {
+    case kI64ToI32:
+      return lanes == 1 ? v : Variable();  // lies there already
     case kU32ToF64:  // in the last bits of 2^52, which is then taken away
       return Vector(kSub, f64, Vector(kOr, u64, ConvertPart(kU32ToU64, kU64, lanes, v), splat(k2To52)), splat(k2To52));
     case kF64ToU32: {

@@ -37,6 +37,9 @@ Parts Selector::Convert(const Inst& inst) {
   const Parts& v = Get(inst.operands[0]);
   const int lanes = to.lanes;
   if (from.element == to.element) return v;
+  if (InGeneral(from) && IsInteger(to.element) && !InGeneral(to) && builder_.info(v[0]).constant != ConstantKind::kNone) {
+    return Constant(to.element, builder_.info(v[0]).bits, lanes);
+  }
   if (IsBool(to.element)) return ConvertToBool(from, v);
   if (IsBool(from.element)) return ConvertFromBool(to, v);
   Parts result;

@@ -217,6 +217,11 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   auto bits = [&](Variable v) { return static_cast<uint16_t>(builder_.info(v).bits); };
   if (op == Opcode::kNot) {
     if (is_constant(a)) return builder_.MaskConstant(static_cast<uint16_t>(~bits(a)));
+    if (const Operation* made = builder_.DefinitionOf(a); made != nullptr && made->action == Action::kCompare) {
+      Operation opposite = *made;
+      opposite.immediate ^= 4;
+      if (avx512_ || IsFloat(opposite.element)) return Emit(opposite, kMask);
+    }
     if (!avx512_) return NotOnAvx2(a);
     return Emit({.action = Action::kMaskLogic, .opcode = op}, {a}, kMask);
   }

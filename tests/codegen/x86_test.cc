@@ -343,6 +343,25 @@ TEST_F(X86, MoreCarriedValuesThanRegisters) {
   ExpectAgrees(Cases(nest, {{0}, {1}, {7}}));
 }
 
+// What was carried in is still read when all that is carried out is there already.
+TEST_F(X86, NextValuesWaitForReadersOfTheOldOnes) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr n = b.AddArgument();
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kF32, DimExpr(16) * n);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kF32, 16 * 41);
+  std::vector<ValueId> inits, next;
+  for (int i = 0; i <= 40; ++i) inits.push_back(b.Const(kF32, i, 16));
+  const DimExpr i = b.BeginLoop(LoopKind::kSerial, n, 1, inits);
+  ValueId sum = b.Load(in, i * DimExpr(16), 16);
+  for (int k = 0; k < 40; ++k) next.push_back(b.Fma(b.Carried(k), b.Const(kF32, 0.5, 16), sum));
+  for (int k = 0; k <= 40; k += 3) sum = b.Sub(sum, b.Carried(k));
+  next.push_back(sum);
+  const std::vector<ValueId> results = b.EndLoop(next);
+  for (int k = 0; k <= 40; ++k) b.Store(out, 16 * k, results[k]);
+  ExpectAgrees(Cases(nest, {{0}, {1}, {7}}));
+}
+
 // Every iteration turns three carried values round: register moves in a cycle.
 TEST_F(X86, CarriedValuesChangePlaces) {
   LoopNest nest;
