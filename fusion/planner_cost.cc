@@ -71,7 +71,7 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
   for (NodeId id : graph.computed()) {
     add(id, id);
     for (NodeId by : graph.RecomputedFor(id)) add(id, by);
-    for (std::vector<int>* list : {&accesses_of_[id.index], &values_of_[id.index]}) {
+    for (Numbers* list : {&accesses_of_[id.index], &values_of_[id.index]}) {
       std::sort(list->begin(), list->end());
       list->erase(std::unique(list->begin(), list->end()), list->end());
     }

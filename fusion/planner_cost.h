@@ -42,7 +42,7 @@ class Traffic {
   struct ReadValue {
     NodeId producer;
     double bytes;
-    std::vector<NodeId> readers;
+    absl::InlinedVector<NodeId, 2> readers;
   };
   struct Access {     // one node, computed or recomputed, reads one value
     int value;
@@ -58,7 +58,8 @@ class Traffic {
   const double launch_;
   std::vector<ReadValue> values_;
   std::vector<Access> accesses_;
-  std::vector<std::vector<int>> accesses_of_, values_of_;   // by computed node
+  using Numbers = absl::InlinedVector<int, 4>;
+  std::vector<Numbers> accesses_of_, values_of_;            // by computed node
   std::vector<double> written_;                             // by computed node: its results that are used
   // `round_` marks what belongs to the sum that is being made.
   mutable int64_t round_ = 0;

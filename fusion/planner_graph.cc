@@ -1,24 +1,46 @@
 #include "fusion/planner_graph.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fusion/planner_cost.h"
 #include "ir/op.h"
 
 namespace skein {
 
-PlanGraph::PlanGraph(const Graph& graph, bool fuse) : graph_(graph), users_(graph.Users()) {
+PlanGraph::PlanGraph(const Graph& graph, bool fuse) : graph_(graph) {
   is_output_.assign(graph.size(), false);
   for (const Graph::Named& out : graph.outputs()) {
     is_output_[out.value.node.index] = true;
     outputs_.insert(out.value);
   }
+  FindUsers();
   FindKinds();
   FindNeeded();
   FindPhases();
   FindComputed(fuse);
   FindReads();
   FindRepeated();
+}
+
+void PlanGraph::FindUsers() {
+  // Counted first; a node that reads another one twice is its last user already.
+  const int size = graph_.size();
+  first_user_.assign(size + 1, 0);
+  std::vector<NodeId> last(size);
+  auto visit = [&](auto use) {
+    std::fill(last.begin(), last.end(), NodeId());
+    for (int i = 0; i < size; ++i) {
+      for (Value v : graph_.node(NodeId(i)).operands) {
+        if (std::exchange(last[v.node.index], NodeId(i)) != NodeId(i)) use(v.node, NodeId(i));
+      }
+    }
+  };
+  visit([&](NodeId id, NodeId) { ++first_user_[id.index + 1]; });
+  for (int i = 0; i < size; ++i) first_user_[i + 1] += first_user_[i];
+  users_.resize(first_user_[size]);
+  std::vector<int> next(first_user_.begin(), first_user_.end() - 1);
+  visit([&](NodeId id, NodeId user) { users_[next[id.index]++] = user; });
 }
 
 void PlanGraph::FindKinds() {
@@ -41,7 +63,7 @@ bool PlanGraph::Moves(NodeId id) const {
 void PlanGraph::FindRepeated() {
   may_be_repeated_.assign(graph_.size(), false);
   for (int i = graph_.size() - 1; i >= 0; --i) {
-    may_be_repeated_[i] = std::any_of(users_[i].begin(), users_[i].end(), [&](NodeId user) {
+    may_be_repeated_[i] = std::any_of(UsersOf(NodeId(i)).begin(), UsersOf(NodeId(i)).end(), [&](NodeId user) {
       return Moves(user) || (!IsComputed(user) && MayBeRepeated(user));
     });
   }
@@ -94,7 +116,7 @@ void PlanGraph::FindComputed(bool fuse) {
       // reshape and the broadcast that a pointwise node does on the way (numpy's) do not.
       computed = output || (!fuse && node.op != Op::reshape && !constant_[i] && !BroadcastInPassing(id));
     } else if (Def(node.op).op_class == OpClass::kPointwise && !output && fuse) {
-      computed = users_[i].size() <= 1 || !RecomputedAnywhere(id);
+      computed = UsersOf(id).size() <= 1 || !RecomputedAnywhere(id);
     } else {
       computed = true;
     }
@@ -111,8 +133,8 @@ void PlanGraph::FindReads() {
   std::vector<NodeId> seen_by(graph_.size());
   std::vector<Value> work;
   for (NodeId id : computed_) {
-    std::vector<NodeId>& reads = reads_[id.index];
-    std::vector<NodeId>& recomputed = recomputed_[id.index];
+    Nodes& reads = reads_[id.index];
+    Nodes& recomputed = recomputed_[id.index];
     work.assign(graph_.node(id).operands.begin(), graph_.node(id).operands.end());
     while (!work.empty()) {
       Value v = work.back();
@@ -165,13 +187,13 @@ bool PlanGraph::RecomputedAnywhere(NodeId id) const {
 
 bool PlanGraph::BroadcastInPassing(NodeId id) const {
   if (graph_.node(id).op != Op::broadcast) return false;
-  return std::all_of(users_[id.index].begin(), users_[id.index].end(),
+  return std::all_of(UsersOf(id).begin(), UsersOf(id).end(),
                      [&](NodeId user) { return SameSource(id, user); });
 }
 
 bool PlanGraph::IsUsed(Value v) const {
   if (outputs_.contains(v)) return true;
-  for (NodeId user : users_[v.node.index]) {
+  for (NodeId user : UsersOf(v.node)) {
     const Node& node = graph_.node(user);
     if (std::find(node.operands.begin(), node.operands.end(), v) != node.operands.end()) return true;
   }

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "fusion/node_set.h"
 #include "fusion/plan.h"
 #include "ir/graph.h"
@@ -19,7 +20,10 @@ class PlanGraph {
   PlanGraph(const Graph& graph, bool fuse);
 
   const Graph& graph() const { return graph_; }
-  const std::vector<NodeId>& UsersOf(NodeId id) const { return users_[id.index]; }
+  // Ascending, each once.
+  std::span<const NodeId> UsersOf(NodeId id) const {
+    return std::span(users_).subspan(first_user_[id.index], first_user_[id.index + 1] - first_user_[id.index]);
+  }
 
   // Nodes that some kernel must compute.
   const NodeSet& computed() const { return computed_; }
@@ -53,6 +57,10 @@ class PlanGraph {
   bool SameSource(NodeId a, NodeId b) const;
 
  private:
+  // Most have a few.
+  using Nodes = absl::InlinedVector<NodeId, 4>;
+
+  void FindUsers();
   void FindKinds();
   void FindNeeded();
   void FindPhases();
@@ -63,13 +71,14 @@ class PlanGraph {
   bool BroadcastInPassing(NodeId id) const;
 
   const Graph& graph_;
-  const std::vector<std::vector<NodeId>> users_;
+  std::vector<NodeId> users_;    // of all nodes, one after the other
+  std::vector<int> first_user_;  // by node, and the end
   std::vector<bool> is_output_, is_movement_, is_splat_, needed_, constant_, is_computed_, may_be_repeated_;
   std::vector<double> elements_;
   std::vector<Phase> phase_;
   std::set<Value> outputs_;
   NodeSet computed_;
-  std::vector<std::vector<NodeId>> reads_, readers_, recomputed_;
+  std::vector<Nodes> reads_, readers_, recomputed_;
 };
 
 }  // namespace skein

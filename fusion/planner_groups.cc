@@ -40,12 +40,15 @@ bool Groups::IsBetween(int from, int to) const {
 void Groups::MakeAdjacent(int from, int to) {
   if (place_[from] > place_[to]) std::swap(from, to);
   IsBetween(from, to);  // meets what `from` leads to
-  std::vector<int> before, after;
+  std::vector<int>&before = before_, &after = after_;
+  before.clear();
+  after.clear();
   for (int place = place_[from] + 1; place < place_[to]; ++place) {
     (met_[order_[place]] == search_ ? after : before).push_back(order_[place]);
   }
   int place = place_[from];
-  for (const std::vector<int>& list : {before, {from, to}, after}) {
+  const int both[] = {from, to};
+  for (std::span<const int> list : {std::span<const int>(before), std::span<const int>(both), std::span<const int>(after)}) {
     for (int part : list) {
       order_[place] = part;
       place_[part] = place++;

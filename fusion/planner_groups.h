@@ -84,6 +84,7 @@ class Groups {
   // what is between. Source: Pearce and Kelly, A dynamic topological sort algorithm for directed acyclic graphs, 2006.
   std::vector<int> order_, place_;
   mutable std::vector<int> between_;        // what IsBetween met
+  std::vector<int> before_, after_;         // of MakeAdjacent, while it works
   mutable std::vector<int64_t> met_;        // by part: the search that met it
   mutable int64_t search_ = 0;
   std::map<NodeId, Value> absorbed_;    // node -> the movement result that is stored instead

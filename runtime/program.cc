@@ -5,6 +5,7 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <optional>
 
 #include "absl/container/flat_hash_set.h"
 #include "codegen/codegen.h"
@@ -35,7 +36,8 @@ double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).coun
 class ProgramImpl final : public Program {
  public:
   ProgramImpl(const Graph& graph, const CompileOptions& options, SymbolBinder binder)
-      : graph_(graph), options_(options), binder_(std::move(binder)) {
+      : options_(options), binder_(std::move(binder)) {
+    if (!options_.rebuild) graph_ = graph;
     options_.threads = std::max(1, options_.threads);
     if (options_.back_ends == nullptr) options_.back_ends = BackEnds::Process();
     executor_ = options_.executor;
@@ -46,7 +48,7 @@ class ProgramImpl final : public Program {
     }
   }
 
-  absl::Status CompileMain() { return AddVariant({}).status(); }
+  absl::Status CompileMain(const Graph& graph) { return AddVariant(graph, {}, Clock::now()).status(); }
 
   absl::StatusOr<std::vector<TensorView>> OutputTypes(std::span<const TensorView> inputs) override {
     SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
@@ -78,7 +80,8 @@ class ProgramImpl final : public Program {
  private:
   absl::StatusOr<std::shared_ptr<Binding>> FindBinding(std::span<const TensorView> inputs);
   absl::StatusOr<Variant*> SelectVariant(const std::vector<int64_t>& symbols);
-  absl::StatusOr<Variant*> AddVariant(SymbolValues fixed);
+  absl::StatusOr<Variant*> AddVariant(const Graph& graph, SymbolValues fixed, Clock::time_point start);
+  absl::StatusOr<Variant*> AddSpecialized(SymbolValues fixed);
   absl::StatusOr<Variant*> AddPlan(Plan plan, SymbolValues fixed, Clock::time_point start,
                                    std::vector<Locality> localities = {});
   absl::StatusOr<Variant*> ForLocality(Variant* variant, const std::vector<int64_t>& sizes);
@@ -92,7 +95,7 @@ class ProgramImpl final : public Program {
   std::unique_ptr<RunState> TakeState();
   void GiveBack(std::unique_ptr<RunState> state);
 
-  const Graph graph_;          // as given, to be specialized where a guard fails
+  std::optional<Graph> graph_;  // as given, to be specialized where a guard fails; none where it is built again
   CompileOptions options_;
   const SymbolBinder binder_;
   Executor executor_;
@@ -157,38 +160,33 @@ void ProgramImpl::WaitForBackgroundWork() {
 
 // A variant stands in for the graph: the same inputs and outputs, by order and type.
 absl::Status ProgramImpl::CheckSameInterface(const Graph& other) const {
+  const Graph& graph = variants_.front()->plan.graph;
   auto check = [&](const std::vector<Graph::Named>& mine, const std::vector<Graph::Named>& its) -> absl::Status {
     bool same = mine.size() == its.size();
     for (size_t i = 0; same && i < mine.size(); ++i) {
-      const TensorType &a = graph_.type(mine[i].value), &b = other.type(its[i].value);
+      const TensorType &a = graph.type(mine[i].value), &b = other.type(its[i].value);
       same = mine[i].name == its[i].name && a.element == b.element && a.rank() == b.rank();
     }
     return same ? absl::OkStatus() : InvalidArgument("the graph that was built again has other inputs or outputs");
   };
-  SKEIN_RETURN_IF_ERROR(check(graph_.inputs(), other.inputs()));
-  return check(graph_.outputs(), other.outputs());
+  SKEIN_RETURN_IF_ERROR(check(graph.inputs(), other.inputs()));
+  return check(graph.outputs(), other.outputs());
 }
 
-absl::StatusOr<Variant*> ProgramImpl::AddVariant(SymbolValues fixed) {
-  const auto start = Clock::now();
+absl::StatusOr<Variant*> ProgramImpl::AddVariant(const Graph& graph, SymbolValues fixed, Clock::time_point start) {
   const PlanOptions plan_options{.fuse = options_.fuse, .target = options_.target};
-  auto make_plan = [&](const Graph& graph) {
-    return options_.planner ? options_.planner(graph, plan_options) : MakePlan(graph, plan_options);
-  };
-  absl::StatusOr<Plan> plan;
-  if (fixed.empty()) {
-    plan = make_plan(graph_);
-  } else {
-    SymbolMap constants;
-    for (const auto& [name, value] : fixed) constants[name] = DimExpr(value);
-    absl::StatusOr<Graph> specialized =
-        options_.rebuild ? options_.rebuild(constants) : SpecializeSymbols(graph_, constants);
-    if (!specialized.ok()) return specialized.status();
-    SKEIN_RETURN_IF_ERROR(CheckSameInterface(*specialized));
-    plan = make_plan(*specialized);
-  }
-  SKEIN_RETURN_IF_ERROR(plan.status());
-  return AddPlan(*std::move(plan), std::move(fixed), start);
+  SKEIN_ASSIGN_OR_RETURN(Plan plan, options_.planner ? options_.planner(graph, plan_options) : MakePlan(graph, plan_options));
+  return AddPlan(std::move(plan), std::move(fixed), start);
+}
+
+absl::StatusOr<Variant*> ProgramImpl::AddSpecialized(SymbolValues fixed) {
+  const auto start = Clock::now();
+  SymbolMap constants;
+  for (const auto& [name, value] : fixed) constants[name] = DimExpr(value);
+  SKEIN_ASSIGN_OR_RETURN(const Graph specialized,
+                         graph_ ? SpecializeSymbols(*graph_, constants) : options_.rebuild(constants));
+  SKEIN_RETURN_IF_ERROR(CheckSameInterface(specialized));
+  return AddVariant(specialized, std::move(fixed), start);
 }
 
 absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clock::time_point start,
@@ -277,7 +275,7 @@ absl::StatusOr<Variant*> ProgramImpl::SelectVariant(const std::vector<int64_t>& 
       variant = known->get();
       continue;
     }
-    absl::StatusOr<Variant*> added = AddVariant(std::move(fixed));
+    absl::StatusOr<Variant*> added = AddSpecialized(std::move(fixed));
     if (!added.ok()) {
       // Where the guard is the user's graph's own, there is nothing else to be said.
       return added.status().message() == guard.reason ? InvalidArgument(report) : Annotate(added.status(), report);
@@ -425,7 +423,7 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
 absl::Status ProgramImpl::Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                               const RunOptions& options) {
   SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
-  SKEIN_RETURN_IF_ERROR(CheckBuffers(graph_, *binding, inputs, outputs));
+  SKEIN_RETURN_IF_ERROR(CheckBuffers(binding->variant->plan.graph, *binding, inputs, outputs));
   std::unique_ptr<RunState> state = TakeState();
   const absl::Status status = RunIn(*binding, inputs, outputs, options, state.get());
   GiveBack(std::move(state));
@@ -455,7 +453,7 @@ Target DefaultTarget() {
 absl::StatusOr<std::unique_ptr<Program>> Program::Compile(const Graph& graph, const CompileOptions& options) {
   SKEIN_ASSIGN_OR_RETURN(SymbolBinder binder, SymbolBinder::Create(graph));
   auto program = std::make_unique<ProgramImpl>(graph, options, std::move(binder));
-  SKEIN_RETURN_IF_ERROR(program->CompileMain());
+  SKEIN_RETURN_IF_ERROR(program->CompileMain(graph));
   return program;
 }
 
