@@ -145,10 +145,11 @@ TEST_P(GuardPages, NothingOutsideIsTouched) {
   ASSERT_TRUE(graph.ok()) << graph.status();
   std::vector<CompileOptions> ways;
   for (Tier tier : {Tier::kFast, Tier::kOptimized}) {
-    for (bool far : {false, true}) {
+    for (auto [far, avx2] : {std::pair(false, false), {true, false}, {true, true}}) {
       CompileOptions& options = ways.emplace_back();
       options.tier = tier;
       Target& target = options.target;
+      if (avx2) target.isa = Isa::kAvx2;
       if (far) target.l2_bytes = target.stream_output_bytes = target.stream_intermediate_bytes = 64;
     }
   }

@@ -143,7 +143,13 @@ std::vector<NamedOptions> EveryWay() {
       return ways.back().options;
     };
     add("interpreter").interpret = true;
+    const bool both_isas = DefaultTarget().isa == Isa::kAvx512;
     if (HaveXbyak()) add("Xbyak").tier = Tier::kFast;
+    if (HaveXbyak() && both_isas) {
+      CompileOptions& options = add("Xbyak for AVX2");
+      options.tier = Tier::kFast;
+      options.target = Target{.isa = Isa::kAvx2};
+    }
     if (!HaveLlvm()) continue;
     auto add_llvm = [&](const std::string& name) -> CompileOptions& {
       CompileOptions& options = add(name);
@@ -151,7 +157,7 @@ std::vector<NamedOptions> EveryWay() {
       return options;
     };
     add_llvm("LLVM");
-    if (DefaultTarget().isa == Isa::kAvx512) add_llvm("LLVM for AVX2").target = Target{.isa = Isa::kAvx2};
+    if (both_isas) add_llvm("LLVM for AVX2").target = Target{.isa = Isa::kAvx2};
     if (fuse) add_llvm("LLVM on two threads").threads = 2;
   }
   return ways;
