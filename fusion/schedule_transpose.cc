@@ -39,7 +39,7 @@ class TransposeScheduler {
   TransposeScheduler(Emitter& emitter, const GroupSpec& spec, const PointwiseWork& work,
                      const TransposePlan& plan, const Target& target)
       : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), spec_(spec), work_(work),
-        plan_(plan), target_(target) {}
+        plan_(plan), target_(target), place_(work.domain, plan) {}
 
   absl::Status Run() {
     OpenTiles();
@@ -99,9 +99,8 @@ class TransposeScheduler {
     // A row of a few elements more than a tile is left whole: its lines are not fetched twice.
     const std::optional<int64_t> rows = domain.extent(plan_.rows).AsConst();
     if (rows && *rows <= kWholeRow && *rows % tile_.rows != 0) tile_.rows = (*rows + kBlock - 1) / kBlock * kBlock;
-    indices_.resize(domain.loop_count());
     for (int i = 0; i < domain.loop_count(); ++i) {
-      if (i != plan_.lanes && i != plan_.rows) indices_[i] = Open(LoopKind::kParallel, domain.extent(i));
+      if (i != plan_.lanes && i != plan_.rows) place_.Set(i, Open(LoopKind::kParallel, domain.extent(i)));
     }
     if (OpenTile(plan_.lanes, tile_.lanes, &lane0_, &lanes_)) ahead_ = {tile_.lanes, 0};
     if (OpenTile(plan_.rows, tile_.rows, &row0_, &rows_)) ahead_ = {0, kTilesAhead * tile_.rows};
@@ -118,26 +117,11 @@ class TransposeScheduler {
     return true;
   }
 
-  // Coordinates at a place of the tile.
-  Dims Coords(DimExpr row, DimExpr lane) const {
-    std::vector<DimExpr> indices = indices_;
-    indices[plan_.rows] = row0_ + row;
-    indices[plan_.lanes] = lane0_ + lane;
-    return work_.domain.Coords(indices);
-  }
-  DimExpr At(DimExpr e, DimExpr row, DimExpr lane) const {
-    return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
-      for (int i = 0; i < work_.domain.loop_count(); ++i) {
-        if (leaf != work_.domain.Placeholder(i)) continue;
-        return i == plan_.rows ? row0_ + row : i == plan_.lanes ? lane0_ + lane : indices_[i];
-      }
-      return std::nullopt;
-    });
-  }
-  Demand At(const Demand& demand, DimExpr row, DimExpr lane) const {
-    Demand result{demand.value, {}, At(demand.condition, row, lane)};
-    for (DimExpr c : demand.coords) result.coords.push_back(At(c, row, lane));
-    return result;
+  // At a place of the tile.
+  Dims Coords(DimExpr row, DimExpr lane) const { return place_.Coords(row0_ + row, lane0_ + lane); }
+  template <typename T>
+  T At(const T& what, DimExpr row, DimExpr lane) const {
+    return place_.At(what, row0_ + row, lane0_ + lane);
   }
 
   Scratch AddScratch(ElementType element, int64_t runs, int64_t extent) {
@@ -312,7 +296,7 @@ class TransposeScheduler {
   int open_ = 0;
   TileShape tile_;
   TileShape ahead_{0, 0};         // where the tile lies that is fetched while this one is worked on
-  std::vector<DimExpr> indices_;  // of the domain's loops; those of the tile are not used
+  TransposePlace place_;
   DimExpr row0_, lane0_;          // the tile's place
   DimExpr rows_, lanes_;          // and extents
   absl::flat_hash_map<Value, std::vector<std::pair<Demand, Scratch>>> transposed_;
@@ -323,6 +307,16 @@ class TransposeScheduler {
 
 absl::Status ScheduleTranspose(Emitter& emitter, const GroupSpec& spec, const PointwiseWork& work,
                                const TransposePlan& plan, const Target& target) {
+  // In one order, whether they are fetched ahead or not: kernels for other localities read the same.
+  for (const std::vector<Demand>* reads : {&plan.odd, &plan.even}) {
+    for (const Demand& d : *reads) {
+      if (emitter.IsLeaf(d.value)) emitter.InputBuffer(d.value);
+    }
+  }
+  if (spec.locality.far && target.prefetch_bytes > 0) {
+    SKEIN_ASSIGN_OR_RETURN(const bool pipelined, SchedulePipelinedTranspose(emitter, work, plan, target));
+    if (pipelined) return absl::OkStatus();
+  }
   return TransposeScheduler(emitter, spec, work, plan, target).Run();
 }
 

@@ -35,12 +35,54 @@ struct TransposePlan {
   bool only_moves = false;           // the one output is the one odd value
 };
 
+// Where the loops that were opened stand in the domain.
+class TransposePlace {
+ public:
+  TransposePlace(const Domain& domain, const TransposePlan& plan)
+      : domain_(domain), plan_(plan), indices_(domain.loop_count()) {}
+
+  // The index of a loop other than `lanes` and `rows`.
+  void Set(int loop, DimExpr index) { indices_[loop] = index; }
+
+  // What a coordinate, or a demand over placeholders, is at a row and a lane of the domain.
+  Dims Coords(DimExpr row, DimExpr lane) const {
+    std::vector<DimExpr> indices = indices_;
+    indices[plan_.rows] = row;
+    indices[plan_.lanes] = lane;
+    return domain_.Coords(indices);
+  }
+  DimExpr At(DimExpr e, DimExpr row, DimExpr lane) const {
+    return Substitute(e, [&](DimExpr leaf) -> std::optional<DimExpr> {
+      for (int i = 0; i < domain_.loop_count(); ++i) {
+        if (leaf != domain_.Placeholder(i)) continue;
+        return i == plan_.rows ? row : i == plan_.lanes ? lane : indices_[i];
+      }
+      return std::nullopt;
+    });
+  }
+  Demand At(const Demand& demand, DimExpr row, DimExpr lane) const {
+    Demand result{demand.value, {}, At(demand.condition, row, lane)};
+    for (DimExpr c : demand.coords) result.coords.push_back(At(c, row, lane));
+    return result;
+  }
+
+ private:
+  const Domain& domain_;
+  const TransposePlan& plan_;
+  std::vector<DimExpr> indices_;
+};
+
 // The cheapest assignment of loops, or nothing where every access is fine in the innermost loop, or none of
 // the odd ones can be transposed in blocks.
 absl::StatusOr<std::optional<TransposePlan>> FindTranspose(const Emitter& emitter, const PointwiseWork& work);
 
 absl::Status ScheduleTranspose(Emitter& emitter, const GroupSpec& spec, const PointwiseWork& work,
                                const TransposePlan& plan, const Target& target);
+// The same for kernels that wait for memory: reading, transposing and writing overlap. False, with nothing emitted,
+// where the kernel does not suit it (results in order along `rows`, odd values of 64 bits or that are computed, odd
+// sizes, more scratch than L1 has room for).
+absl::StatusOr<bool> SchedulePipelinedTranspose(Emitter& emitter, const PointwiseWork& work,
+                                                const TransposePlan& plan, const Target& target);
 
 }  // namespace skein
 

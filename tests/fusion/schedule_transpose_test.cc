@@ -38,6 +38,11 @@ constexpr const char* kMixed = R"(
   output "r" = %10
 )";
 
+std::string Sized(const char* text, int m, int n) {
+  std::string known = Replace(Replace(text, "[m", absl::StrCat("[", m)), "[n", absl::StrCat("[", n));
+  return Replace(Replace(known, ", m]", absl::StrCat(", ", m, "]")), ", n]", absl::StrCat(", ", n, "]"));
+}
+
 std::vector<SymbolValues> Edges() {
   std::vector<SymbolValues> sizes;
   for (int64_t m : {0, 1, 15, 16, 17, 31, 33, 67}) {
@@ -110,14 +115,60 @@ TEST(Transpose, EveryWidth) {
 TEST(Transpose, SizesThatAreKnown) {
   for (const auto& [m, n] : std::vector<std::pair<int, int>>{{16, 16}, {5, 7}, {17, 33}, {67, 129}, {160, 40}}) {
     for (const char* text : {kTranspose, kMixed}) {
-      std::string known = Replace(Replace(text, "[m", absl::StrCat("[", m)), "[n", absl::StrCat("[", n));
-      known = Replace(Replace(known, ", m]", absl::StrCat(", ", m, "]")), ", n]", absl::StrCat(", ", n, "]"));
-      const Graph graph = Parse(known);
+      const Graph graph = Parse(Sized(text, m, n));
       ExpectNoStrides(OnlyNest(graph));
       ExpectRight(graph, {{}}, EveryWay());
       ExpectRight(graph, {{}}, OutOfCache(EveryWay()));
     }
   }
+}
+
+// Beyond L2: with operands in order, that differ by row, and that differ by lane.
+constexpr const char* kWithOthers = R"(
+  %0 = input() {name = "x"} : f32[m, n]
+  %1 = input() {name = "y"} : f32[n, m]
+  %2 = input() {name = "z"} : f32[n, m]
+  %3 = input() {name = "bias"} : f32[n, 1]
+  %4 = input() {name = "scale"} : f32[1, m]
+  %5 = transpose(%0) {permutation = (1, 0)} : f32[n, m]
+  %6 = broadcast(%3) : f32[n, m]
+  %7 = broadcast(%4) : f32[n, m]
+  %8 = mul(%5, %2) : f32[n, m]
+  %9 = add(%8, %6) : f32[n, m]
+  %10 = sub(%9, %1) : f32[n, m]
+  %11 = mul(%10, %7) : f32[n, m]
+  output "r" = %11
+)";
+
+TEST(Transpose, OfWholeUnitsFromMemoryIsPipelined) {
+  const std::string nest = OnlyNest(Parse(Sized(kTranspose, 4096, 1056)));
+  EXPECT_THAT(nest, HasSubstr("step 32"));                   // tiles, one after the other
+  EXPECT_THAT(nest, HasSubstr("scratch f32 b2[6144]"));      // two of them
+  EXPECT_EQ(CountOf(nest, "store b1"), 4) << nest;           // a unit's
+  for (const auto& [m, n] : std::vector<std::pair<int, int>>{{4096, 1058}, {1024, 1056}}) {
+    EXPECT_EQ(CountOf(OnlyNest(Parse(Sized(kTranspose, m, n))), "scratch"), 0);
+  }
+}
+
+// Last tiles of lanes and of rows that are not whole, last blocks, and sizes that are left to the other schedule.
+TEST(Transpose, PipelinedIsRight) {
+  for (const auto& [m, n] : std::vector<std::pair<int, int>>{{80, 260}, {16, 1092}, {40, 258}}) {
+    ExpectRight(Parse(Sized(kWithOthers, m, n)), {{}}, OutOfCache(EveryWay()));
+  }
+  for (const char* element : {"f32", "f16", "i8", "i64"}) {
+    ExpectRight(Parse(Replace(Sized(kTranspose, 80, 272), "f32", element)), {{}}, OutOfCache(EveryWay()));
+  }
+}
+
+TEST(Transpose, PipelinedTouchesNothingOutsideItsTensors) {
+  for (const char* text : {kTranspose, kWithOthers}) {
+    ExpectTouchesNothingElse(Parse(Sized(text, 80, 260)), {{}}, OutOfCache(EveryWay()));
+  }
+}
+
+// Kernels for other localities read their inputs in the same order.
+TEST(Transpose, FetchingAheadKeepsTheOrderOfInputs) {
+  for (const int n : {2048, 2001}) EXPECT_THAT(OnlyNest(Parse(Sized(kWithOthers, 4096, n))), HasSubstr("prefetch"));
 }
 
 TEST(Transpose, TouchesNothingOutsideItsTensors) {
