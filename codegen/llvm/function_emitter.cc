@@ -194,16 +194,17 @@ class FunctionEmitter {
     const Inst& first = nest_.inst(insts[0]);
     if (first.op != Opcode::kStore || !first.streaming) return 0;
     const VectorType type = nest_.type(first.operands[0]);
-    std::vector<const Inst*> run;
-    std::vector<Value*> values;
+    std::vector<MemoryEmitter::StreamingStore> run;
     for (InstId id : insts) {
       const Inst& inst = nest_.inst(id);
-      if (!MemoryEmitter::Continues(first, inst, type) || nest_.type(inst.operands[0]) != type) break;
-      run.push_back(&inst);
-      values.push_back(values_[inst.operands[0].index]);
+      if (inst.op != Opcode::kStore || nest_.type(inst.operands[0]) != type) break;
+      Value* mask = inst.masked ? values_[inst.operands.back().index] : nullptr;
+      const int lanes = MemoryEmitter::StreamedLanes(first, inst, type, mask);
+      if (lanes == 0) break;
+      run.push_back({&inst, values_[inst.operands[0].index], lanes});
     }
     Locate(first);
-    if (!run.empty()) memory_->EmitStreamingRun(run, type, values);
+    if (!run.empty()) memory_->EmitStreamingRun(run, type);
     return run.size();
   }
 

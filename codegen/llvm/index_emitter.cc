@@ -183,6 +183,11 @@ Value* IndexEmitter::EmitDivision(DimExpr e) {
 
 // In 32 bits, so that one register holds the lane numbers.
 Value* IndexEmitter::LaneMask(DimExpr active, int lanes) {
+  if (active.IsConst()) {
+    std::vector<llvm::Constant*> bits;
+    for (int i = 0; i < lanes; ++i) bits.push_back(b_.getInt1(i < active.constant()));
+    return llvm::ConstantVector::get(bits);
+  }
   const int depth = Depth(active);
   Value*& known = scopes_[depth].masks[{active, lanes}];
   if (known != nullptr) return known;

@@ -11,12 +11,33 @@ using llvm::Value;
 
 namespace {
 
-// Streaming stores pay from a whole xmm register on.
-constexpr int kMinStreamingBytes = 16;
+// Streaming stores pay from a whole xmm register on; of parts of a register, from half a cache line on.
+constexpr int kMinStreamingBytes = 16, kHalfLine = 32;
 
 Align ElementAlign(llvm::Type* stored) { return Align(stored->getScalarSizeInBits() / 8); }
 
 llvm::Constant* Zero(llvm::Type* type) { return llvm::Constant::getNullValue(type); }
+
+// Lanes begin .. begin + count, of which those past the last one of `v` are zeros.
+Value* Lanes(IrBuilder& b, Value* v, int begin, int count) {
+  const int all = LanesOf(v);
+  std::vector<int> lanes;
+  for (int i = begin; i < begin + count; ++i) lanes.push_back(std::min(i, all));
+  return b.CreateShuffleVector(v, Zero(v->getType()), lanes);
+}
+
+// n, where a constant mask has the first n lanes, which a register of 16 bytes or more holds exactly; else 0.
+int LeadingLanes(Value* mask, int element_bits) {
+  auto* constant = llvm::dyn_cast_if_present<llvm::Constant>(mask);
+  if (constant == nullptr) return 0;
+  int n = 0;
+  const int lanes = LanesOf(mask);
+  while (n < lanes && constant->getAggregateElement(n)->isOneValue()) ++n;
+  for (int i = n; i < lanes; ++i) {
+    if (!constant->getAggregateElement(i)->isNullValue()) return 0;
+  }
+  return n * element_bits >= 128 && (n & (n - 1)) == 0 ? n : 0;
+}
 
 }  // namespace
 
@@ -124,6 +145,11 @@ Value* MemoryEmitter::Read(const Access& access) {
   if (access.mask == nullptr && !access.IsScattered()) {
     return Annotate(b_.CreateAlignedLoad(type, access.pointers, align), access.buffer);
   }
+  if (const int n = access.IsScattered() ? 0 : LeadingLanes(access.mask, static_cast<int>(access.element->getScalarSizeInBits())); n > 0) {
+    type = WithLanes(access.element, n);
+    Value* loaded = Annotate(b_.CreateAlignedLoad(type, access.pointers, align), access.buffer);
+    return Lanes(b_, loaded, 0, access.lanes);
+  }
   if (access.lanes == 1) {
     BasicBlock* before = b_.GetInsertBlock();
     BasicBlock* active = nullptr;
@@ -163,6 +189,8 @@ void MemoryEmitter::Write(const Access& access, Value* value) {
   if (access.lanes == 1 || (access.mask == nullptr && !access.IsScattered())) {
     If(access.mask,
        [&] { Annotate(b_.CreateAlignedStore(value, access.pointers, align), access.buffer); });
+  } else if (const int n = access.IsScattered() ? 0 : LeadingLanes(access.mask, static_cast<int>(access.element->getScalarSizeInBits())); n > 0) {
+    Annotate(b_.CreateAlignedStore(Lanes(b_, value, 0, n), access.pointers, align), access.buffer);
   } else if (access.mask != nullptr && !HasMasked(access, /*write=*/true)) {
     Value* lanes = FrameSlot(value->getType());
     b_.CreateStore(value, lanes);
@@ -214,32 +242,47 @@ void MemoryEmitter::EmitWrite(const Inst& inst, VectorType type, std::span<Value
   Write(access, value);
 }
 
-bool MemoryEmitter::Continues(const Inst& first, const Inst& next, VectorType type) {
+int MemoryEmitter::StreamedLanes(const Inst& first, const Inst& next, VectorType type, Value* mask) {
   const int64_t bytes = BytesFor(type.element, type.lanes);
-  if (next.op != Opcode::kStore || !next.streaming || next.masked || !next.stride.IsConst(1) ||
-      bytes < kMinStreamingBytes || (bytes & (bytes - 1)) != 0 || IsFourBit(type.element)) {
-    return false;
+  if (next.op != Opcode::kStore || !next.streaming || !next.stride.IsConst(1) || bytes < kMinStreamingBytes ||
+      (bytes & (bytes - 1)) != 0 || IsFourBit(type.element)) {
+    return 0;
   }
   const std::optional<int64_t> distance = (next.address - first.address).AsConst();
-  return next.buffer == first.buffer && distance && *distance % type.lanes == 0;
+  if (next.buffer != first.buffer || !distance || *distance % type.lanes != 0) return 0;
+  const int lanes = next.masked ? LeadingLanes(mask, BitWidth(type.element)) : type.lanes;
+  return lanes == type.lanes || (lanes == type.lanes / 2 && bytes / 2 >= kHalfLine) ? lanes : 0;
 }
 
 // Whether the address is aligned is known at run time only, but what decides it seldom changes inside the
 // innermost loop: the base, and the terms of the address that are no multiple of the vector. All values are
-// used on both sides of the branch, so that none is computed behind it.
-void MemoryEmitter::EmitStreamingRun(std::span<const Inst* const> run, VectorType type,
-                                     std::span<Value* const> values) {
+// used on both sides of the branch, so that none is computed behind it. Rows of odd half lines go by halves.
+void MemoryEmitter::EmitStreamingRun(std::span<const StreamingStore> run, VectorType type) {
   has_streaming_stores_ = true;
-  std::vector<Access> accesses;
-  std::vector<Value*> stored(values.begin(), values.end());
-  for (size_t i = 0; i < run.size(); ++i) {
-    accesses.push_back(Describe(*run[i], type, nullptr, nullptr));
-    if (IsBool(type.element)) stored[i] = b_.CreateZExt(stored[i], WithLanes(accesses[i].element, type.lanes));
+  const DimExpr address = run[0].inst->address;
+  int unit = type.lanes;
+  for (const StreamingStore& store : run) unit = std::min(unit, store.lanes);
+  if (BytesFor(type.element, type.lanes / 2) >= kHalfLine && !indices_.NotMultipleOf(address, unit).IsConst(0) &&
+      indices_.NotMultipleOf(address, type.lanes / 2).IsConst(0)) {
+    unit = type.lanes / 2;
   }
-  const Access& first = accesses[0];
-  const uint64_t bytes = first.lanes * ElementAlign(first.element).value();
-  const DimExpr rest = indices_.NotMultipleOf(run[0]->address, first.lanes);
-  Value* deciding = indices_.Pointer(bases_[run[0]->buffer.index], first.element, rest);
+  struct Part {
+    const Inst* inst;
+    Value *pointer, *value;
+  };
+  std::vector<Part> parts;
+  for (const StreamingStore& store : run) {
+    const Access access = Describe(*store.inst, type, nullptr, nullptr);
+    Value* value = store.value;
+    if (IsBool(type.element)) value = b_.CreateZExt(value, WithLanes(access.element, type.lanes));
+    for (int at = 0; at < store.lanes; at += unit) {
+      parts.push_back({store.inst, at == 0 ? access.pointers : b_.CreateConstGEP1_64(access.element, access.pointers, at),
+                       unit == type.lanes ? value : Lanes(b_, value, at, unit)});
+    }
+  }
+  llvm::Type* element = StoredType(b_.getContext(), type.element);
+  const uint64_t bytes = unit * ElementAlign(element).value();
+  Value* deciding = indices_.Pointer(bases_[run[0].inst->buffer.index], element, indices_.NotMultipleOf(address, unit));
   Value* low = b_.CreateAnd(b_.CreatePtrToInt(deciding, b_.getInt64Ty()), b_.getInt64(bytes - 1));
   Value* aligned = b_.CreateICmpEQ(low, b_.getInt64(0));
   llvm::Function* function = b_.GetInsertBlock()->getParent();
@@ -247,20 +290,19 @@ void MemoryEmitter::EmitStreamingRun(std::span<const Inst* const> run, VectorTyp
   auto* ordinary = BasicBlock::Create(b_.getContext(), "ordinary", function);
   auto* after = BasicBlock::Create(b_.getContext(), "after", function);
   b_.CreateCondBr(aligned, streaming, ordinary);
-  b_.SetInsertPoint(streaming);
   auto* one = llvm::ConstantAsMetadata::get(b_.getInt32(1));
-  for (size_t i = 0; i < run.size(); ++i) {
-    if (locations_ != nullptr) locations_->Set(b_, *run[i]);
-    auto* store = Annotate(b_.CreateAlignedStore(stored[i], accesses[i].pointers, Align(bytes)), run[i]->buffer);
-    store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
+  for (BasicBlock* block : {streaming, ordinary}) {
+    b_.SetInsertPoint(block);
+    for (const Part& part : parts) {
+      if (locations_ != nullptr) locations_->Set(b_, *part.inst);
+      const Align align = block == streaming ? Align(bytes) : ElementAlign(element);
+      auto* store = Annotate(b_.CreateAlignedStore(part.value, part.pointer, align), part.inst->buffer);
+      if (block == streaming) {
+        store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b_.getContext(), {one}));
+      }
+    }
+    b_.CreateBr(after);
   }
-  b_.CreateBr(after);
-  b_.SetInsertPoint(ordinary);
-  for (size_t i = 0; i < run.size(); ++i) {
-    if (locations_ != nullptr) locations_->Set(b_, *run[i]);
-    Write(accesses[i], stored[i]);
-  }
-  b_.CreateBr(after);
   b_.SetInsertPoint(after);
 }
 

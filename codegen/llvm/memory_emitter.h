@@ -23,11 +23,17 @@ class MemoryEmitter {
   llvm::Value* EmitRead(const Inst& inst, std::span<llvm::Value* const> operands);
   // kStore and kScatter; `element` is the type of the value stored.
   void EmitWrite(const Inst& inst, VectorType type, std::span<llvm::Value* const> operands);
-  // Streaming stores that follow each other, all of them Continues(first, ...): whether their addresses are
-  // aligned is asked once. `values` are of `type`.
-  void EmitStreamingRun(std::span<const Inst* const> run, VectorType type,
-                        std::span<llvm::Value* const> values);
-  static bool Continues(const Inst& first, const Inst& next, VectorType type);
+  // Streaming stores that follow each other: whether their addresses are aligned is asked once. `type` is that of
+  // the values; each store's `lanes`, all or half of them, are what StreamedLanes says.
+  struct StreamingStore {
+    const Inst* inst;
+    llvm::Value* value;
+    int lanes;
+  };
+  void EmitStreamingRun(std::span<const StreamingStore> run, VectorType type);
+  // How many lanes of a value of `type` the next store writes, if it can stream in a run with the first one; else 0.
+  // `mask`: its mask, or null.
+  static int StreamedLanes(const Inst& first, const Inst& next, VectorType type, llvm::Value* mask);
   void EmitPrefetch(const Inst& inst);
 
   // Whether a streaming store was emitted, so that the kernel must end with a fence.

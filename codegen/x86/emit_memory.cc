@@ -121,7 +121,7 @@ void Emitter::Store(const Operation& op) {
     default:
       break;
   }
-  if (op.streaming && !op.masked && bits == (avx512_ ? 512 : 256)) return StreamingStore(value, at);
+  if (op.streaming && !op.masked && bits >= 256) return StreamingStore(value, at);
   BitWidth(op.element) == 64 ? vmovupd(to, value) : vmovups(to, value);
 }
 
@@ -146,14 +146,27 @@ void Emitter::StoreScalar(const Operation& op, const Xbyak::RegExp& at) {
   }
 }
 
-// Around the caches where the address allows it, which is known at run time only.
+// Around the caches where the address allows it, which is known at run time only; by half lines if need be.
 void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
   streams_ = true;
-  Xbyak::Label unaligned, done;
+  const bool line = value.isZMM();
+  const Xbyak::Ymm high(line ? registers_->Scratch(RegisterClass::kVector) : 0);
+  Xbyak::Label half, unaligned, done;
   lea(rax, ptr[at]);
-  test(eax, value.getBit() / 8 - 1);
+  if (line) {
+    test(eax, 63);
+    jnz(half);
+    vmovntps(ptr[rax], value);
+    jmp(done);
+  }
+  L(half);
+  test(eax, 31);
   jnz(unaligned);
-  vmovntps(ptr[rax], value);
+  vmovntps(ptr[rax], Xbyak::Ymm(value.getIdx()));
+  if (line) {
+    vextractf32x8(high, Xbyak::Zmm(value.getIdx()), 1);
+    vmovntps(ptr[rax + 32], high);
+  }
   jmp(done);
   L(unaligned);
   vmovups(ptr[rax], value);

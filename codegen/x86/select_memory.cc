@@ -73,6 +73,19 @@ Variable Selector::ExactMask(Variable mask, ElementType element, int lanes) {
   return MaskLogic(Opcode::kAnd, 2 * wide_lanes_, mask, part);
 }
 
+// The number of lanes that an access to a part has to name, and its mask, if there is one: none for the first lanes
+// where a register of its own holds exactly them.
+int Selector::NarrowAccess(ElementType element, int lanes, Variable* mask) const {
+  if (!avx512_ || !mask->valid() || BitWidth(element) < 32) return lanes;
+  const VariableInfo& info = builder_.info(*mask);
+  if (info.constant != ConstantKind::kImmediate) return lanes;
+  const uint64_t bits = info.bits & ((uint64_t{1} << lanes) - 1);
+  const int n = std::countr_one(bits);
+  if (bits >> n != 0 || n * BitWidth(element) < 128 || !IsNatural(element, n)) return lanes;
+  *mask = {};
+  return n;
+}
+
 Parts Selector::Load(const Inst& inst) {
   const VectorType type = inst.type;
   const Variable mask = Mask(inst);
@@ -115,6 +128,7 @@ Parts Selector::LoadAt(ElementType element, int lanes, Variable mask, Address ad
     Variable part_mask = mask.valid() ? MaskPart(mask, p, element) : mask;
     const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
     if (!scalar && !IsNatural(element, part_lanes)) part_mask = ExactMask(part_mask, element, part_lanes);
+    load.lanes = static_cast<int8_t>(NarrowAccess(element, part_lanes, &part_mask));
     load.masked = part_mask.valid();
     if (load.masked) load.AddOperand(part_mask);
     result.Add(Emit(load, IsBool(element) ? kMask : kVector));
@@ -155,6 +169,7 @@ void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address ad
     Variable part_mask = mask.valid() ? MaskPart(mask, p, element) : mask;
     const bool scalar = part_lanes == 1 && lanes == 1 && !mask.valid();
     if (!scalar && !IsNatural(element, part_lanes)) part_mask = ExactMask(part_mask, element, part_lanes);
+    store.lanes = static_cast<int8_t>(NarrowAccess(element, part_lanes, &part_mask));
     store.AddOperand(value[p]);
     store.masked = part_mask.valid();
     if (store.masked) store.AddOperand(part_mask);

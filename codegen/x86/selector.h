@@ -160,6 +160,7 @@ class Selector {
   Variable Mask(const Inst& inst) const;  // its mask operand; none if all lanes take part
   bool IsNatural(ElementType element, int lanes) const;
   bool NeedsLaneLoop(VectorType type) const;
+  int NarrowAccess(ElementType element, int lanes, Variable* mask) const;
   Variable ExactMask(Variable mask, ElementType element, int lanes);
   Address WithoutIndex(Address address);
   Variable IndexOfLane(const Parts& index, int lane);
