@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
 
 #include "absl/container/inlined_vector.h"
 #include "ir/graph_interpreter.h"
@@ -78,22 +79,38 @@ void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& 
     return;
   }
   // A task takes ranges until none is left, so that an executor that runs tasks one after another
-  // finishes too. The slot belongs to the task.
-  struct Shared {
-    std::atomic<int64_t> next{0};
+  // finishes too; first those of its own part, which is the same in every launch, so that what lies in its
+  // core's cache is read there. The slot belongs to the task.
+  struct alignas(64) Part {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+  constexpr int kMostParts = 32;
+  struct alignas(64) Shared {
     KernelFunction kernel;
-    const KernelArgs& args;
-    const GroupSizes& sizes;
+    KernelArgs args;
+    int64_t tiles, chunks;
     std::byte* scratch;
     int64_t slot_bytes;
-  } shared{{}, kernel, args, sizes, scratch, slot_bytes};
+    int part_count;
+    Part* parts;
+  };
+  alignas(Part) std::byte memory[kMostParts * sizeof(Part)];  // most of it untouched
+  Part* const parts = reinterpret_cast<Part*>(memory);
+  const int part_count = std::min(sizes.tasks, kMostParts);
+  for (int i = 0; i < part_count; ++i) {
+    new (&parts[i]) Part{sizes.chunks * i / part_count, sizes.chunks * (i + 1) / part_count};
+  }
+  const Shared shared{kernel, args, sizes.tiles, sizes.chunks, scratch, slot_bytes, part_count, parts};
   executor(sizes.tasks, [&shared](int task) {
     DefaultFloatMode mode;
-    const int64_t tiles = shared.sizes.tiles, chunks = shared.sizes.chunks;
-    const int64_t quotient = tiles / chunks, rest = tiles % chunks;
+    const int64_t quotient = shared.tiles / shared.chunks, rest = shared.tiles % shared.chunks;
     auto begin = [&](int64_t c) { return c * quotient + std::min(c, rest); };
-    for (int64_t c; (c = shared.next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
-      shared.kernel(&shared.args, begin(c), begin(c + 1), shared.scratch + task * shared.slot_bytes);
+    for (int i = 0; i < shared.part_count; ++i) {
+      Part& part = shared.parts[(task + i) % shared.part_count];
+      for (int64_t c; (c = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;) {
+        shared.kernel(&shared.args, begin(c), begin(c + 1), shared.scratch + task * shared.slot_bytes);
+      }
     }
   });
 }

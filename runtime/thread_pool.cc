@@ -9,9 +9,8 @@
 namespace skein {
 namespace {
 
-constexpr int kTaskBits = 16;
-constexpr uint64_t kTaskMask = (uint64_t{1} << kTaskBits) - 1;
-constexpr int kMostTasks = static_cast<int>(kTaskMask);
+constexpr int kShareBits = 16;
+constexpr uint64_t kShareMask = (uint64_t{1} << kShareBits) - 1;
 
 // Spins of one `pause` each before parking: some 20 to 50 microseconds, which bridges the gap between two
 // kernels of one run and costs an idle machine nothing.
@@ -19,14 +18,13 @@ constexpr int kSpins = 1000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
+ThreadPool::ThreadPool(int threads) : claims_(std::clamp(threads, 1, static_cast<int>(kShareMask))) {
+  for (int i = 1; i < this->threads(); ++i) workers_.emplace_back([this, i] { Work(i); });
 }
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_release);
-  state_.fetch_add(uint64_t{1} << kTaskBits, std::memory_order_release);  // a job without tasks
-  state_.notify_all();
+  Announce(0);
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -44,18 +42,16 @@ std::shared_ptr<ThreadPool> ThreadPool::Shared(int threads) {
 }
 
 void ThreadPool::Run(int count, const std::function<void(int)>& body) {
-  if (count <= 1 || workers_.empty() || count > kMostTasks ||
-      taken_.exchange(true, std::memory_order_acquire)) {
+  if (count <= 1 || workers_.empty() || taken_.exchange(true, std::memory_order_acquire)) {
     for (int i = 0; i < count; ++i) body(i);
     return;
   }
+  const int shares = std::min(count, threads());
   body_ = &body;
-  unfinished_.store(count, std::memory_order_relaxed);
-  const uint64_t job = (state_.load(std::memory_order_relaxed) >> kTaskBits) + 1;
-  state_.store(job << kTaskBits | static_cast<uint64_t>(count), std::memory_order_release);
-  state_.notify_all();
-  while (TakeOne()) {
-  }
+  count_ = count;
+  next_.store(shares, std::memory_order_relaxed);
+  unfinished_.store(shares, std::memory_order_relaxed);
+  Take(Announce(shares), 0);
   int spins = 0;
   for (int left; (left = unfinished_.load(std::memory_order_acquire)) != 0;) {
     if (++spins < kSpins) {
@@ -67,29 +63,41 @@ void ThreadPool::Run(int count, const std::function<void(int)>& body) {
   taken_.store(false, std::memory_order_release);
 }
 
-bool ThreadPool::TakeOne() {
-  uint64_t state = state_.load(std::memory_order_acquire);
-  do {
-    if ((state & kTaskMask) == 0) return false;
-  } while (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel,
-                                         std::memory_order_acquire));
-  (*body_)(static_cast<int>(state & kTaskMask) - 1);
-  if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
-  return true;
+uint64_t ThreadPool::Announce(int shares) {
+  const uint64_t job = (state_.load(std::memory_order_relaxed) >> kShareBits) + 1;
+  const uint64_t state = job << kShareBits | static_cast<uint64_t>(shares);
+  state_.store(state, std::memory_order_release);
+  state_.notify_all();
+  return state;
 }
 
-void ThreadPool::Work() {
-  for (;;) {
-    if (TakeOne()) continue;
-    if (stop_.load(std::memory_order_acquire)) return;
+void ThreadPool::Take(uint64_t state, int self) {
+  const int shares = static_cast<int>(state & kShareMask);
+  const uint64_t job = state >> kShareBits;
+  for (int i = 0; i < shares; ++i) {
+    const int share = (self + i) % shares;
+    std::atomic<uint64_t>& claim = claims_[share].job;
+    uint64_t last = claim.load(std::memory_order_relaxed);
+    if (last >= job || !claim.compare_exchange_strong(last, job, std::memory_order_acq_rel)) continue;
+    for (int task = share; task < count_; task = next_.fetch_add(1, std::memory_order_relaxed)) (*body_)(task);
+    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+  }
+}
+
+void ThreadPool::Work(int self) {
+  for (uint64_t last = 0;;) {
     uint64_t state = state_.load(std::memory_order_acquire);
-    for (int spins = 0; spins < kSpins && (state & kTaskMask) == 0; ++spins) {
+    for (int spins = 0; spins < kSpins && state == last; ++spins) {
       _mm_pause();
       state = state_.load(std::memory_order_acquire);
     }
-    if ((state & kTaskMask) == 0 && !stop_.load(std::memory_order_acquire)) {
-      state_.wait(state, std::memory_order_acquire);
+    if (stop_.load(std::memory_order_acquire)) return;
+    if (state == last) {
+      state_.wait(last, std::memory_order_acquire);
+      continue;
     }
+    Take(state, self);
+    last = state;
   }
 }
 
