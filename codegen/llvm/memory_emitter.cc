@@ -31,10 +31,10 @@ int LeadingLanes(Value* mask, int element_bits) {
   auto* constant = llvm::dyn_cast_if_present<llvm::Constant>(mask);
   if (constant == nullptr) return 0;
   int n = 0;
-  const int lanes = LanesOf(mask);
-  while (n < lanes && constant->getAggregateElement(n)->isOneValue()) ++n;
-  for (int i = n; i < lanes; ++i) {
-    if (!constant->getAggregateElement(i)->isNullValue()) return 0;
+  for (int i = 0; i < LanesOf(mask); ++i) {
+    llvm::Constant* lane = constant->getAggregateElement(i);
+    if (lane == nullptr || (!lane->isNullValue() && (!lane->isOneValue() || n < i))) return 0;
+    n += lane->isOneValue();
   }
   return n * element_bits >= 128 && (n & (n - 1)) == 0 ? n : 0;
 }
