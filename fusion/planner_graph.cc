@@ -46,10 +46,18 @@ void PlanGraph::FindUsers() {
 void PlanGraph::FindKinds() {
   is_movement_.assign(graph_.size(), false);
   is_splat_.assign(graph_.size(), false);
+  kinds_.assign(graph_.size(), Kind::kOther);
+  elements_.reserve(graph_.size());
   for (int i = 0; i < graph_.size(); ++i) {
     const Node& node = graph_.node(NodeId(i));
     is_movement_[i] =
         Def(node.op).op_class == OpClass::kMovement || MovementPieces(graph_, NodeId(i)).has_value();
+    const OpClass op_class = Def(node.op).op_class;
+    if (op_class == OpClass::kContraction) kinds_[i] = Kind::kContraction;
+    if (op_class == OpClass::kReduce) {
+      const std::string* order = node.attributes.Get<std::string>("order");
+      kinds_[i] = order != nullptr && *order == "outer" ? Kind::kOuterReduction : Kind::kInnerReduction;
+    }
     elements_.push_back(NominalElements(node.results[0]));
     const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
     is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();

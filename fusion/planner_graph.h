@@ -29,6 +29,9 @@ class PlanGraph {
   const NodeSet& computed() const { return computed_; }
   bool IsComputed(NodeId id) const { return is_computed_[id.index]; }
   bool IsOutput(NodeId id) const { return is_output_[id.index]; }
+  // As far as kernels are told apart by it.
+  enum class Kind : uint8_t { kOther, kContraction, kInnerReduction, kOuterReduction };
+  Kind KindOf(NodeId id) const { return kinds_[id.index]; }
   // Says only where elements lie, or which.
   bool IsMovement(NodeId id) const { return is_movement_[id.index]; }
   // Movement, or a gather: makes another number of elements of those that it reads.
@@ -74,6 +77,7 @@ class PlanGraph {
   std::vector<NodeId> users_;    // of all nodes, one after the other
   std::vector<int> first_user_;  // by node, and the end
   std::vector<bool> is_output_, is_movement_, is_splat_, needed_, constant_, is_computed_, may_be_repeated_;
+  std::vector<Kind> kinds_;
   std::vector<double> elements_;
   std::vector<Phase> phase_;
   std::set<Value> outputs_;

@@ -32,9 +32,9 @@ class ObviousKernel {
     const Node* reduction = nullptr;
     for (NodeId id : nodes_) {
       const Node& node = g_.node(id);
-      const OpClass op_class = Def(node.op).op_class;
-      if (op_class == OpClass::kContraction) ++dots_;
-      if (op_class == OpClass::kReduce && reduction == nullptr) reduction = &node;
+      const PlanGraph::Kind kind = graph_.KindOf(id);
+      if (kind == PlanGraph::Kind::kContraction) ++dots_;
+      if (kind == PlanGraph::Kind::kInnerReduction && reduction == nullptr) reduction = &node;
     }
     if (reduction == nullptr) {
       wide_ = g_.node(*nodes_.rbegin()).results[0].dims;
@@ -79,8 +79,7 @@ class ObviousKernel {
         break;
       case OpClass::kContraction: break;
       case OpClass::kReduce: {
-        const std::string* order = node.attributes.Get<std::string>("order");
-        if (order == nullptr || *order != "inner" || node.operands.size() != 1 || dims != row_ ||
+        if (graph_.KindOf(id) != PlanGraph::Kind::kInnerReduction || node.operands.size() != 1 || dims != row_ ||
             g_.type(node.operands[0]).dims != wide_ || node.attributes.Ints("axes") != axes_) {
           return false;
         }

@@ -124,12 +124,12 @@ bool HoldsForLargerSets(const Reason& reason) {
 std::array<int, 3> KindsOf(const PlanGraph& graph, std::span<const NodeId> nodes) {
   std::array<int, 3> kinds = {0, 0, 0};
   for (NodeId id : nodes) {
-    const Node& node = graph.graph().node(id);
-    const OpClass op_class = Def(node.op).op_class;
-    if (op_class == OpClass::kContraction) kinds[0] = std::min(kinds[0] + 1, 2);
-    if (op_class != OpClass::kReduce) continue;
-    const std::string* order = node.attributes.Get<std::string>("order");
-    kinds[order != nullptr && *order == "outer" ? 2 : 1] = 1;
+    switch (graph.KindOf(id)) {
+      case PlanGraph::Kind::kContraction: kinds[0] = std::min(kinds[0] + 1, 2); break;
+      case PlanGraph::Kind::kInnerReduction: kinds[1] = 1; break;
+      case PlanGraph::Kind::kOuterReduction: kinds[2] = 1; break;
+      case PlanGraph::Kind::kOther: break;
+    }
   }
   return kinds;
 }

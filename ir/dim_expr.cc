@@ -66,8 +66,21 @@ struct NodeEqual {
 
 // One shard of the interner; the shards keep threads that build different expressions apart.
 struct Shard {
+  // Nodes are immortal, so they lie side by side.
+  DimNode* NewNode() {
+    constexpr size_t kNodes = 64;
+    if (left == 0) {
+      room = std::allocator<DimNode>().allocate(kNodes);
+      left = kNodes;
+    }
+    --left;
+    return new (room++) DimNode;
+  }
+
   std::mutex mutex;
   absl::flat_hash_set<HashedNode, NodeHash, NodeEqual> nodes;
+  DimNode* room = nullptr;
+  size_t left = 0;
 };
 
 constexpr int kShards = 16;
@@ -77,8 +90,7 @@ std::array<Shard, kShards>& Shards() {
   return *shards;
 }
 
-std::unique_ptr<DimNode> MakeNode(const DimNodeKey& key) {
-  auto node = std::make_unique<DimNode>();
+const DimNode* MakeNode(const DimNodeKey& key, DimNode* node) {
   node->kind = key.kind;
   node->index = key.index;
   node->constant = key.constant;
@@ -128,7 +140,7 @@ DimExpr DimInterner::Intern(const DimNodeKey& key) {
   Shard& shard = Shards()[(hashed.hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
   auto found = shard.nodes.find(hashed, hashed.hash);
-  if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, MakeNode(key).release()}).first;
+  if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, MakeNode(key, shard.NewNode())}).first;
   recent = *found;
   return DimExpr(recent.node);
 }
