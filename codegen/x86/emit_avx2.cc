@@ -278,6 +278,7 @@ void Emitter::StoreAvx2(const Operation& op) {
   }
   switch (op.lanes * BitWidth(op.element)) {
     case 128:
+      if (op.streaming) return StreamingStore(packed, at);
       return vmovups(ptr[at], packed);
     case 64:
       return vmovsd(ptr[at], packed);

@@ -112,17 +112,23 @@ void Emitter::Store(const Operation& op) {
   }
   const int bits = VectorBits(op);
   const Xmm value = UseVector(op.operands[0], bits);
-  switch (BitWidth(op.element)) {
+  const int width = BitWidth(op.element), bits_in_memory = op.lanes * width;
+  // LLVM's tier streams from 16 bytes on, too.
+  const bool streams = op.streaming && !op.masked && bits >= 256 && bits_in_memory >= 128;
+  if (streams && width >= 32) return StreamingStore(value, at);
+  const Xmm packed = streams ? Vector(registers_->Scratch(RegisterClass::kVector), bits_in_memory) : value;
+  const Xbyak::Operand& narrowed = streams ? static_cast<const Xbyak::Operand&>(packed) : to;
+  switch (width) {
     case 16:
-      if (op.folded) return vcvtps2ph(to, value, 0);  // to nearest even
-      return vpmovdw(to, value);
-    case 8:
-      return vpmovdb(to, value);
-    default:
+      op.folded ? vcvtps2ph(narrowed, value, 0) : vpmovdw(narrowed, value);  // to nearest even
       break;
+    case 8:
+      vpmovdb(narrowed, value);
+      break;
+    default:
+      return width == 64 ? vmovupd(to, value) : vmovups(to, value);
   }
-  if (op.streaming && !op.masked && bits >= 256) return StreamingStore(value, at);
-  BitWidth(op.element) == 64 ? vmovupd(to, value) : vmovups(to, value);
+  if (streams) StreamingStore(packed, at);
 }
 
 void Emitter::StoreScalar(const Operation& op, const Xbyak::RegExp& at) {
@@ -151,6 +157,7 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
   streams_ = true;
   const bool line = value.isZMM();
   const Xbyak::Ymm high(line ? registers_->Scratch(RegisterClass::kVector) : 0);
+  const Xmm low = line ? Xbyak::Ymm(value.getIdx()) : value;
   Xbyak::Label half, unaligned, done;
   lea(rax, ptr[at]);
   if (line) {
@@ -160,9 +167,9 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
     jmp(done);
   }
   L(half);
-  test(eax, 31);
+  test(eax, low.getBit() / 8 - 1);
   jnz(unaligned);
-  vmovntps(ptr[rax], Xbyak::Ymm(value.getIdx()));
+  vmovntps(ptr[rax], low);
   if (line) {
     vextractf32x8(high, Xbyak::Zmm(value.getIdx()), 1);
     vmovntps(ptr[rax + 32], high);

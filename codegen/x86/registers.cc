@@ -326,18 +326,16 @@ void Registers::MakeRoom(int number, RegisterClass c) {
   if (!program_.loops[number].at_most_once && c != RegisterClass::kGeneral) {
     for (Variable v : facts.used) wanted += ClassOf(v) == c && program_.IsConstant(v);
   }
-  int room = count - pressure;
-  bool constants_fit = true;
-  {
-    int held = 0;
-    for (Variable v : holders_[Index(c)]) {
-      held += v.valid() && program_.IsConstant(v) && mark_[v.index] != mark_stamp_;
-    }
-    constants_fit = pressure + wanted + held <= count;
-  }
+  int room = count - pressure, held = 0;
+  // General constants are immediate operands for the most part.
+  auto is_read = [&](Variable v) {
+    return mark_[v.index] == mark_stamp_ && !(c == RegisterClass::kGeneral && program_.IsConstant(v));
+  };
+  for (Variable v : holders_[Index(c)]) held += v.valid() && program_.IsConstant(v) && !is_read(v);
+  const bool constants_fit = pressure + wanted + held <= count;
   for (int r = 0; r < kRegistersOfClass[Index(c)]; ++r) {
     const Variable v = holders_[Index(c)][r];
-    if (!v.valid() || mark_[v.index] == mark_stamp_) continue;
+    if (!v.valid() || is_read(v)) continue;
     if (program_.IsConstant(v)) {
       if (!constants_fit) Evict(c, r);
     } else if (room < wanted) {

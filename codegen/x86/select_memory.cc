@@ -148,7 +148,7 @@ void Selector::Store(const Inst& inst) {
                    index_.Locate(inst.buffer, inst.address));
   }
   StoreAt(value_type.element, value_type.lanes, mask, index_.Locate(inst.buffer, inst.address),
-          value, inst.streaming);
+          value, streams_);
 }
 
 void Selector::StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,

@@ -246,9 +246,16 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
 }
 
 absl::Status Selector::SelectBlock(BlockId block) {
-  for (InstId id : nest_.block(block).insts) {
+  const std::vector<InstId>& insts = nest_.block(block).insts;
+  for (InstId id : insts) {
     builder_.SetInst(id);
     const Inst& inst = nest_.inst(id);
+    // Part of a cache line around the caches and part of it through them is worse than all of it through them.
+    streams_ = inst.streaming && (avx512_ || std::none_of(insts.begin(), insts.end(), [&](InstId at) {
+                 const Inst& other = nest_.inst(at);
+                 return other.op == Opcode::kStore && other.buffer == inst.buffer &&
+                        (other.masked || type(other.operands[0]).lanes != 2 * wide_lanes_);
+               }));
     SKEIN_RETURN_IF_ERROR(inst.op == Opcode::kLoop ? SelectLoop(inst) : SelectInst(inst));
   }
   return absl::OkStatus();

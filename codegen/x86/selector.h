@@ -180,6 +180,7 @@ class Selector {
     bool wide;
     int depth;
   };
+  bool streams_ = false;                 // the store at hand may go around the caches
   std::vector<bool> even_loops_;         // by number: the index is always even
   std::vector<KnownSplat> splats_;  // in loops that are open
   // AVX2: compared 64-bit lanes, before they became a mask of 32-bit lanes.
