@@ -326,6 +326,21 @@ TEST_F(X86, GemmTileDoesNotSpill) {
   }
 }
 
+// Around the caches or through them, as the address allows; parts of a row beside whole registers.
+TEST_F(X86, StreamingStoresOfAllWidths) {
+  for (ElementType element : {kBool, kI8, kU8, kF16, kBF16, kI16, kF32, kF64}) {
+    for (int lanes : {8, 13, 40, 64}) {
+      LoopNest nest;
+      LoopBuilder b(&nest);
+      const DimExpr offset = b.AddArgument();
+      const BufferId in = b.AddBuffer(BufferKind::kInput, kI32, lanes);
+      const BufferId out = b.AddBuffer(BufferKind::kOutput, element, offset + DimExpr(lanes));
+      b.Store(out, offset, b.Convert(element, b.Load(in, 0, lanes)), 1, ValueId(), /*streaming=*/true);
+      ExpectAgrees(Cases(nest, {{0}, {1}, {8}, {16}, {32}}));
+    }
+  }
+}
+
 // A carried value for every register there is, and more: some live in the frame.
 TEST_F(X86, MoreCarriedValuesThanRegisters) {
   LoopNest nest;
