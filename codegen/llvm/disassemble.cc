@@ -23,7 +23,7 @@ void ShowTarget(Instruction& jump) {
 
 absl::StatusOr<std::vector<Instruction>> Decode(const ObjectCode& object, int entry) {
   // Also initializes the target.
-  SKEIN_RETURN_IF_ERROR(CreateTargetMachine(Target{}).status());
+  SKEIN_RETURN_IF_ERROR(TakeTargetMachine(Target{}).status());
   // Code of either back end may use more than a Target names; whatever LLVM knows is decoded.
   const std::string features = Features(Target{.vnni = true}) + ",+avx512bf16,+avx512fp16";
   std::unique_ptr<void, void (*)(LLVMDisasmContextRef)> disassembler(

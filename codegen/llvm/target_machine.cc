@@ -1,5 +1,6 @@
 #include "codegen/llvm/target_machine.h"
 
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -34,13 +35,41 @@ std::string Features(const Target& target) {
   return "+fast-gather";
 }
 
-absl::StatusOr<std::unique_ptr<llvm::TargetMachine>> CreateTargetMachine(const Target& target) {
+namespace {
+
+// Machines that nobody uses just now, by their features: making one takes as long as a small kernel. They are never
+// destroyed: compilations may end late in the process's life.
+struct Pool {
+  std::mutex mutex;
+  std::multimap<std::string, std::unique_ptr<llvm::TargetMachine>> free;
+};
+Pool& MachinePool() {
+  static auto* pool = new Pool;
+  return *pool;
+}
+
+}  // namespace
+
+void ReturnMachine::operator()(llvm::TargetMachine* machine) const {
+  Pool& pool = MachinePool();
+  std::lock_guard lock(pool.mutex);
+  pool.free.emplace(machine->getTargetFeatureString().str(), machine);
+}
+
+absl::StatusOr<TargetMachineRef> TakeTargetMachine(const Target& target) {
+  {
+    Pool& pool = MachinePool();
+    std::lock_guard lock(pool.mutex);
+    if (auto found = pool.free.extract(Features(target)); !found.empty()) {
+      return TargetMachineRef(found.mapped().release());
+    }
+  }
   std::string error;
   const llvm::Target* x86 = FindTarget(error);
   if (x86 == nullptr) return Internal("LLVM has no x86 target: ", error);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::unique_ptr<llvm::TargetMachine> machine(
+  TargetMachineRef machine(
       x86->createTargetMachine(kTriple, kCpu, Features(target), options, llvm::Reloc::PIC_,
                                llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
   if (machine == nullptr) return Internal("LLVM cannot create a machine for ", kTriple);

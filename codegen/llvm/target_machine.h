@@ -16,9 +16,16 @@ inline constexpr char kCpu[] = "x86-64-v3";
 // What `target` has beyond kCpu, in LLVM's spelling.
 std::string Features(const Target& target);
 
-// Position-independent code, small code model, no fusing of multiplications with additions.
+// Keeps the machine for whoever takes one next.
+struct ReturnMachine {
+  void operator()(llvm::TargetMachine* machine) const;
+};
+using TargetMachineRef = std::unique_ptr<llvm::TargetMachine, ReturnMachine>;
+
+// Position-independent code, small code model, no fusing of multiplications with additions. The caller's alone until
+// it gives it back; the process keeps as many as it ever used at once.
 // Initializes LLVM's x86 target on first use; safe from many threads.
-absl::StatusOr<std::unique_ptr<llvm::TargetMachine>> CreateTargetMachine(const Target& target);
+absl::StatusOr<TargetMachineRef> TakeTargetMachine(const Target& target);
 
 }  // namespace skein
 
