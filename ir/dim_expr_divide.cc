@@ -94,12 +94,16 @@ Reduction Reduce(DimExpr a, DimExpr b) {
     r.quotient = AddPolynomials(r.quotient, split.quotient);
     r.dividend = std::move(split.remainder);
     if (r.dividend.empty()) break;
-    DimPolynomial shifted = AddPolynomials(r.dividend, r.divisor);  // floordiv(-1, seq) = -1
-    if (IsRemainderOf(shifted, r.divisor, r.positive)) {
-      r.quotient = AddPolynomials(r.quotient, ConstantPolynomial(-1));
-      r.dividend = std::move(shifted);
+    bool remainder = IsRemainderOf(r.dividend, r.divisor, r.positive);
+    if (!remainder) {
+      DimPolynomial shifted = AddPolynomials(r.dividend, r.divisor);  // floordiv(-1, seq) = -1
+      remainder = IsRemainderOf(shifted, r.divisor, r.positive);
+      if (remainder) {
+        r.quotient = AddPolynomials(r.quotient, ConstantPolynomial(-1));
+        r.dividend = std::move(shifted);
+      }
     }
-    if (IsRemainderOf(r.dividend, r.divisor, r.positive)) {
+    if (remainder) {
       r.rest = AddPolynomials(r.rest, MultiplyPolynomials(r.dividend, r.scale));
       r.dividend.clear();
     }
