@@ -503,15 +503,34 @@ class Splitter {
     const VectorType type = result_.type(value);
     if (type.lanes == lanes) return value;
     Inst inst{.op = Opcode::kShuffle, .operands = {value}};
+    inst.shuffle.reserve(lanes);
     for (int i = 0; i < lanes; ++i) inst.shuffle.push_back(i < type.lanes ? i : 0);
     return Emit(std::move(inst), {type.element, lanes});
+  }
+
+  // Whether a shuffle is of whole registers, both of which it uses, the first one first: then it stays as it is.
+  bool IsShuffleOfRegisters(const Inst& inst) const {
+    const int lanes = source_.type(inst.operands[0]).lanes;
+    if (inst.type.lanes > register_lanes_ || lanes > register_lanes_ || inst.shuffle[0] >= lanes) return false;
+    const bool uses_second = std::any_of(inst.shuffle.begin(), inst.shuffle.end(), [&](int at) { return at >= lanes; });
+    if (uses_second) return Piece(inst.operands[0], 0) != Piece(inst.operands[1], 0);
+    if (inst.operands.size() == 2) return false;
+    for (int i = 0; i < inst.type.lanes; ++i) {
+      if (inst.shuffle[i] != i) return true;
+    }
+    return inst.type.lanes != lanes;
   }
 
   // Result lanes of piece `p`, from two source pieces at a time.
   ValueId ShufflePiece(const Inst& inst, int p) {
     const VectorType type = PieceType(inst.type, p);
-    std::vector<ValueId> from;         // distinct source pieces, in order of first use
-    std::vector<int> which, position;  // for every lane: index into `from`, lane in it
+    if (IsShuffleOfRegisters(inst)) {
+      Inst shuffle = inst;
+      for (ValueId& operand : shuffle.operands) operand = Piece(operand, 0);
+      return Emit(std::move(shuffle), type);
+    }
+    absl::InlinedVector<ValueId, 8> from;            // distinct source pieces, in order of first use
+    absl::InlinedVector<int, 16> which, position;  // for every lane: index into `from`, lane in it
     for (int i = 0; i < type.lanes; ++i) {
       const auto [operand, lane] = ShuffleSource(inst, inst.shuffle[p * register_lanes_ + i]);
       const ValueId piece = Piece(operand, lane / register_lanes_);
@@ -532,6 +551,7 @@ class Splitter {
         shuffle.operands = {Pad(value, common), Pad(from[next], common)};
       }
       const int value_lanes = result_.type(shuffle.operands[0]).lanes;
+      shuffle.shuffle.reserve(type.lanes);
       for (int i = 0; i < type.lanes; ++i) {
         const bool second = which[i] == static_cast<int>(next);
         const bool first = which[i] < static_cast<int>(next);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "codegen/x86/selector.h"
 
 namespace skein::x86 {
@@ -85,8 +86,8 @@ Parts Selector::Shuffle(const Inst& inst) {
   const int first_lanes = type(inst.operands[0]).lanes;
   const bool mask = IsBool(element), in_mask_registers = mask && avx512_;
   const int register_lanes = RegisterLanes(element);
-  std::vector<Variable> tables;
-  std::vector<int> first_table;
+  absl::InlinedVector<Variable, 8> tables;
+  absl::InlinedVector<int, 2> first_table;
   for (ValueId operand : inst.operands) {
     first_table.push_back(static_cast<int>(tables.size()));
     const Parts& v = Get(operand);
@@ -100,7 +101,7 @@ Parts Selector::Shuffle(const Inst& inst) {
     }
   }
   Parts result;
-  std::vector<std::pair<int, int>> lanes;  // (table, lane in it)
+  absl::InlinedVector<std::pair<int, int>, 16> lanes;  // (table, lane in it)
   for (int i = 0; i < inst.type.lanes; ++i) {
     const int at = inst.shuffle[i];
     const bool second = at >= first_lanes;
@@ -124,12 +125,12 @@ Parts Selector::Shuffle(const Inst& inst) {
 Variable Selector::ShufflePart(ElementType element, std::span<const Variable> tables,
                                std::span<const std::pair<int, int>> lanes) {
   const int register_lanes = RegisterLanes(element);
-  std::vector<int> used;  // tables, in order of first use
+  absl::InlinedVector<int, 8> used;  // tables, in order of first use
   for (auto [table, lane] : lanes) {
     if (std::find(used.begin(), used.end(), table) == used.end()) used.push_back(table);
   }
   Variable value = tables[used[0]];
-  std::vector<int> from(lanes.size());
+  absl::InlinedVector<int, 16> from(lanes.size());
   if (used.size() == 1) {
     bool identity = true;
     for (size_t i = 0; i < lanes.size(); ++i) {
@@ -160,11 +161,11 @@ Variable Selector::ShuffleTwo(ElementType element, std::span<const int> from, Va
     }
     return ShuffleOnAvx2(halves, a, b);
   }
-  std::vector<uint64_t> lanes;
+  absl::InlinedVector<uint64_t, 16> lanes;
   for (int lane : from) lanes.push_back(static_cast<uint64_t>(std::max(lane, 0)));
   const Variable indices = IsWide(element)
                                ? builder_.Vector64(lanes)
-                               : builder_.Vector32(std::vector<uint32_t>(lanes.begin(), lanes.end()));
+                               : builder_.Vector32(absl::InlinedVector<uint32_t, 16>(lanes.begin(), lanes.end()));
   if (a == b) return Emit({.action = Action::kPermute, .element = element}, {indices, a}, kVector);
   return Emit({.action = Action::kPermute2, .element = element}, {indices, a, b}, kVector);
 }
