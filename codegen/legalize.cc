@@ -97,6 +97,7 @@ class Splitter {
   BlockId SplitBlock(BlockId source) {
     const BlockId outer = block_;
     const BlockId block = block_ = result_.NewBlock();
+    result_.block(block).insts.reserve(2 * source_.block(source).insts.size());
     for (ValueId argument : source_.block(source).arguments) {
       NewPieces(argument, result_.block(block).arguments);
     }

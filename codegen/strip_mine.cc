@@ -97,6 +97,8 @@ class StripMiner {
   }
 
   void LowerBlock(BlockId id) {
+    std::vector<InstId>& insts = result_.block(block_).insts;
+    if (insts.empty()) insts.reserve(source_.block(id).insts.size() + 4);
     for (InstId inst : source_.block(id).insts) {
       if (source_.inst(inst).op == Opcode::kLoop) {
         LowerLoop(source_.inst(inst));

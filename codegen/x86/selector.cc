@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+
 namespace skein::x86 {
 
 using enum RegisterClass;
@@ -208,7 +210,9 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
     loop.inits = {zero};
     loop.arguments = {counter};
   }
-  std::vector<Parts> arguments;
+  absl::InlinedVector<Parts, 8> arguments;
+  loop.inits.reserve(1 + 2 * inst.operands.size());
+  loop.arguments.reserve(1 + 2 * inst.operands.size());
   for (ValueId init : inst.operands) {
     arguments.push_back(NewParts(type(init)));
     for (int p = 0; p < Get(init).count; ++p) {
@@ -224,8 +228,8 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   SKEIN_RETURN_IF_ERROR(SelectBlock(inst.body));
   builder_.SetInst(id);
 
-  std::vector<Variable> yields, results;
-  std::vector<Parts> result_parts;
+  absl::InlinedVector<Variable, 16> yields, results;
+  absl::InlinedVector<Parts, 8> result_parts;
   if (counted) {
     yields.push_back(Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd},
                           {counter, builder_.Immediate(inst.step)}, kGeneral));
