@@ -238,7 +238,9 @@ void Emitter::Compare(const Operation& op) {
   const int bits = VectorBits(op);
   const Xmm a = UseVector(op.operands[0], bits);
   const Source b = Read(op.operands[1], op.element);
-  const Opmask d(registers_->Define(op.result));
+  const Opmask within(op.masked ? UseMask(op.operands[2]) : Opmask(0));
+  Opmask d(registers_->Define(op.result));
+  if (op.masked) d = d | within;
   const Xbyak::Operand& right = At(b, bits);
   const uint8_t predicate = Predicate(op.opcode) ^ static_cast<uint8_t>(op.immediate);
   const bool wide = Wide(op.element);

@@ -77,7 +77,8 @@ enum class Action : uint8_t {
   kVector,          // opcode, elementwise; 64-bit mul on AVX2: of the low halves
   kShiftImmediate,  // opcode, by immediate
   kSignExtend,      // the low `immediate` bits of every 32-bit lane
-  kCompare,         // opcode -> mask; immediate: 4 for the opposite (not of integers on AVX2), else 0
+  kCompare,         // (a, b), opcode -> mask; immediate: 4 for the opposite (not of integers on AVX2), else 0.
+                    // AVX-512, masked: (a, b, mask), and the mask
   kBlend,           // (mask, a, b)
   kConversion,      // immediate: Conversion
   kSplatVector,     // lane 0 to all

@@ -217,7 +217,7 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   auto bits = [&](Variable v) { return static_cast<uint16_t>(builder_.info(v).bits); };
   if (op == Opcode::kNot) {
     if (is_constant(a)) return builder_.MaskConstant(static_cast<uint16_t>(~bits(a)));
-    if (const Operation* made = builder_.DefinitionOf(a); made != nullptr && made->action == Action::kCompare) {
+    if (const Operation* made = builder_.DefinitionOf(a); made != nullptr && made->action == Action::kCompare && !made->masked) {
       Operation opposite = *made;
       opposite.immediate ^= 4;
       if (avx512_ || IsFloat(opposite.element)) return Emit(opposite, kMask);
@@ -234,6 +234,16 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   if (op == Opcode::kAnd && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? a : b;
   if (op == Opcode::kOr && (IsAll(b, lanes) || IsNone(b, lanes))) return IsAll(b, lanes) ? b : a;
   if (!avx512_) return Vector(op, {ElementType::kU32, lanes}, a, b);
+  if (op == Opcode::kAnd) {  // a comparison in the lanes of a mask
+    for (const auto& [mask, compared] : {std::pair(a, b), std::pair(b, a)}) {
+      const Operation* made = builder_.DefinitionOf(compared);
+      if (made == nullptr || made->action != Action::kCompare || made->masked) continue;
+      Operation compare = *made;
+      compare.masked = true;
+      compare.AddOperand(mask);
+      return Emit(compare, kMask);
+    }
+  }
   return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b}, kMask);
 }
 
