@@ -238,8 +238,10 @@ void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_
 }
 
 // Loads go behind what does not need them yet, up to the next store or loop, so that they hold registers for less time.
+// Only where registers are few: what is read in the order of the nest, run by run, is fetched ahead better.
 std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line,
                                                  const std::vector<uint8_t>& kept) const {
+  const bool sinks = !avx512();
   std::vector<Operation> result;
   result.reserve(line.size());
   std::vector<size_t> waiting;
@@ -254,7 +256,7 @@ std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line
   for (size_t i = 0; i < line.size(); ++i) {
     if (!kept[i]) continue;
     const Operation& operation = line[i];
-    if (operation.action == Action::kLoad && !operation.masked && operation.lanes > 1) {
+    if (sinks && operation.action == Action::kLoad && !operation.masked && operation.lanes > 1) {
       waits[operation.result.index] = true;
       waiting.push_back(i);
       continue;
