@@ -193,9 +193,9 @@ void Emitter::PermuteAvx2(const Operation& op) {
       return vunpcklps(d, a, b);
     case ShuffleBy::kUnpackHigh:
       return vunpckhps(d, a, b);
-    case ShuffleBy::kInHalves:
+    case ShuffleBy::kInBlocks:
       return vshufps(d, a, b, immediate);
-    case ShuffleBy::kHalves:
+    default:
       return vperm2f128(d, a, b, immediate);
   }
 }

@@ -77,6 +77,9 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
       Wide(op.element) ? vbroadcastsd(d, a) : vbroadcastss(d, a);
       return true;
     }
+    case Action::kShuffle:
+      Shuffle(op);
+      return true;
     case Action::kLanesDown:
     case Action::kJoinHalves:
     case Action::kPermute:
@@ -325,6 +328,24 @@ void Emitter::Convert(const Operation& op) {
     case Conversion::kF32ToF16:
       vcvtps2ph(d16, s32, 0);  // to nearest even
       return vpmovzxwd(d32, d16);
+  }
+}
+
+void Emitter::Shuffle(const Operation& op) {
+  using Xbyak::Zmm;
+  const Zmm a(registers_->Use(op.operands[0])), b(registers_->Use(op.operands[1]));
+  registers_->ReleaseDying();
+  const Zmm d(registers_->Define(op.result));
+  const uint8_t immediate = static_cast<uint8_t>(op.immediate);
+  switch (static_cast<ShuffleBy>(op.immediate >> 8)) {
+    case ShuffleBy::kUnpackLow:
+      return vunpcklps(d, a, b);
+    case ShuffleBy::kUnpackHigh:
+      return vunpckhps(d, a, b);
+    case ShuffleBy::kInBlocks:
+      return vshufps(d, a, b, immediate);
+    default:
+      return vshuff32x4(d, a, b, immediate);
   }
 }
 

@@ -92,6 +92,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   static uint8_t Predicate(Opcode op);  // of vcmpps and vpcmpd, which agree
   void Blend(const Operation& op);
   void Convert(const Operation& op);
+  void Shuffle(const Operation& op);
   void Permute(const Operation& op);
   void Dot4(const Operation& op);
   void InsertGeneral(const Operation& op);

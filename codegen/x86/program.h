@@ -86,7 +86,7 @@ enum class Action : uint8_t {
   kJoinHalves,      // (low 256 bits, high 256 bits)
   kPermute,         // (indices, a): one table
   kPermute2,        // (512) (indices, a, b): two tables
-  kShuffle,         // (AVX2) (a, b) as lanes of 32 bits; immediate: ShuffleBy << 8 | its immediate
+  kShuffle,         // (a, b) as `lanes` of 32 bits, 8 or 16; immediate: ShuffleBy << 8 | its immediate
   kDot4,            // (acc, a, b)
   kInsertGeneral,   // (vector, general): lane `immediate` replaced
   kClampVector,     // (index, limits = extent - 1, args, zeros); immediate: status bit
@@ -128,7 +128,7 @@ enum class Conversion : uint8_t {
 };
 
 // How eight lanes come from those of a and b, where one instruction of AVX2 does it.
-enum class ShuffleBy : uint8_t { kBlend, kUnpackLow, kUnpackHigh, kInHalves, kHalves };
+enum class ShuffleBy : uint8_t { kBlend, kUnpackLow, kUnpackHigh, kInBlocks, kHalves, kBlocks };
 
 // base + index * scale + displacement, in bytes. `base` is always there. Lane accesses to 4-bit
 // elements count index + displacement in elements, from the byte at `base`.

@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "codegen/x86/fixed_shuffle.h"
 #include "codegen/x86/selector.h"
 
 namespace skein::x86 {
@@ -220,69 +221,19 @@ Variable Selector::Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v) {
 
 // --- lanes ---
 
-namespace {
-
-// Where lane i comes from: lane 0..7 of a, 8..15 of b.
-int SourceLane(ShuffleBy by, int immediate, int i) {
-  const int half = i & 4, j = i & 3;
-  switch (by) {
-    case ShuffleBy::kBlend:
-      return (immediate >> i & 1) * 8 + i;
-    case ShuffleBy::kUnpackLow:
-      return (j & 1) * 8 + half + j / 2;
-    case ShuffleBy::kUnpackHigh:
-      return (j & 1) * 8 + half + 2 + j / 2;
-    case ShuffleBy::kInHalves:
-      return (j / 2) * 8 + half + (immediate >> 2 * j & 3);
-    default:
-      return (immediate >> half & 3) * 4 + j;
-  }
-}
-
-// The immediate with which lane i comes from `lane`, if any does.
-int ImmediateFor(ShuffleBy by, int i, int lane) {
-  switch (by) {
-    case ShuffleBy::kBlend:
-      return (lane >> 3) << i;
-    case ShuffleBy::kInHalves:
-      return (lane & 3) << 2 * (i & 3);
-    case ShuffleBy::kHalves:
-      return (lane >> 2) << (i & 4);
-    default:
-      return 0;
-  }
-}
-
-}  // namespace
-
 // By one instruction without indices if there is one, else each register by itself.
 Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b) {
-  using enum ShuffleBy;
   std::array<Variable, 2> source{a, b};
-  for (int swapped = 0; swapped < (a == b ? 1 : 2); ++swapped) {
-    for (ShuffleBy by : {kBlend, kUnpackLow, kUnpackHigh, kInHalves, kHalves}) {
-      // Lanes of one register may count as the other's.
-      const auto lane_of = [&](int i) { return swapped != 0 ? from[i] ^ 8 : from[i]; };
-      const auto same = [&](int x, int y) { return a == b ? ((x ^ y) & 7) == 0 : x == y; };
-      std::array<bool, kLanes> given{};  // that the immediate speaks of: with kInHalves and kHalves, several lanes share it
-      int immediate = 0;
-      for (size_t i = 0; i < from.size(); ++i) {
-        const size_t place = by == kInHalves ? i & 3 : by == kHalves ? i & 4 : i;
-        if (from[i] >= 0 && !given[place]) immediate |= ImmediateFor(by, static_cast<int>(i), lane_of(static_cast<int>(i)));
-        given[place] = given[place] || from[i] >= 0;
-      }
-      bool fits = true;
-      for (int i = 0; i < static_cast<int>(from.size()) && fits; ++i) {
-        fits = from[i] < 0 || same(SourceLane(by, immediate, i), lane_of(i));
-      }
-      if (!fits) continue;
-      if (by == kHalves) {
-        const int low = immediate & 3, high = immediate >> 4;
-        return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
-      }
-      return Emit({.action = Action::kShuffle, .immediate = static_cast<int64_t>(by) << 8 | immediate},
-                  {source[swapped], source[1 - swapped]}, kVector);
+  if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(from, kLanes, a == b)) {
+    const int swapped = fixed->swapped;
+    if (fixed->by == ShuffleBy::kHalves) {
+      const int low = fixed->immediate & 3, high = fixed->immediate >> 4;
+      return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
     }
+    return Emit({.action = Action::kShuffle,
+                 .lanes = kLanes,
+                 .immediate = static_cast<int64_t>(fixed->by) << 8 | fixed->immediate},
+                {source[swapped], source[1 - swapped]}, kVector);
   }
   std::array<Variable, 2> moved;
   std::array<int, kLanes> blend;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "codegen/x86/fixed_shuffle.h"
 #include "codegen/x86/selector.h"
 
 namespace skein::x86 {
@@ -153,13 +154,17 @@ Variable Selector::ShufflePart(ElementType element, std::span<const Variable> ta
 
 // Lanes of two registers.   from: lane of a, or past those a lane of b, or -1 for anything.
 Variable Selector::ShuffleTwo(ElementType element, std::span<const int> from, Variable a, Variable b) {
-  if (!avx512_) {
-    std::vector<int> halves;  // 32-bit lanes
-    for (int lane : from) {
-      if (IsWide(element)) halves.push_back(lane < 0 ? -1 : 2 * lane);
-      halves.push_back(lane < 0 || !IsWide(element) ? lane : 2 * lane + 1);
-    }
-    return ShuffleOnAvx2(halves, a, b);
+  absl::InlinedVector<int, 16> halves;  // 32-bit lanes
+  for (int lane : from) {
+    if (IsWide(element)) halves.push_back(lane < 0 ? -1 : 2 * lane);
+    halves.push_back(lane < 0 || !IsWide(element) ? lane : 2 * lane + 1);
+  }
+  if (!avx512_) return ShuffleOnAvx2(halves, a, b);
+  if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(halves, 16, a == b)) {
+    return Emit({.action = Action::kShuffle,
+                 .lanes = 16,
+                 .immediate = static_cast<int64_t>(fixed->by) << 8 | fixed->immediate},
+                {fixed->swapped ? b : a, fixed->swapped ? a : b}, kVector);
   }
   absl::InlinedVector<uint64_t, 16> lanes;
   for (int lane : from) lanes.push_back(static_cast<uint64_t>(std::max(lane, 0)));

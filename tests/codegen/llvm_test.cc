@@ -46,6 +46,14 @@ std::vector<KernelCase> Cases(const LoopNest& nest,
   return cases;
 }
 
+TEST_F(Llvm, RowsStreamWhereLinesEndInThem) {
+  for (int64_t columns : {4, 8, 12, 20, 24, 40, 56, 72}) {
+    SCOPED_TRACE(columns);
+    const LoopNest nest = StreamedRowsNest(columns);
+    for (int64_t rows : {7, 1, 0}) ExpectAllAgree(MakeCase(nest, {rows}));
+  }
+}
+
 TEST_F(Llvm, InPlace) {
   const LoopNest nest = InPlaceNest();
   ExpectAllAgree(Cases(nest, {{3}, {64}, {100}}));

@@ -18,6 +18,21 @@ std::vector<int> Iota(int begin, int end, int step = 1) {
 
 }  // namespace
 
+LoopNest StreamedRowsNest(int64_t columns) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr rows = b.AddArgument();
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kF32, rows * columns);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kF32, rows * columns);
+  const DimExpr i = b.BeginLoop(LoopKind::kParallel, rows);
+  const DimExpr j = b.BeginVectorLoop(columns, 64);
+  const ValueId x = b.Load(in, i * columns + j);
+  b.Store(out, i * columns + j, b.Add(x, x), 1, ValueId(), /*streaming=*/true);
+  b.EndLoop();
+  b.EndLoop();
+  return nest;
+}
+
 LoopNest PointwiseNest(int64_t constant, bool streaming) {
   LoopNest nest;
   LoopBuilder b(&nest);

@@ -33,6 +33,8 @@ inline constexpr int kElementTypes = static_cast<int>(ElementType::kF64) + 1;
 LoopNest ArithmeticNest(ElementType element);
 // Bool tensors, explicit masks on loads, gathers and stores, compares: on a0 elements.
 LoopNest MaskNest();
+// Rows of some columns, each value stored past the caches; rows do not end where cache lines do.
+LoopNest StreamedRowsNest(int64_t columns);
 // Shuffles, extracts, reductions and iota of 64, 24 and 8 lanes, outside vector loops.
 LoopNest ShuffleNest();
 // A table of 16 entries by a0 indices.

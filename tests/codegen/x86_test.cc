@@ -89,6 +89,14 @@ TEST_F(X86, PointwiseTailsOfAllSizes) {
   }
 }
 
+TEST_F(X86, RowsStreamWhereLinesEndInThem) {
+  for (int64_t columns : {4, 8, 12, 20, 24, 40, 56, 72}) {
+    SCOPED_TRACE(columns);
+    const LoopNest nest = StreamedRowsNest(columns);
+    ExpectAgrees(Cases(nest, {{7}, {1}, {0}}));
+  }
+}
+
 TEST_F(X86, PointwiseConstantExtents) {
   for (int64_t n : {0, 1, 16, 63, 64, 65, 96, 128, 200}) {
     const LoopNest nest = PointwiseNest(n, n % 2 == 0);
@@ -255,6 +263,31 @@ TEST_F(X86, MasksTouchNothing) {
 TEST_F(X86, ShufflesAndReductions) {
   const LoopNest nest = ShuffleNest();
   ExpectAgrees({MakeCase(nest, {})});
+}
+
+// Two registers' lanes by every instruction that takes an immediate: within blocks of four lanes, and by the block.
+TEST_F(X86, ShufflesThatNeedNoIndices) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, kF32, 32), out = b.AddBuffer(BufferKind::kOutput, kF32, 32 * 16);
+  const ValueId x = b.Load(in, 0, 16), y = b.Load(in, 16, 16);
+  int64_t place = 0;
+  const auto shuffle = [&](ValueId a, ValueId c, const std::function<int(int block, int lane)>& from) {
+    std::vector<int> lanes;
+    for (int i = 0; i < 16; ++i) lanes.push_back(from(i / 4, i % 4));
+    b.Store(out, 16 * place++, b.Shuffle(a, c, lanes));
+  };
+  for (const auto& [a, c] : {std::pair(x, y), std::pair(y, x), std::pair(x, x)}) {
+    for (int high : {0, 2}) shuffle(a, c, [&](int block, int i) { return i % 2 * 16 + 4 * block + high + i / 2; });
+    for (int step : {1, 3}) {
+      shuffle(a, c, [&](int block, int i) { return i / 2 * 16 + 4 * block + (3 + step * i) % 4; });
+      shuffle(a, c, [&](int block, int i) { return block / 2 * 16 + (1 + step * block) % 4 * 4 + i; });
+    }
+    // Almost one of them.
+    shuffle(a, c, [&](int block, int i) { return block == 3 && i == 3 ? 0 : i % 2 * 16 + 4 * block + i / 2; });
+  }
+  ASSERT_LE(place, 32);
+  ExpectAgrees(Cases(nest, {{}}));
 }
 
 TEST_F(X86, Lookups) {
