@@ -23,6 +23,10 @@ struct NamedNest {
 absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest> nests, const Target& target);
 absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const Target& target);
 
+// Makes the function-local statics that LLVM needs all through a module (microseconds): whatever std::atexit() is given
+// after this is run before they are destroyed.
+void MakeLlvmStatics();
+
 bool HaveLlvm();   // built with -DSKEIN_LLVM=ON
 bool HaveXbyak();  // built with -DSKEIN_XBYAK=ON
 

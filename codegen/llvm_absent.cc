@@ -9,6 +9,8 @@ namespace skein {
 
 bool HaveLlvm() { return false; }
 
+void MakeLlvmStatics() {}
+
 absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest>, const Target&) {
   return Unimplemented("this library is built without LLVM");
 }

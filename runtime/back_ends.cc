@@ -7,9 +7,8 @@ namespace skein {
 namespace {
 
 // The process's, once it is there. Never destroyed: programs may end late in the process's life. But its
-// thread must have ended when LLVM's statics are destroyed, which it uses and which come into being one by one
-// as LLVM first needs them, so that std::atexit() before the first module is too early: what is registered
-// last is run first.
+// thread must have ended when LLVM's statics are destroyed, which it uses. What is registered last is run first,
+// so they must be there before StopProcessThread is registered.
 std::atomic<BackEnds*> process{nullptr};
 
 void StopProcessThread() {
@@ -25,7 +24,7 @@ struct StopWithMainThread {
 thread_local StopWithMainThread stop_with_main_thread;
 [[maybe_unused]] const bool main_thread_is_armed = stop_with_main_thread.armed = true;
 
-// For exit() on another thread, which may still come while LLVM is at its first module.
+// One static is left that only a real module makes: a table of instructions, of which LLVM reads a little late in each.
 absl::StatusOr<ObjectCode> GenerateLlvmUntilExit(std::span<const NamedNest> nests, const Target& target) {
   absl::StatusOr<ObjectCode> object = GenerateLlvm(nests, target);
   [[maybe_unused]] static const int registered = std::atexit(StopProcessThread);
@@ -40,6 +39,8 @@ const std::shared_ptr<BackEnds>& BackEnds::Process() {
         std::make_shared<BackEnds>(HaveXbyak() ? Generator(GenerateXbyak) : nullptr,
                                    HaveLlvm() ? Generator(GenerateLlvmUntilExit) : nullptr));
     process.store(back_ends->get(), std::memory_order_release);
+    MakeLlvmStatics();
+    std::atexit(StopProcessThread);
     return back_ends;
   }();
   return *made;
