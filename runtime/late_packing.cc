@@ -35,7 +35,7 @@ LatePacking::~LatePacking() {
 }
 
 void LatePacking::Start() {
-  if (!failure_.ok()) return;
+  if (!failure_.ok() || started_.exchange(true)) return;
   try {
     thread_ = std::thread([this] { PackBehind(); });
   } catch (const std::system_error&) {  // the runs pack

@@ -27,11 +27,12 @@ class DefaultFloatMode {
   unsigned saved_;
 };
 
-// Cold kernels are timed: two readings of the clock, 50 ns.
-void RunTiered(TieredKernel& kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+// Cold kernels are timed: two readings of the clock, 50 ns. A program's first run is not: what runs once has no future, and
+// compilation would delay the first output.
+void RunTiered(TieredKernel& kernel, bool counts, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
                int64_t slot_bytes, const Executor& executor) {
   using Clock = std::chrono::steady_clock;
-  const bool cold = kernel.state() == TieredKernel::State::kCold;
+  const bool cold = counts && kernel.state() == TieredKernel::State::kCold;
   const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
   RunKernel(kernel.function(), args, sizes, scratch, slot_bytes, executor);
   if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
@@ -133,7 +134,8 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   } else if (unpacked != nullptr) {
     RunKernel(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else if (program.tiered != nullptr) {
-    RunTiered(*program.tiered, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    const bool counts = variant.has_run.load(std::memory_order_relaxed);
+    RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else {
     RunKernel(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   }

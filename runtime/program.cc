@@ -88,7 +88,7 @@ class ProgramImpl final : public Program {
   absl::Status CheckSameInterface(const Graph& other) const;
   absl::Status Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
                     const RunOptions& options, RunState* state);
-  void StartPacking(const Binding& binding, OnceMemory* memory);
+  void PrepareLate(const Binding& binding, OnceMemory* memory);
   absl::Status RunGroups(const Binding& binding, Phase phase, const RunOptions& options, RunState* state);
   absl::Status RunIn(Binding& binding, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                      const RunOptions& options, RunState* state);
@@ -348,7 +348,7 @@ absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const R
   return absl::OkStatus();
 }
 
-void ProgramImpl::StartPacking(const Binding& binding, OnceMemory* memory) {
+void ProgramImpl::PrepareLate(const Binding& binding, OnceMemory* memory) {
   const Variant& variant = *binding.variant;
   std::vector<LatePacking::Job> jobs;
   for (int g : variant.late) {
@@ -357,7 +357,6 @@ void ProgramImpl::StartPacking(const Binding& binding, OnceMemory* memory) {
     jobs.push_back({program.kernel, variant.values[weight].literal, binding.offsets[packed], binding.groups[g]});
   }
   memory->late = std::make_shared<LatePacking>(std::move(jobs), binding.late_bytes);
-  if (options_.back_ends->packs_behind) memory->late->Start();
 }
 
 // Points the values of the phase's place into `memory`, which its groups fill if nobody has yet.
@@ -378,7 +377,7 @@ absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t byte
       SKEIN_RETURN_IF_ERROR(memory->memory.Reserve(bytes));
       point();
       SKEIN_RETURN_IF_ERROR(RunGroups(binding, phase, options, state));
-      if (phase == Phase::kProgram && !variant.late.empty()) StartPacking(binding, memory);
+      if (phase == Phase::kProgram && !variant.late.empty()) PrepareLate(binding, memory);
       memory->filled.store(true, std::memory_order_release);
     }
   }
@@ -416,6 +415,10 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
     if (binding.bytes[value] > 0 && state->pointers[value] != outputs[i].data) {
       std::memcpy(outputs[i].data, state->pointers[value], binding.bytes[value]);
     }
+  }
+  if (!variant.has_run.exchange(true, std::memory_order_relaxed) && options_.back_ends->packs_behind &&
+      variant.program_memory->late != nullptr) {
+    variant.program_memory->late->Start();
   }
   return absl::OkStatus();
 }

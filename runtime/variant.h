@@ -100,6 +100,7 @@ struct Variant {
   std::vector<int> guards;                     // expressions, as plan.graph.guards()
   ExpressionTable expressions;
   std::shared_ptr<OnceMemory> program_memory = std::make_shared<OnceMemory>();
+  std::atomic<bool> has_run{false};            // a first output is there: from now on, work goes on behind the runs
   int kernels_compiled = 0, cache_hits = 0;
   std::vector<std::string> interpreted;        // groups that no back end took, with the reason
   std::vector<std::string> failures;           // of back ends, on kernels that they should have taken
