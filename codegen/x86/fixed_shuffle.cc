@@ -55,7 +55,7 @@ constexpr ShuffleBy kOfSixteen[] = {kUnpackLow, kUnpackHigh, kInBlocks, kBlocks}
 
 }  // namespace
 
-std::optional<FixedShuffle> FindFixedShuffle(std::span<const int> from, int lanes, bool same) {
+std::optional<FixedShuffle> FindFixedShuffle(std::span<const int> from, int lanes, bool same, int splats) {
   const int count = static_cast<int>(from.size());
   for (const bool swapped : {false, true}) {
     if (swapped && same) break;
@@ -70,8 +70,10 @@ std::optional<FixedShuffle> FindFixedShuffle(std::span<const int> from, int lane
       }
       bool fits = true;
       for (int i = 0; i < count && fits; ++i) {
+        if (from[i] < 0) continue;
         const int difference = SourceLane(by, immediate, i, lanes) ^ lane_of(i);
-        fits = from[i] < 0 || (same ? difference & (lanes - 1) : difference) == 0;
+        const bool alike = difference < lanes && (splats >> from[i] / lanes & 1) != 0;
+        fits = alike || (same ? difference & (lanes - 1) : difference) == 0;
       }
       if (fits) return FixedShuffle{by, immediate, swapped};
     }

@@ -83,6 +83,9 @@ Parts Selector::Extract(VectorType source, const Parts& v, int lane) {
 }
 
 Parts Selector::Shuffle(const Inst& inst) {
+  const Inst* const last = std::exchange(last_shuffle_, &inst);
+  // Pieces of a splat of one lane are alike.
+  if (last != nullptr && last->operands == inst.operands && last->shuffle == inst.shuffle) return Get(last->results[0]);
   const ElementType element = inst.type.element;
   const int first_lanes = type(inst.operands[0]).lanes;
   const bool mask = IsBool(element), in_mask_registers = mask && avx512_;

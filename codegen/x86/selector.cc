@@ -244,6 +244,7 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   }
   builder_.CloseLoop(yields, results);
   index_.LeaveLoop();
+  last_shuffle_ = nullptr;
   std::erase_if(splats_, [&](const KnownSplat& known) { return known.depth > builder_.depth(); });
   for (size_t i = 0; i < result_parts.size(); ++i) Bind(inst.results[i], result_parts[i]);
   return absl::OkStatus();

@@ -180,6 +180,7 @@ class Selector {
     bool wide;
     int depth;
   };
+  const Inst* last_shuffle_ = nullptr;   // of the open loop
   bool streams_ = false;                 // the store at hand may go around the caches
   std::vector<bool> even_loops_;         // by number: the index is always even
   std::vector<KnownSplat> splats_;  // in loops that are open
