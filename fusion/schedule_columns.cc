@@ -19,10 +19,10 @@ constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers o
 constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
 constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
 constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
-constexpr int64_t kShortRun = 640, kLongRun = 16384;  // columns
+constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
 constexpr int64_t kLine = 64;      // bytes
 constexpr int64_t kTiles = 8;      // enough to keep memory busy
-constexpr int kPass = 4;           // rows that are taken in while an accumulator is in a register
+constexpr int64_t kPass = 4;       // rows that are taken in while an accumulator is in a register
 constexpr int64_t kFewRows = 8;    // are a single pass
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
@@ -389,8 +389,7 @@ class ColumnScheduler {
     if (n && indices_.empty()) strip.width = std::min(strip.width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
     const bool whole_rows = n && *n <= strip.width;
     if (whole_rows) strip.width = std::max<int64_t>(*n, 1);
-    // A few short rows side by side reach L1 ahead of their use; of long ones, one at a time does.
-    if (!far_ && whole_rows && *n > kShortRun) strip.pass = 1;
+    if (!far_ && whole_rows) strip.pass = 1;  // what is read in one run reaches L1 ahead of its use
     if (!far_) return strip;
     if (states.light()) {  // the processor fetches by itself
       if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
