@@ -191,6 +191,9 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
     for (const BindingResult& r : results) PrintBinding(r, graph, *program);
     std::printf("kernels at the end: %d fast, %d optimized (%.1f ms of processor time in the background)\n",
                 stats.fast_kernels, stats.optimized_kernels, stats.background_cpu_ms);
+    if (stats.hurried_kernels > 0) {
+      std::printf("over LLVM's compile-time budget, compiled with less care: %d\n", stats.hurried_kernels);
+    }
     if (stats.late_weights > 0) {
       std::printf("weights packed behind the runs: %d of %d; %lld launches read one as it lies\n",
                   stats.late_weights_packed, stats.late_weights, static_cast<long long>(stats.unpacked_launches));
@@ -210,6 +213,7 @@ absl::StatusOr<int> RunCommand(const Flags& flags) {
   json.Strings("failed_guards", stats.failed_guards).Strings("interpreted_ops", stats.interpreted_ops);
   json.Strings("back_end_failures", stats.back_end_failures);
   json.Field("fast_kernels", stats.fast_kernels).Field("optimized_kernels", stats.optimized_kernels);
+  json.Field("hurried_kernels", stats.hurried_kernels);
   json.Field("background_cpu_ms", stats.background_cpu_ms);
   json.Field("late_weights", stats.late_weights).Field("late_weights_packed", stats.late_weights_packed);
   json.Field("unpacked_launches", stats.unpacked_launches);

@@ -19,7 +19,7 @@ struct NamedNest {
 
 // One object with one entry per nest, in order. Nests are verified, not yet legalized.
 // Errors: Unimplemented if the back end cannot take one (naming the opcode and why); Internal for a
-// fault inside LLVM or Xbyak.
+// fault inside LLVM or Xbyak. LLVM has a compile-time budget a kernel: ObjectCode::Entry::in_a_hurry.
 absl::StatusOr<ObjectCode> GenerateLlvm(std::span<const NamedNest> nests, const Target& target);
 absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const Target& target);
 

@@ -26,6 +26,7 @@ struct ObjectCode {
     std::string name;  // for perf, GDB and traces
     uint32_t offset;   // into code
     uint32_t size;
+    bool in_a_hurry = false;  // was over the back end's compile-time budget, and compiled with less care
   };
   std::vector<uint8_t> code;
   std::vector<uint8_t> data;  // read-only, wants 64-byte alignment

@@ -20,7 +20,7 @@ absl::StatusOr<std::vector<KernelRef>> CompileAndLoad(std::span<const NamedNest>
   std::vector<KernelRef> kernels;
   for (size_t i = 0; i < nests.size(); ++i) {
     kernels.push_back(std::make_shared<CompiledKernel>(
-        CompiledKernel{code->entry(static_cast<int>(i)), code, object.entries[i].size}));
+        CompiledKernel{code->entry(static_cast<int>(i)), code, object.entries[i].size, object.entries[i].in_a_hurry}));
   }
   return kernels;
 }

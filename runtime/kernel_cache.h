@@ -24,6 +24,7 @@ struct CompiledKernel {
   KernelFunction function = nullptr;
   std::shared_ptr<const LoadedCode> code;  // what function lies in
   int64_t code_bytes = 0;
+  bool in_a_hurry = false;  // ObjectCode::Entry
 };
 using KernelRef = std::shared_ptr<const CompiledKernel>;
 

@@ -122,7 +122,9 @@ CompileStats ProgramImpl::stats() const {
       if (group.kernel == nullptr || !seen.insert(group.kernel.get()).second) continue;
       using State = TieredKernel::State;
       const State state = group.tiered != nullptr ? group.tiered->state() : State::kCold;
-      ++(group.optimized || state == State::kOptimized ? stats.optimized_kernels : stats.fast_kernels);
+      const bool swapped = state == State::kOptimized;
+      ++(group.optimized || swapped ? stats.optimized_kernels : stats.fast_kernels);
+      stats.hurried_kernels += swapped ? group.tiered->in_a_hurry() : group.kernel->in_a_hurry;
       if (state != State::kFailed) continue;
       const NodeId node = variant->plan.groups[g].outputs[0].node;
       stats.back_end_failures.push_back(absl::StrCat(OriginText(variant->plan.graph, node), ": in the background: ",

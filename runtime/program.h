@@ -64,6 +64,7 @@ struct CompileStats {
   std::vector<std::string> back_end_failures;  // another back end or an interpreter runs these kernels
   // Distinct kernels, by the code that their next launch runs. Tier::kAuto moves them from fast to optimized.
   int fast_kernels = 0, optimized_kernels = 0;
+  int hurried_kernels = 0;       // of the optimized ones: over LLVM's compile-time budget, compiled with less care
   double background_cpu_ms = 0;  // of compiling hot kernels, for all programs of the process
   // Weights that are packed behind the runs; how many are by now; launches that read one as it lies.
   int late_weights = 0, late_weights_packed = 0;

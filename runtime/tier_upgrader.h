@@ -31,6 +31,8 @@ class TieredKernel : public std::enable_shared_from_this<TieredKernel> {
   KernelFunction function() const { return function_.load(std::memory_order_acquire); }
   // Counts a launch; the one that makes a cold kernel hot asks for the other code, and does not wait for it.
   void AddLaunch(int64_t nanoseconds);
+  // In state kOptimized: whether that code was over the compile-time budget.
+  bool in_a_hurry() const { return optimized_->in_a_hurry; }
   // In state kFailed: why there is no optimized code.
   const absl::Status& failure() const { return failure_; }
 
@@ -55,12 +57,12 @@ class TierUpgrader {
   // A kernel is hot once it has been launched a few times and has run for as long as its compilation will
   // take: so all compilations together never cost more than the launches that asked for them, whatever is
   // run how often. The few launches keep out what runs once, at start, however long that takes.
-  // LLVM 19 took 3 ms and 4 us a byte of Xbyak's code (BERT base and GPT-2, 32 kernels of 3 to 25 ms, each
-  // within a factor of 2; Zen 5).
+  // LLVM 19 took 1 ms and 2.1 us a byte of Xbyak's code for AVX-512 (five transformers and skein-bench, 321 kernels
+  // of 0.9 to 24 ms, each within a factor of 1.7; Zen 5).
   struct Rule {
     int64_t launches = 4;
-    int64_t nanoseconds_per_kernel = 3'000'000;
-    int64_t nanoseconds_per_byte = 4'000;
+    int64_t nanoseconds_per_kernel = 1'000'000;
+    int64_t nanoseconds_per_byte = 2'100;
   };
 
   // The cache, and where code comes from, outlive the upgrader; the upgrader outlives every launch.

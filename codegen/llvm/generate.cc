@@ -35,6 +35,48 @@ bool HaveLlvm() { return true; }
 
 namespace {
 
+// The compile time that a kernel may take. Estimated over it, it is compiled in a hurry.
+constexpr double kBudgetMilliseconds = 10;
+constexpr char kInAHurry[] = "skein-in-a-hurry";  // a function's attribute
+
+// Within a factor of 1.6 of what 321 kernels took, of 0.9 to 24 ms (five transformers and skein-bench; Zen 5, 2026-11).
+// Trees of shuffles are what LLVM thinks about longest.
+double EstimatedMilliseconds(const LoopNest& legal) {
+  double estimate = 1.3;
+  for (int i = 0; i < legal.inst_count(); ++i) {
+    const Inst& inst = legal.inst(InstId(i));
+    const bool joins = inst.op == Opcode::kShuffle && inst.operands.size() == 2;
+    estimate += joins ? 0.054 : 0.019;
+  }
+  return estimate;
+}
+
+// Cuts the blocks of functions that are in a hurry into short ones: instruction selection looks at one block at a
+// time, and at some of them in more than proportion to their length. Takes 30 to 40% off; loads that would have
+// become operands stay loads where they lie in another block than their use.
+class CutBlocks : public llvm::FunctionPass {
+ public:
+  static char ID;
+  CutBlocks() : FunctionPass(ID) {}
+
+  bool runOnFunction(llvm::Function& function) override {
+    if (!function.hasFnAttribute(kInAHurry)) return false;
+    std::vector<llvm::BasicBlock*> blocks;
+    for (llvm::BasicBlock& block : function) blocks.push_back(&block);
+    for (llvm::BasicBlock* block : blocks) {
+      while (block->size() > 2 * kInstructions) {
+        block = block->splitBasicBlock(std::next(block->getFirstNonPHIIt(), kInstructions));
+      }
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int kInstructions = 32;
+};
+
+char CutBlocks::ID = 0;
+
 // What a listing needs beside the code.
 struct Traces {
   std::optional<LoopNestLines> lines;
@@ -42,6 +84,7 @@ struct Traces {
 };
 
 // traces: of a single nest; null: nobody wants to know.
+// Gives the attribute to kernels that are over the budget.
 absl::Status EmitModule(std::span<const NamedNest> nests, const Target& target,
                         const llvm::TargetMachine& machine, llvm::Module& module, Traces* traces) {
   module.setTargetTriple(kTriple);
@@ -54,6 +97,9 @@ absl::Status EmitModule(std::span<const NamedNest> nests, const Target& target,
     } else {
       traces->lines.emplace(*legal);
       traces->locations = EmitFunction(module, nest.name, *legal, target, &*traces->lines);
+    }
+    if (EstimatedMilliseconds(*legal) > kBudgetMilliseconds) {
+      module.getFunction(nest.name)->addFnAttr(kInAHurry);
     }
   }
   std::string message;
@@ -95,6 +141,7 @@ bool AddInstructionSelection(llvm::TargetMachine& machine, llvm::TargetPassConfi
   passes.add(llvm::createScalarizeMaskedMemIntrinLegacyPass());
   passes.add(llvm::createExpandReductionsPass());
   config.addCodeGenPrepare();
+  passes.add(new CutBlocks);
   config.addISelPrepare();
   if (config.addInstSelector()) return false;
   passes.add(llvm::Pass::createPass(&llvm::FinalizeISelID));
@@ -143,6 +190,9 @@ absl::StatusOr<ObjectCode> Generate(std::span<const NamedNest> nests, const Targ
   for (const NamedNest& nest : nests) names.push_back(nest.name);
   SKEIN_ASSIGN_OR_RETURN(ObjectCode object, ParseObjectFile(file, names));
   object.tier = "llvm";
+  for (ObjectCode::Entry& entry : object.entries) {
+    entry.in_a_hurry = module.getFunction(entry.name)->hasFnAttribute(kInAHurry);
+  }
   if (listing != nullptr) {
     SKEIN_ASSIGN_OR_RETURN(listing->marks, ReadMarks(file, object.entries[0]));
     listing->lines = traces.lines->lines();

@@ -272,6 +272,37 @@ TEST_F(Llvm, GemmTileDoesNotSpill) {
   }
 }
 
+// Four vectors stored for each vector loaded, and joined with others first: long straight code, or not.
+LoopNest ShufflesNest(int loads) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, ElementType::kF32, 16 * loads);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, 64 * loads);
+  std::vector<ValueId> values;
+  for (int i = 0; i < loads; ++i) values.push_back(b.Load(in, 16 * i, 16));
+  for (int k = 0; k < 4; ++k) {
+    std::vector<ValueId> joined;
+    for (int i = 0; i < loads; ++i) {
+      std::vector<int> indices;
+      for (int lane = 0; lane < 16; ++lane) indices.push_back((lane * 7 + i + k) % 32);
+      joined.push_back(b.Shuffle(values[i], values[(i + 3) % loads], indices));
+      b.Store(out, 16 * (k * loads + i), joined[i]);
+    }
+    values = joined;
+  }
+  return nest;
+}
+
+TEST_F(Llvm, KernelsOverTheBudgetAreCompiledInAHurryAndSaySo) {
+  const LoopNest small = ShufflesNest(4), large = ShufflesNest(60);
+  const NamedNest nests[] = {{&small, "small"}, {&large, "large"}};
+  const auto object = GenerateLlvm(nests, *HostTarget());
+  ASSERT_TRUE(object.ok()) << object.status();
+  EXPECT_FALSE(object->entries[0].in_a_hurry);
+  EXPECT_TRUE(object->entries[1].in_a_hurry);
+  ExpectAllAgree(MakeCase(large, {}));
+}
+
 TEST_F(Llvm, SameBitsFromManyThreads) {
   const LoopNest nest = NormalizeRowsNest();
   const NamedNest named{&nest, "rows"};
