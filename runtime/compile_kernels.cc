@@ -12,8 +12,9 @@
 namespace skein {
 namespace {
 
-// LLVM takes some 2 ms to set up and finish a module, whatever is in it.
-constexpr int kLlvmBatch = 8;
+// LLVM takes some 0.9 ms to set up and finish a module, whatever is in it. With several threads there are to be
+// modules for all of them.
+constexpr int kLlvmBatch = 8, kLlvmBatchOnThreads = 2;
 // Each object that Xbyak makes is written into code pages with four system calls, which take 5 us. With several threads
 // every kernel is an object of its own: there may be few.
 constexpr int kXbyakBatch = 16;
@@ -143,6 +144,7 @@ class KernelCompiler {
     if (back_end == nullptr || pending_.empty()) return;
     KernelCache::Options here = *back_end;
     here.parallel = parallel_;
+    if (parallel_ && back_end == optimizing_) here.batch = kLlvmBatchOnThreads;
     KernelCache::Result result = back_ends_.cache.Get(requests_, here);
     variant_.kernels_compiled += result.compiled;
     variant_.cache_hits += result.hits;
