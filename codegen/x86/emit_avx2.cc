@@ -67,8 +67,10 @@ bool Emitter::EmitAvx2Operation(const Operation& op) {
     case Action::kLanesDown:
     case Action::kJoinHalves:
     case Action::kPermute:
-    case Action::kShuffle:
       PermuteAvx2(op);
+      return true;
+    case Action::kShuffle:
+      Shuffle(op);
       return true;
     case Action::kInsertGeneral: {
       const Reg64 value = UseGeneral(op.operands[1]);
@@ -184,20 +186,7 @@ void Emitter::PermuteAvx2(const Operation& op) {
   const Ymm b(registers_->Use(op.operands[1]));
   registers_->ReleaseDying();
   const Ymm d(registers_->Define(op.result));
-  if (op.action == Action::kJoinHalves) return vinsertf128(d, a, Xmm(b.getIdx()), 1);
-  const uint8_t immediate = static_cast<uint8_t>(op.immediate);
-  switch (static_cast<ShuffleBy>(op.immediate >> 8)) {
-    case ShuffleBy::kBlend:
-      return vblendps(d, a, b, immediate);
-    case ShuffleBy::kUnpackLow:
-      return vunpcklps(d, a, b);
-    case ShuffleBy::kUnpackHigh:
-      return vunpckhps(d, a, b);
-    case ShuffleBy::kInBlocks:
-      return vshufps(d, a, b, immediate);
-    default:
-      return vperm2f128(d, a, b, immediate);
-  }
+  vinsertf128(d, a, Xmm(b.getIdx()), 1);  // kJoinHalves
 }
 
 void Emitter::ClampVectorAvx2(const Operation& op) {

@@ -332,10 +332,11 @@ void Emitter::Convert(const Operation& op) {
 }
 
 void Emitter::Shuffle(const Operation& op) {
-  using Xbyak::Zmm;
-  const Zmm a(registers_->Use(op.operands[0])), b(registers_->Use(op.operands[1]));
+  const int a_index = registers_->Use(op.operands[0]), b_index = registers_->Use(op.operands[1]);
   registers_->ReleaseDying();
-  const Zmm d(registers_->Define(op.result));
+  const int d_index = registers_->Define(op.result);
+  const Xmm a = Whole(a_index), b = Whole(b_index), d = Whole(d_index);
+  const Xbyak::Ymm half_a(a_index), half_b(b_index), half_d(d_index);
   const uint8_t immediate = static_cast<uint8_t>(op.immediate);
   switch (static_cast<ShuffleBy>(op.immediate >> 8)) {
     case ShuffleBy::kUnpackLow:
@@ -344,8 +345,12 @@ void Emitter::Shuffle(const Operation& op) {
       return vunpckhps(d, a, b);
     case ShuffleBy::kInBlocks:
       return vshufps(d, a, b, immediate);
-    default:
-      return vshuff32x4(d, a, b, immediate);
+    case ShuffleBy::kBlend:
+      return vblendps(half_d, half_a, half_b, immediate);
+    case ShuffleBy::kHalves:
+      return vperm2f128(half_d, half_a, half_b, immediate);
+    case ShuffleBy::kBlocks:
+      return vshuff32x4(Xbyak::Zmm(d_index), Xbyak::Zmm(a_index), Xbyak::Zmm(b_index), immediate);
   }
 }
 
