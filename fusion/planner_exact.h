@@ -15,7 +15,7 @@ struct ExactLimits {
   int nodes = 24;            // at most 64
   size_t sets = 2000;        // candidate kernels
   int64_t work = 6'000'000;  // candidates looked at, over all down-sets and repetitions
-  int asked = 40;            // questions to the scheduler
+  int asked = 120;           // questions to the scheduler
   // Of all searches together.
   int64_t all_work = 40'000'000;
   int all_asked = 300;

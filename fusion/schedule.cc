@@ -220,6 +220,29 @@ BlockId BodyOf(const LoopNest& nest, int loop) {
   return nest.inst(InstId(i)).body;
 }
 
+void FetchAhead(const Target& target, int level, BlockId body, int lanes, LoopNest* nest,
+                const std::function<DimExpr(const Inst& load, int64_t element_bytes)>& later) {
+  constexpr int64_t kLine = 64;  // bytes
+  std::vector<InstId> fetches;
+  for (InstId id : nest->block(body).insts) {
+    const Inst load = nest->inst(id);
+    if (load.op != Opcode::kLoad || !load.stride.IsConst(1) || load.type.lanes != lanes) continue;
+    const Buffer& buffer = nest->buffers[load.buffer.index];
+    const int64_t element_bytes = BytesFor(buffer.element, 1);
+    if (buffer.kind != BufferKind::kInput || ProveLessEqual(buffer.size * element_bytes, target.l2_bytes / 2)) continue;
+    const DimExpr address = later(load, element_bytes);
+    if (address == load.address) continue;
+    for (int64_t at = 0; at < lanes; at += kLine / element_bytes) {
+      Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(level)};
+      fetch.buffer = load.buffer;
+      fetch.address = address + at;
+      fetches.push_back(nest->NewInst(std::move(fetch)));
+    }
+  }
+  std::vector<InstId>& insts = nest->block(body).insts;
+  insts.insert(insts.begin(), fetches.begin(), fetches.end());
+}
+
 absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer, Dims core_coords) {
   SKEIN_ASSIGN_OR_RETURN(ValueId value, emitter.Emit({path.core, core_coords}));
   SKEIN_ASSIGN_OR_RETURN(Dims coords, StoreCoords(emitter.graph(), path, core_coords));

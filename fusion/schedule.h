@@ -74,6 +74,11 @@ absl::Status EmitStore(Emitter& emitter, const OutputPath& path, BufferId buffer
 
 // What a loop that was emitted repeats; `loop` is its number.
 BlockId BodyOf(const LoopNest& nest, int loop);
+// Puts fetches into cache `level` (0: L1, 1: L2) at the beginning of a loop's body: for each load of `lanes` elements
+// side by side from an input that does not stay in L2, of as many elements at the address that `later` gives, unless that is
+// the same one.
+void FetchAhead(const Target& target, int level, BlockId body, int lanes, LoopNest* nest,
+                const std::function<DimExpr(const Inst& load, int64_t element_bytes)>& later);
 
 absl::Status SchedulePointwise(Emitter& emitter, const GroupSpec& spec, const Target& target);
 absl::Status ScheduleRows(Emitter& emitter, const GroupSpec& spec, const GroupContent& content,

@@ -20,7 +20,6 @@ constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as 
 constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
 constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
 constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
-constexpr int64_t kLine = 64;      // bytes
 constexpr int64_t kTiles = 8;      // enough to keep memory busy
 constexpr int64_t kPass = 4;       // rows that are taken in while an accumulator is in a register
 constexpr int64_t kFewRows = 8;    // are a single pass
@@ -434,27 +433,14 @@ class ColumnScheduler {
 
   // Fetches what the loop over columns reads further on in the strip, or else at the beginning of the next rows.
   void Fetch(const Strip& strip, BlockId body, DimExpr row, DimExpr column) {
-    LoopNest& nest = b_.nest();
-    std::vector<InstId> fetches;
-    for (InstId id : nest.block(body).insts) {
-      const Inst load = nest.inst(id);
-      if (load.op != Opcode::kLoad || !load.stride.IsConst(1) || !DependsOnCoord(load.address, row.index())) continue;
-      const int64_t element = BytesFor(nest.buffers[load.buffer.index].element, 1);
-      const DimExpr place = column + strip.ahead / element;
-      const DimExpr address = Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
+    FetchAhead(target_, strip.level, body, kLanes, &b_.nest(), [&](const Inst& load, int64_t element_bytes) {
+      const DimExpr place = column + strip.ahead / element_bytes;
+      return Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
         if (leaf == column) return Mod(place, strip.width);
         if (leaf == row) return leaf + strip.pass * FloorDiv(place, strip.width);
         return std::nullopt;
       });
-      for (int64_t at = 0; at < kLanes; at += kLine / element) {
-        Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(strip.level)};
-        fetch.buffer = load.buffer;
-        fetch.address = address + at;
-        fetches.push_back(nest.NewInst(std::move(fetch)));
-      }
-    }
-    std::vector<InstId>& insts = nest.block(body).insts;
-    insts.insert(insts.begin(), fetches.begin(), fetches.end());
+    });
   }
 
   absl::StatusOr<std::vector<ValueId>> EmitRows(const States& states, DimExpr first, int64_t rows,

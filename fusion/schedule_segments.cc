@@ -138,31 +138,13 @@ class SegmentScheduler {
   // Fetches the same part of a row further on: what follows the part in memory may be no part of any row.
   void Fetch(BlockId body, DimExpr extent, int lanes) {
     if (!spec_.locality.far || target_.prefetch_bytes == 0) return;
-    LoopNest& nest = b_.nest();
-    std::vector<InstId> fetches;
-    for (InstId id : nest.block(body).insts) {
-      const Inst load = nest.inst(id);
-      if (load.op != Opcode::kLoad || !load.stride.IsConst(1) || load.type.lanes != lanes) continue;
-      const Buffer& buffer = nest.buffers[load.buffer.index];
-      const int64_t element_bytes = BytesFor(buffer.element, 1);
-      if (buffer.kind != BufferKind::kInput || !DependsOnCoord(load.address, indices_.back().index()) ||
-          ProveLessEqual(buffer.size * element_bytes, target_.l2_bytes / 2)) {
-        continue;
-      }
+    FetchAhead(target_, target_.prefetch_level, body, lanes, &b_.nest(), [&](const Inst& load, int64_t element_bytes) {
       const int64_t row_bytes = extent.AsConst().value_or(target_.prefetch_bytes) * element_bytes;
       const int64_t rows = std::max<int64_t>(1, (target_.prefetch_bytes + row_bytes / 2) / std::max<int64_t>(1, row_bytes));
-      const DimExpr ahead = Substitute(load.address, [&](DimExpr leaf) {
+      return Substitute(load.address, [&](DimExpr leaf) {
         return leaf == indices_.back() ? std::optional(leaf + rows) : std::nullopt;
       });
-      for (int64_t at = 0; at < lanes; at += kLine / element_bytes) {
-        Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(target_.prefetch_level)};
-        fetch.buffer = load.buffer;
-        fetch.address = ahead + at;
-        fetches.push_back(nest.NewInst(std::move(fetch)));
-      }
-    }
-    std::vector<InstId>& insts = nest.block(body).insts;
-    insts.insert(insts.begin(), fetches.begin(), fetches.end());
+    });
   }
 
   Emitter& emitter_;
