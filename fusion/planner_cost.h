@@ -12,8 +12,9 @@
 
 namespace skein {
 
-// A launch costs about as much as moving 16 KiB through the cache (FIELD-NOTES, "Launch cost").
-inline constexpr double kLaunchBytes = 16 << 10;
+// A launch costs about as much as moving 16 KiB through the cache (FIELD-NOTES, "Launch cost"); a little less, so that of two
+// plans that would cost the same, sizes being powers of two, the one that moves fewer bytes is taken.
+inline constexpr double kLaunchBytes = (16 << 10) - 16;
 
 // The value of an expression; symbols that `sizes` lacks are 128. Only relative sizes matter, and only to choose
 // between merges; no plan is wrong for other sizes.
