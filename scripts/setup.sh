@@ -11,7 +11,7 @@ libraries=(
   llvm-19-dev                       # codegen/llvm; its package file needs no other -dev package
   libxbyak-dev                      # codegen/x86
   libabsl-dev                       # base
-  libonnx-dev libprotobuf-dev       # frontends/onnx
+  libonnx-dev libprotobuf-dev protobuf-compiler   # frontends/onnx
   libgtest-dev libgmock-dev libonnx-testdata   # tests
   libbenchmark-dev                  # bench
   libdnnl-dev                       # bench: rows beside oneDNN
