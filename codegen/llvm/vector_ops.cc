@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "llvm/IR/Constants.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -206,24 +207,50 @@ ID RangeIntrinsic(ElementType element, int lanes, const Target& target) {
   }
 }
 
+// Lanes of `known` (null: all) where v is a number. One comparison looks at two values.
+Value* AndIsNumber(IrBuilder& b, Value* known, Value* v) {
+  auto* both = llvm::dyn_cast_or_null<llvm::BinaryOperator>(known);
+  auto* last = llvm::dyn_cast_or_null<llvm::FCmpInst>(both != nullptr ? both->getOperand(1) : known);
+  if (last != nullptr && last->getOperand(0) == last->getOperand(1)) {
+    v = b.CreateFCmpORD(last->getOperand(0), v);
+    return both != nullptr ? b.CreateAnd(both->getOperand(0), v) : v;
+  }
+  v = b.CreateFCmpORD(v, v);
+  return known != nullptr ? b.CreateAnd(known, v) : v;
+}
+
+// vrange orders the zeros, but takes the number where there is one NaN: NaN is put back behind it, and once for all of
+// them where operands are such minima or maxima themselves.
+Value* EmitRange(IrBuilder& b, ID range, bool min, Value* x, Value* y) {
+  constexpr unsigned kSignOfResult = 4, kCurrentRounding = 4;
+  Value* const mode = b.getInt32(kSignOfResult | (min ? 0 : 1));
+  Value* numbers = nullptr;
+  auto without_nan = [&](Value* v) {
+    auto* select = llvm::dyn_cast<llvm::SelectInst>(v);
+    auto* call = select != nullptr ? llvm::dyn_cast<llvm::IntrinsicInst>(select->getTrueValue()) : nullptr;
+    if (call == nullptr || call->getIntrinsicID() != range || call->getArgOperand(2) != mode) return v;
+    numbers = numbers != nullptr ? b.CreateAnd(select->getCondition(), numbers) : select->getCondition();
+    return static_cast<Value*>(call);
+  };
+  Value* const operands[] = {without_nan(x), without_nan(y)};
+  if (operands[0] == x) numbers = AndIsNumber(b, numbers, x);
+  if (operands[1] == y) numbers = AndIsNumber(b, numbers, y);
+  std::vector<Value*> arguments = {operands[0], operands[1], mode, operands[0]};
+  arguments.push_back(llvm::Constant::getAllOnesValue(b.getIntNTy(static_cast<unsigned>(std::max(8, LanesOf(x))))));
+  if (x->getType()->getPrimitiveSizeInBits() == 512) arguments.push_back(b.getInt32(kCurrentRounding));
+  return b.CreateSelect(numbers, b.CreateIntrinsic(range, {}, arguments), llvm::ConstantFP::getNaN(x->getType()));
+}
+
 // kMin and kMax of floats: NaN if either is NaN, -0 < +0.
 Value* EmitFloatMinMax(IrBuilder& b, bool min, ElementType element, Value* x, Value* y, const Target& target) {
-  Value* result;
   const int lanes = LanesOf(x);
-  if (const ID range = RangeIntrinsic(element, lanes, target); range != intrinsic::not_intrinsic) {
-    // vrange orders the zeros, and takes the number where there is one NaN.
-    constexpr unsigned kSignOfResult = 4, kCurrentRounding = 4;
-    std::vector<Value*> arguments = {x, y, b.getInt32(kSignOfResult | (min ? 0 : 1)), x};
-    arguments.push_back(llvm::Constant::getAllOnesValue(b.getIntNTy(std::max(8, lanes))));
-    if (lanes * BitWidth(element) == 512) arguments.push_back(b.getInt32(kCurrentRounding));
-    result = b.CreateIntrinsic(range, {}, arguments);
-  } else {
-    // Both orders agree but for zeros, where bits tell which sign wins.
-    llvm::Type* bits = WithLanes(b.getIntNTy(BitWidth(element)), lanes);
-    Value* first = b.CreateBitCast(EmitX86MinMax(b, min, x, y), bits);
-    Value* second = b.CreateBitCast(EmitX86MinMax(b, min, y, x), bits);
-    result = b.CreateBitCast(min ? b.CreateOr(first, second) : b.CreateAnd(first, second), x->getType());
-  }
+  const ID range = RangeIntrinsic(element, lanes, target);
+  if (range != intrinsic::not_intrinsic) return EmitRange(b, range, min, x, y);
+  // Both orders agree but for zeros, where bits tell which sign wins.
+  llvm::Type* bits = WithLanes(b.getIntNTy(BitWidth(element)), lanes);
+  Value* first = b.CreateBitCast(EmitX86MinMax(b, min, x, y), bits);
+  Value* second = b.CreateBitCast(EmitX86MinMax(b, min, y, x), bits);
+  Value* result = b.CreateBitCast(min ? b.CreateOr(first, second) : b.CreateAnd(first, second), x->getType());
   return b.CreateSelect(b.CreateFCmpUNO(x, y), b.CreateFAdd(x, y), result);
 }
 

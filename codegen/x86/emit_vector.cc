@@ -102,9 +102,6 @@ bool Emitter::EmitVectorOperation(const Operation& op) {
 
 void Emitter::Elementwise(const Operation& op) {
   if (op.opcode == Opcode::kFma) return Fma(op);
-  if (IsFloat(op.element) && (op.opcode == Opcode::kMin || op.opcode == Opcode::kMax)) {
-    return IeeeMinMax(op);
-  }
   const int bits = VectorBits(op);
   Variable left = op.operands[0], right = op.operands[1];
   if (op.operand_count == 2 && IsCommutative(op.opcode) && registers_->InRegister(right)) std::swap(left, right);
@@ -127,6 +124,8 @@ void Emitter::Elementwise(const Operation& op) {
 void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a,
                          const Xbyak::Operand& b) {
   const bool wide = Wide(element), f = IsFloat(element), u = IsUnsigned(element);
+  // How vrange orders zeros as floats' minimum and maximum do.
+  constexpr uint8_t kLeast = 4, kMost = 5;
   switch (opcode) {
     case Opcode::kAdd:
       return f      ? (wide ? vaddpd(d, a, b) : vaddps(d, a, b))
@@ -147,10 +146,12 @@ void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const
     case Opcode::kMaxX86:
       return wide ? vmaxpd(d, a, b) : vmaxps(d, a, b);
     case Opcode::kMin:
+      if (f) return wide ? vrangepd(d, a, b, kLeast) : vrangeps(d, a, b, kLeast);
       return u      ? (wide ? vpminuq(d, a, b) : vpminud(d, a, b))
              : wide ? vpminsq(d, a, b)
                     : vpminsd(d, a, b);
     case Opcode::kMax:
+      if (f) return wide ? vrangepd(d, a, b, kMost) : vrangeps(d, a, b, kMost);
       return u      ? (wide ? vpmaxuq(d, a, b) : vpmaxud(d, a, b))
              : wide ? vpmaxsq(d, a, b)
                     : vpmaxsd(d, a, b);
@@ -199,25 +200,6 @@ void Emitter::Fma(const Operation& op) {
   const Xmm d = Vector(registers_->Overwrite(op.result, c), bits);
   const Xbyak::Operand& last = At(other, bits);
   wide ? vfmadd231pd(d, factor, last) : vfmadd231ps(d, factor, last);
-}
-
-// vrangeps orders the zeros, and takes the number where there is one NaN; adding puts the NaN back.
-void Emitter::IeeeMinMax(const Operation& op) {
-  const int bits = VectorBits(op);
-  const Xmm a = UseVector(op.operands[0], bits), b = UseVector(op.operands[1], bits);
-  const Opmask unordered(registers_->Scratch(RegisterClass::kMask));
-  const Xmm d = Vector(registers_->Define(op.result), bits);
-  constexpr uint8_t kUnordered = 3, kSignOfResult = 4;
-  const uint8_t mode = kSignOfResult | (op.opcode == Opcode::kMax ? 1 : 0);
-  if (Wide(op.element)) {
-    vcmppd(unordered, a, b, kUnordered);
-    vrangepd(d, a, b, mode);
-    vaddpd(d | unordered, a, b);
-  } else {
-    vcmpps(unordered, a, b, kUnordered);
-    vrangeps(d, a, b, mode);
-    vaddps(d | unordered, a, b);
-  }
 }
 
 void Emitter::ShiftImmediate(const Operation& op) {

@@ -86,7 +86,6 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
                   const Xbyak::Operand& b);
   void ArithmeticUnary(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a);
   void Fma(const Operation& op);
-  void IeeeMinMax(const Operation& op);
   void ShiftImmediate(const Operation& op);
   void Compare(const Operation& op);
   static uint8_t Predicate(Opcode op);  // of vcmpps and vpcmpd, which agree

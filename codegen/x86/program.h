@@ -74,10 +74,12 @@ enum class Action : uint8_t {
   kMaskSplat,   // bit 0 to all
   kMaskReduce,  // opcode and or, of `lanes` bits, to bit 0
   // --- vectors ---
-  kVector,          // opcode, elementwise; 64-bit mul on AVX2: of the low halves
+  kVector,          // opcode, elementwise; 64-bit mul on AVX2: of the low halves. (512) min, max of floats: the number
+                    // where there is one NaN
   kShiftImmediate,  // opcode, by immediate
   kSignExtend,      // the low `immediate` bits of every 32-bit lane
-  kCompare,         // (a, b), opcode -> mask; immediate: 4 for the opposite (not of integers on AVX2), else 0.
+  kCompare,         // (a, b), opcode -> mask; immediate: 4 for the opposite (not of integers on AVX2), else 0; with
+                    // kEqual 7: both are numbers.
                     // AVX-512, masked: (a, b, mask), and the mask
   kBlend,           // (mask, a, b)
   kConversion,      // immediate: Conversion

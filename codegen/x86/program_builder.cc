@@ -224,8 +224,7 @@ void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_
     const int bits = BitWidth(operation.element) * operation.lanes;
     if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
     if (operation.action == Action::kLoad && !operation.masked) loaded[operation.result.index] = static_cast<int>(i);
-    const bool ieee = IsFloat(operation.element) && (operation.opcode == Opcode::kMin || operation.opcode == Opcode::kMax);
-    if (operation.action != Action::kVector || operation.operand_count != 2 || ieee) continue;
+    if (operation.action != Action::kVector || operation.operand_count != 2) continue;
     Variable &a = operation.operands[0], &b = operation.operands[1];
     if (info(b).constant != ConstantKind::kNone) continue;  // is read from memory or a register of its own
     if (!foldable(operation, b) && IsCommutative(operation.opcode) && foldable(operation, a)) std::swap(a, b);

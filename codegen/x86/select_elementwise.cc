@@ -111,6 +111,7 @@ Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts 
 // Of one register. Operands that are not there are invalid.
 Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Variable c) {
   if (!avx512_ && Avx2Lacks(op, type.element)) return VectorOnAvx2(op, type, a, b);
+  if (IsFloat(type.element) && (op == Opcode::kMin || op == Opcode::kMax)) return Extremum(op, type, a, b);
   Operation operation{.action = Action::kVector,
                       .opcode = op,
                       .element = type.element,
@@ -122,6 +123,51 @@ Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Va
     std::swap(operation.operands[0], operation.operands[1]);
   }
   return Emit(operation, kVector);
+}
+
+// NaN is put back behind the instruction, and once for all of them where operands are such minima or maxima themselves.
+Variable Selector::Extremum(Opcode op, VectorType type, Variable a, Variable b) {
+  const Variable nan =
+      IsWide(type.element) ? builder_.Broadcast64(uint64_t{0x7ff8} << 48) : builder_.Broadcast32(0x7fc00000);
+  const Operation extremum{
+      .action = Action::kVector, .opcode = op, .element = type.element, .lanes = static_cast<int8_t>(type.lanes)};
+  Variable numbers, operands[] = {a, b};
+  auto without_nan = [&](Variable& v) {
+    const Operation* const blend = builder_.DefinitionOf(v);
+    if (blend == nullptr || blend->action != Action::kBlend || blend->operands[2] != nan) return;
+    const Operation* const inner = builder_.DefinitionOf(blend->operands[1]);
+    if (inner == nullptr || inner->action != Action::kVector || inner->opcode != op) return;
+    v = blend->operands[1];
+    numbers = numbers.valid() ? MaskLogic(Opcode::kAnd, type.lanes, numbers, blend->operands[0]) : blend->operands[0];
+  };
+  without_nan(operands[0]);
+  without_nan(operands[1]);
+  for (Variable v : {a, b}) {
+    if (v == operands[0] || v == operands[1]) numbers = AndIsNumber(type, numbers, v);
+  }
+  return Emit({.action = Action::kBlend, .element = type.element, .lanes = extremum.lanes},
+              {numbers, Emit(extremum, {operands[0], operands[1]}, kVector), nan}, kVector);
+}
+
+// Lanes of `known` (all if there is none) where v is a number. One comparison looks at two values.
+Variable Selector::AndIsNumber(VectorType type, Variable known, Variable v) {
+  constexpr int64_t kOrdered = 7;
+  Operation compare{.action = Action::kCompare, .opcode = Opcode::kEqual, .element = type.element,
+                    .lanes = static_cast<int8_t>(type.lanes), .immediate = kOrdered};
+  if (known.valid()) {
+    const Operation* const last = builder_.DefinitionOf(known);
+    if (last != nullptr && last->action == Action::kCompare && last->immediate == kOrdered &&
+        last->operands[0] == last->operands[1]) {
+      compare = *last;
+      compare.operands[1] = v;
+      return Emit(compare, kMask);
+    }
+  }
+  compare.AddOperand(v);
+  compare.AddOperand(v);
+  compare.masked = known.valid();
+  if (known.valid()) compare.AddOperand(known);
+  return Emit(compare, kMask);
 }
 
 Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {

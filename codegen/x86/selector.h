@@ -87,6 +87,8 @@ class Selector {
   Parts Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b = {},
                     const Parts& c = {});
   Variable Vector(Opcode op, VectorType type, Variable a, Variable b = {}, Variable c = {});
+  Variable Extremum(Opcode op, VectorType type, Variable a, Variable b);
+  Variable AndIsNumber(VectorType type, Variable known, Variable v);
   Parts ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b, const Parts& c);
   Parts GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b);
   Parts Shift(Opcode op, VectorType type, Parts a, const Parts& amount);

@@ -213,6 +213,19 @@ TEST_F(Llvm, Strides) {
   }
 }
 
+TEST_F(Llvm, ExtremaOfSeveralKeepNanAndOrderZeros) {
+  for (const ElementType element : {ElementType::kF32, ElementType::kF64}) {
+    const LoopNest nest = ExtremaNest(element);
+    KernelCase run = MakeCase(nest, {kExtremaElements});
+    for (int i = 0; i < 4; ++i) {
+      const std::vector<double> values = ExtremaInput(i);
+      const std::vector<float> narrow(values.begin(), values.end());
+      run.buffers[i] = element == ElementType::kF64 ? ToBytes(values) : ToBytes(narrow);
+    }
+    ExpectAllAgree(run);
+  }
+}
+
 TEST_F(Llvm, Dot4DoesNotSaturate) {
   const LoopNest nest = Dot4Nest();
   KernelCase run = MakeCase(nest, {50});

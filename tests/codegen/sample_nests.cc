@@ -1,6 +1,8 @@
 #include "tests/codegen/sample_nests.h"
 
 #include <array>
+#include <limits>
+#include <utility>
 #include <vector>
 
 namespace skein {
@@ -349,6 +351,40 @@ LoopNest Dot4Nest() {
   const ValueId left1 = b.Load(x, 0, 1), right1 = b.Load(y, 0, 1);
   b.Store(out, n, b.Dot4(right1, left1, right1));
   return nest;
+}
+
+LoopNest ExtremaNest(ElementType element) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr n = b.AddArgument();
+  std::vector<BufferId> in, out;
+  for (int i = 0; i < 4; ++i) in.push_back(b.AddBuffer(BufferKind::kInput, element, n));
+  for (int i = 0; i < 7; ++i) out.push_back(b.AddBuffer(BufferKind::kOutput, element, n));
+  const DimExpr j = b.BeginVectorLoop(n, 32);
+  std::vector<ValueId> x;
+  for (BufferId buffer : in) x.push_back(b.Load(buffer, j));
+  size_t next = 0;
+  auto store = [&](ValueId v) { b.Store(out[next++], j, v); };
+  for (const auto& [op, other] : {std::pair(Opcode::kMax, Opcode::kMin), std::pair(Opcode::kMin, Opcode::kMax)}) {
+    const ValueId two = b.Binary(op, x[0], x[1]), three = b.Binary(op, two, x[2]);
+    store(b.Binary(op, b.Binary(op, three, x[3]), x[0]));
+    store(b.Binary(other, three, x[3]));
+    store(b.Binary(op, two, b.Binary(op, x[2], x[3])));
+  }
+  const ValueId stored = b.Binary(Opcode::kMax, x[3], b.Binary(Opcode::kMax, x[2], x[1]));
+  store(b.Binary(Opcode::kMax, stored, stored));
+  b.EndLoop();
+  return nest;
+}
+
+std::vector<double> ExtremaInput(int number) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kValues[] = {0.0, -0.0, 1, -1, 2, kInfinity, -kInfinity, kNan, -kNan};
+  int64_t place = 1;
+  for (int i = 0; i < number; ++i) place *= 9;
+  std::vector<double> values;
+  for (int64_t i = 0; i < kExtremaElements; ++i) values.push_back(kValues[i / place % 9]);
+  return values;
 }
 
 LoopNest IndexNest() {

@@ -4,6 +4,7 @@
 #define SKEIN_TESTS_CODEGEN_SAMPLE_NESTS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "ir/loop_nest.h"
 
@@ -43,6 +44,12 @@ LoopNest LookupNest();
 LoopNest StrideNest(ElementType element);
 // acc + dot4(a, b) on a0 lanes.
 LoopNest Dot4Nest();
+// Minima and maxima of up to five of four inputs of a0 elements: one after another, in pairs, of both kinds, with
+// steps that are stored too.
+LoopNest ExtremaNest(ElementType element);
+// Four inputs of it: every combination of numbers, zeros, infinities and NaN of both signs.
+inline constexpr int64_t kExtremaElements = 9 * 9 * 9 * 9;
+std::vector<double> ExtremaInput(int number);
 // Unrolled and nested serial loops, prefetches, index arithmetic with div and mod; tiles a0 x a1
 // x 5.
 LoopNest IndexNest();

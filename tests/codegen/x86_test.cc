@@ -335,6 +335,19 @@ TEST_F(X86, Strides) {
   }
 }
 
+TEST_F(X86, ExtremaOfSeveralKeepNanAndOrderZeros) {
+  for (const ElementType element : {ElementType::kF32, ElementType::kF64}) {
+    const LoopNest nest = ExtremaNest(element);
+    KernelCase run = MakeCase(nest, {kExtremaElements});
+    for (int i = 0; i < 4; ++i) {
+      const std::vector<double> values = ExtremaInput(i);
+      const std::vector<float> narrow(values.begin(), values.end());
+      run.buffers[i] = element == ElementType::kF64 ? ToBytes(values) : ToBytes(narrow);
+    }
+    ExpectAgrees({run});
+  }
+}
+
 TEST_F(X86, Dot4DoesNotSaturate) {
   const LoopNest nest = Dot4Nest();
   std::vector<KernelCase> cases(2, MakeCase(nest, {50}));
