@@ -8,8 +8,9 @@ namespace {
 // Work that is worth a worker of its own, in bytes moved plus a quarter of the flops: some 5 to 10
 // microseconds at 20 GB/s or 80 GFLOP/s, several times what it takes to hand a task over.
 constexpr int64_t kGrain = 128 << 10;
-// Ranges per worker: a worker that was late or interrupted leaves some to the others.
-constexpr int64_t kChunksPerTask = 4;
+// Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
+// range costs, and fetching it from another core's caches, would be more than that gains.
+constexpr int64_t kMostChunksPerTask = 4, kChunkGrain = 512 << 10;
 // Far above any memory, far below what overflows when a few are added.
 constexpr int64_t kMostBytes = int64_t{1} << 46;
 
@@ -79,7 +80,8 @@ void DivideTiles(int threads, GroupSizes* sizes) {
   const int64_t work = SaturatingAdd(sizes->bytes, sizes->flops / 4);
   const int64_t most = std::min<int64_t>({threads, sizes->tiles, work / kGrain});
   sizes->tasks = static_cast<int>(std::max<int64_t>(1, most));
-  sizes->chunks = sizes->tasks == 1 ? 1 : std::min(sizes->tiles, sizes->tasks * kChunksPerTask);
+  const int64_t per_task = std::clamp<int64_t>(work / sizes->tasks / kChunkGrain, 1, kMostChunksPerTask);
+  sizes->chunks = sizes->tasks == 1 ? 1 : std::min(sizes->tiles, sizes->tasks * per_task);
 }
 
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,

@@ -69,7 +69,8 @@ bool LatePacking::Begin(int job) {
 
 void LatePacking::Pack(int job, const Executor& executor) {
   PackingArgs packing(jobs_[job], memory_.data());
-  RunKernel(jobs_[job].kernel->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
+  LaunchTasks tasks;
+  tasks.Run(jobs_[job].kernel->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
   Publish(job);
 }
 

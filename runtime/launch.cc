@@ -3,11 +3,8 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <new>
 
-#include "absl/container/inlined_vector.h"
 #include "ir/graph_interpreter.h"
 #include "runtime/late_packing.h"
 
@@ -30,11 +27,11 @@ class DefaultFloatMode {
 // Cold kernels are timed: two readings of the clock, 50 ns. A program's first run is not: what runs once has no future, and
 // compilation would delay the first output.
 void RunTiered(TieredKernel& kernel, bool counts, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-               int64_t slot_bytes, const Executor& executor) {
+               int64_t slot_bytes, const Executor& executor, LaunchTasks* tasks) {
   using Clock = std::chrono::steady_clock;
   const bool cold = counts && kernel.state() == TieredKernel::State::kCold;
   const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
-  RunKernel(kernel.function(), args, sizes, scratch, slot_bytes, executor);
+  tasks->Run(kernel.function(), args, sizes, scratch, slot_bytes, executor);
   if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
 }
 
@@ -72,48 +69,44 @@ absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* 
 
 }  // namespace
 
-void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-               int64_t slot_bytes, const Executor& executor) {
+void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+                      int64_t slot_bytes, const Executor& executor) {
   if (sizes.tasks == 1) {
     DefaultFloatMode mode;
     kernel(&args, 0, sizes.tiles, scratch);
     return;
   }
-  // A task takes ranges until none is left, so that an executor that runs tasks one after another
-  // finishes too; first those of its own part, which is the same in every launch, so that what lies in its
-  // core's cache is read there. The slot belongs to the task.
-  struct alignas(64) Part {
-    std::atomic<int64_t> next;
-    int64_t end;
-  };
-  constexpr int kMostParts = 32;
-  struct alignas(64) Shared {
-    KernelFunction kernel;
-    KernelArgs args;
-    int64_t tiles, chunks;
-    std::byte* scratch;
-    int64_t slot_bytes;
-    int part_count;
-    Part* parts;
-  };
-  alignas(Part) std::byte memory[kMostParts * sizeof(Part)];  // most of it untouched
-  Part* const parts = reinterpret_cast<Part*>(memory);
-  const int part_count = std::min(sizes.tasks, kMostParts);
-  for (int i = 0; i < part_count; ++i) {
-    new (&parts[i]) Part{sizes.chunks * i / part_count, sizes.chunks * (i + 1) / part_count};
-  }
-  const Shared shared{kernel, args, sizes.tiles, sizes.chunks, scratch, slot_bytes, part_count, parts};
-  executor(sizes.tasks, [&shared](int task) {
-    DefaultFloatMode mode;
-    const int64_t quotient = shared.tiles / shared.chunks, rest = shared.tiles % shared.chunks;
-    auto begin = [&](int64_t c) { return c * quotient + std::min(c, rest); };
-    for (int i = 0; i < shared.part_count; ++i) {
-      Part& part = shared.parts[(task + i) % shared.part_count];
-      for (int64_t c; (c = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;) {
-        shared.kernel(&shared.args, begin(c), begin(c + 1), shared.scratch + task * shared.slot_bytes);
-      }
+  const Work work = {kernel,       args.buffers, args.arguments, args.status, sizes.tiles,
+                     sizes.chunks, sizes.tasks,  scratch,        slot_bytes};
+  if (work_ != work) work_ = work;
+  if (sizes.chunks > sizes.tasks) {
+    constexpr int kMostParts = 32;
+    const size_t count = std::min(sizes.tasks, kMostParts);
+    if (parts_.size() != count) parts_ = std::vector<Part>(count);
+    for (size_t i = 0; i < count; ++i) {
+      parts_[i].next.store(sizes.chunks * i / count, std::memory_order_relaxed);
+      parts_[i].end = sizes.chunks * (i + 1) / count;
     }
-  });
+  }
+  executor(sizes.tasks, body_);
+}
+
+void LaunchTasks::RunChunk(int64_t chunk, int task) const {
+  const int64_t quotient = work_.tiles / work_.chunks, rest = work_.tiles % work_.chunks;
+  auto begin = [&](int64_t c) { return c * quotient + std::min(c, rest); };
+  const KernelArgs args = {work_.buffers, work_.arguments, work_.status};
+  work_.kernel(&args, begin(chunk), begin(chunk + 1), work_.scratch + task * work_.slot_bytes);
+}
+
+// A task takes ranges until none is left, so that an executor that runs tasks one after another finishes too; first
+// those of its own part, which is the same in every launch, so that what lies in its core's cache is read there.
+void LaunchTasks::RunTask(int task) {
+  DefaultFloatMode mode;
+  if (work_.chunks == work_.tasks) return RunChunk(task, task);
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    Part& part = parts_[(task + i) % parts_.size()];
+    for (int64_t c; (c = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;) RunChunk(c, task);
+  }
 }
 
 absl::Status Launch(const Binding& binding, int g, const Executor& executor, RunState* state) {
@@ -124,22 +117,28 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   if (program.runner == Runner::kGraphInterpreter) return RunGraphInterpreter(binding, g, state->pointers);
 
   const UnpackedProgram* const unpacked = UnpackedInstead(variant, program, executor);
-  absl::InlinedVector<void*, 16> buffers;
-  for (int value : unpacked != nullptr ? unpacked->buffers : program.buffers) buffers.push_back(state->pointers[value]);
-  alignas(64) uint64_t status = 0;
-  const KernelArgs args{buffers.data(), binding.arguments.data() + sizes.first_argument, &status};
+  GroupState& own = state->groups[g];
+  const std::vector<int>& values = unpacked != nullptr ? unpacked->buffers : program.buffers;
+  own.buffers.resize(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    void* const pointer = state->pointers[values[i]];
+    if (own.buffers[i] != pointer) own.buffers[i] = pointer;
+  }
+  if (own.status != 0) own.status = 0;
+  const KernelArgs args{own.buffers.data(), binding.arguments.data() + sizes.first_argument, &own.status};
   if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
     SKEIN_RETURN_IF_ERROR(InterpretLoopNest(*variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
   } else if (unpacked != nullptr) {
-    RunKernel(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    own.tasks.Run(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else if (program.tiered != nullptr) {
     const bool counts = variant.has_run.load(std::memory_order_relaxed);
-    RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, executor,
+              &own.tasks);
   } else {
-    RunKernel(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    own.tasks.Run(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   }
-  return status == 0 ? absl::OkStatus() : IndexError(binding, g, status, state->pointers);
+  return own.status == 0 ? absl::OkStatus() : IndexError(binding, g, own.status, state->pointers);
 }
 
 LaunchView ViewLaunch(const Binding& binding, int g, std::span<void* const> pointers) {

@@ -2,10 +2,13 @@
 #ifndef SKEIN_RUNTIME_LAUNCH_H_
 #define SKEIN_RUNTIME_LAUNCH_H_
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "base/status.h"
 #include "ir/kernel_abi.h"
 #include "runtime/binding.h"
@@ -13,22 +16,63 @@
 
 namespace skein {
 
+// The tasks of a launch, and what they read. Kept from run to run and written only where it has changed: what workers
+// have read then stays in their caches, and a launch fetches one line from the caller's core in place of five.
+class LaunchTasks {
+ public:
+  LaunchTasks() : body_([this](int task) { RunTask(task); }) {}
+  LaunchTasks(const LaunchTasks&) = delete;
+  LaunchTasks& operator=(const LaunchTasks&) = delete;
+
+  // Runs a kernel's tiles, all of them here, or as several tasks of the executor.
+  //   args: alive until this returns.   scratch: one slot of `slot_bytes` per task.
+  void Run(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
+           int64_t slot_bytes, const Executor& executor);
+
+ private:
+  struct alignas(64) Part {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+  struct Work {
+    KernelFunction kernel;
+    void* const* buffers;  // of the kernel's arguments
+    const int64_t* arguments;
+    uint64_t* status;
+    int64_t tiles, chunks, tasks;
+    std::byte* scratch;
+    int64_t slot_bytes;
+
+    bool operator==(const Work&) const = default;
+  };
+
+  void RunTask(int task);
+  void RunChunk(int64_t chunk, int task) const;
+
+  alignas(64) std::function<void(int)> body_;
+  Work work_ = {};
+  std::vector<Part> parts_;  // unused where each task has one range
+};
+
+// What the launches of a group have for themselves, away from lines that a run writes to.
+struct GroupState {
+  LaunchTasks tasks;
+  alignas(64) absl::InlinedVector<void*, 15> buffers;
+  alignas(64) uint64_t status = 0;
+};
+
 // What one run has for itself. Kept in a free list, so that a run allocates nothing.
 struct RunState {
   AlignedBytes arena;
   AlignedBytes scratch;           // one slot per task
   std::vector<void*> pointers;    // per value of the variant
+  std::vector<GroupState> groups;
 };
 
 // Whether a run of the graph may have these tensors. Errors: InvalidArgument naming the input or output that is missing, of
 // another type than the binding says, or in another's memory.
 absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<const TensorView> inputs,
                           std::span<const TensorView> outputs);
-
-// Runs a kernel's tiles, all of them here, or as several tasks of the executor.
-//   scratch: one slot of `slot_bytes` per task.
-void RunKernel(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-               int64_t slot_bytes, const Executor& executor);
 
 // Runs group `g` on the buffers of state->pointers and returns when it has ended.
 //   executor: called with the group's number of tasks, if that is above 1.

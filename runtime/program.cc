@@ -399,6 +399,7 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
   Variant& variant = *binding.variant;
   SKEIN_RETURN_IF_ERROR(state->arena.Reserve(binding.arena_bytes));
   SKEIN_RETURN_IF_ERROR(state->scratch.Reserve(binding.scratch_bytes * options_.threads));
+  if (state->groups.size() < variant.groups.size()) state->groups = std::vector<GroupState>(variant.groups.size());
   state->pointers.assign(variant.values.size(), nullptr);
   for (size_t i = 0; i < variant.values.size(); ++i) {
     const MaterializedValue& value = variant.values[i];

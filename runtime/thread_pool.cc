@@ -9,22 +9,21 @@
 namespace skein {
 namespace {
 
-constexpr int kShareBits = 16;
-constexpr uint64_t kShareMask = (uint64_t{1} << kShareBits) - 1;
-
 // Spins of one `pause` each before parking: some 20 to 50 microseconds, which bridges the gap between two
 // kernels of one run and costs an idle machine nothing.
 constexpr int kSpins = 1000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : claims_(std::clamp(threads, 1, static_cast<int>(kShareMask))) {
+ThreadPool::ThreadPool(int threads) : seats_(std::max(threads, 1) - 1) {
   for (int i = 1; i < this->threads(); ++i) workers_.emplace_back([this, i] { Work(i); });
 }
 
 ThreadPool::~ThreadPool() {
-  stop_.store(true, std::memory_order_release);
-  Announce(0);
+  for (Seat& seat : seats_) {
+    seat.phase.exchange(Seat::kStopped);
+    seat.phase.notify_one();
+  }
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -41,63 +40,78 @@ std::shared_ptr<ThreadPool> ThreadPool::Shared(int threads) {
   return pool;
 }
 
+// A line of memory takes 35 to 210 ns from one core to another (EPYC, both on one die or not), so short kernels are
+// won here. Stores need not wait for that, atomic exchanges wait for all stores before them: up to its own share the
+// caller makes none after it has written to a worker's line.
 void ThreadPool::Run(int count, const std::function<void(int)>& body) {
-  if (count <= 1 || workers_.empty() || taken_.exchange(true, std::memory_order_acquire)) {
+  if (count <= 1 || seats_.empty() || taken_.exchange(true, std::memory_order_acquire)) {
     for (int i = 0; i < count; ++i) body(i);
     return;
   }
   const int shares = std::min(count, threads());
-  body_ = &body;
-  count_ = count;
-  next_.store(shares, std::memory_order_relaxed);
-  unfinished_.store(shares, std::memory_order_relaxed);
-  Take(Announce(shares), 0);
-  int spins = 0;
-  for (int left; (left = unfinished_.load(std::memory_order_acquire)) != 0;) {
-    if (++spins < kSpins) {
-      _mm_pause();
-    } else {
-      unfinished_.wait(left, std::memory_order_acquire);
-    }
-  }
+  if (count > shares) next_.store(shares, std::memory_order_relaxed);
+  for (int i = 1; i < shares; ++i) Offer(seats_[i - 1], count, body);
+  RunShare(0, count, body);
+  for (int i = 1; i < shares; ++i) Finish(i);
   taken_.store(false, std::memory_order_release);
 }
 
-uint64_t ThreadPool::Announce(int shares) {
-  const uint64_t job = (state_.load(std::memory_order_relaxed) >> kShareBits) + 1;
-  const uint64_t state = job << kShareBits | static_cast<uint64_t>(shares);
-  state_.store(state, std::memory_order_release);
-  state_.notify_all();
-  return state;
-}
-
-void ThreadPool::Take(uint64_t state, int self) {
-  const int shares = static_cast<int>(state & kShareMask);
-  const uint64_t job = state >> kShareBits;
-  for (int i = 0; i < shares; ++i) {
-    const int share = (self + i) % shares;
-    std::atomic<uint64_t>& claim = claims_[share].job;
-    uint64_t last = claim.load(std::memory_order_relaxed);
-    if (last >= job || !claim.compare_exchange_strong(last, job, std::memory_order_acq_rel)) continue;
-    for (int task = share; task < count_; task = next_.fetch_add(1, std::memory_order_relaxed)) (*body_)(task);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+void ThreadPool::Offer(Seat& seat, int count, const std::function<void(int)>& body) {
+  seat.count = count;
+  seat.body = &body;
+  if (seat.phase.load(std::memory_order_relaxed) == Seat::kParked) {
+    seat.phase.exchange(Seat::kOffered);
+    seat.phase.notify_one();
+  } else {
+    // A worker that parks at this moment may sleep on. Then Finish takes the share back and wakes it.
+    seat.phase.store(Seat::kOffered, std::memory_order_release);
   }
 }
 
-void ThreadPool::Work(int self) {
-  for (uint64_t last = 0;;) {
-    uint64_t state = state_.load(std::memory_order_acquire);
-    for (int spins = 0; spins < kSpins && state == last; ++spins) {
+void ThreadPool::Finish(int self) {
+  Seat& seat = seats_[self - 1];
+  int phase = seat.phase.load(std::memory_order_acquire);
+  if (phase == Seat::kOffered && seat.phase.compare_exchange_strong(phase, Seat::kFree, std::memory_order_acquire)) {
+    seat.phase.notify_one();
+    RunShare(self, seat.count, *seat.body);
+    return;
+  }
+  for (int spins = 0; (phase = seat.phase.load(std::memory_order_acquire)) == Seat::kTaken; ++spins) {
+    if (spins < kSpins) {
       _mm_pause();
-      state = state_.load(std::memory_order_acquire);
+    } else {
+      seat.phase.wait(phase, std::memory_order_acquire);
     }
-    if (stop_.load(std::memory_order_acquire)) return;
-    if (state == last) {
-      state_.wait(last, std::memory_order_acquire);
-      continue;
+  }
+}
+
+void ThreadPool::RunShare(int first, int count, const std::function<void(int)>& body) {
+  body(first);
+  if (count <= threads()) return;
+  for (int task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < count;) body(task);
+}
+
+void ThreadPool::Work(int self) {
+  Seat& seat = seats_[self - 1];
+  for (;;) {
+    int phase = Seat::kFree;
+    // An exchange that fails costs little while the line is here, and one that succeeds has fetched the line for
+    // writing: to read first would be another way there and back.
+    for (int spins = 0; spins < kSpins && phase == Seat::kFree; ++spins) {
+      _mm_pause();
+      phase = Seat::kOffered;
+      if (seat.phase.compare_exchange_strong(phase, Seat::kTaken, std::memory_order_acquire)) phase = Seat::kTaken;
     }
-    Take(state, self);
-    last = state;
+    if (phase == Seat::kStopped) return;
+    if (phase == Seat::kFree) {
+      seat.phase.compare_exchange_strong(phase, Seat::kParked);
+    } else if (phase == Seat::kParked) {
+      seat.phase.wait(phase);
+    } else if (phase == Seat::kTaken) {
+      RunShare(self, seat.count, *seat.body);
+      seat.phase.exchange(Seat::kFree);  // before it is read whether the caller sleeps
+      seat.phase.notify_one();
+    }
   }
 }
 

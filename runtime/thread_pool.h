@@ -28,32 +28,35 @@ class ThreadPool {
   // the workers taken by another runs everything itself, so no call ever waits for a stranger's work to begin.
   void Run(int count, const std::function<void(int)>& body);
 
-  int threads() const { return static_cast<int>(claims_.size()); }
+  int threads() const { return static_cast<int>(seats_.size()) + 1; }
 
  private:
-  void Work(int self);
-  // Makes a job of so many shares known, and returns the new state_.
-  uint64_t Announce(int shares);
-  // Takes all shares of the job that are left, beginning with share `self`.
-  void Take(uint64_t state, int self);
-
-  // What workers read when a job begins, in one cache line: the job's number in the upper 48 bits and its number of
-  // shares, at most one per thread, in the lower 16; what to do.
-  alignas(64) std::atomic<uint64_t> state_{0};
-  const std::function<void(int)>* body_ = nullptr;
-  int count_ = 0;
-  std::atomic<bool> stop_{false};
-  // What they write.
-  alignas(64) std::atomic<int> unfinished_{0};
-  std::atomic<int> next_{0};  // task after those that shares begin with
-  // Per share, the last job in which it was claimed. A job cannot end while a share of it is unclaimed or claimed and
-  // not done, so whoever has claimed one may read body_ and count_; once it has ended, none of its shares can be.
-  struct alignas(64) Claim {
-    std::atomic<uint64_t> job{0};
+  // A worker's place: all that passes between it and the caller of Run, in one cache line. The caller writes what is
+  // to be done, then the phase; nobody but the worker and that caller looks at it.
+  struct alignas(64) Seat {
+    enum Phase : int {
+      kFree,     // nothing to do; what was done is done
+      kParked,   // the same, but the worker sleeps
+      kOffered,  // the worker may take its share, the caller may take it back
+      kTaken,    // the worker is at it
+      kStopped,  // the pool ends
+    };
+    std::atomic<int> phase{kFree};
+    int count = 0;
+    const std::function<void(int)>* body = nullptr;
   };
-  alignas(64) std::vector<Claim> claims_;
-  std::atomic<bool> taken_{false};  // some Run has the workers
+
+  void Offer(Seat& seat, int count, const std::function<void(int)>& body);
+  // Returns when the share of worker `self` has been done, by the caller where the worker has not come yet.
+  void Finish(int self);
+  void RunShare(int first, int count, const std::function<void(int)>& body);
+  void Work(int self);
+
+  std::vector<Seat> seats_;  // of worker i at i - 1
   std::vector<std::thread> workers_;
+  // What callers and workers write.
+  alignas(64) std::atomic<bool> taken_{false};  // some Run has the workers
+  alignas(64) std::atomic<int> next_{0};        // the task after those that were given out
 };
 
 }  // namespace skein

@@ -1,0 +1,54 @@
+#include "runtime/launch.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "runtime/thread_pool.h"
+
+namespace skein {
+namespace {
+
+// Adds one to each tile's count, and one to the task's slot.
+void CountTiles(const KernelArgs* args, int64_t begin, int64_t end, void* scratch) {
+  int* counts = static_cast<int*>(args->buffers[0]);
+  for (int64_t tile = begin; tile < end; ++tile) ++counts[tile];
+  ++*static_cast<int*>(scratch);
+}
+
+TEST(LaunchTasksTest, EveryTileRunsOnceForAnyDivisionAndExecutor) {
+  ThreadPool pool(3);
+  const Executor executors[] = {
+      [](int count, const std::function<void(int)>& body) {
+        for (int i = count; --i >= 0;) body(i);
+      },
+      [&pool](int count, const std::function<void(int)>& body) { pool.Run(count, body); },
+  };
+  LaunchTasks tasks;  // kept over launches that differ
+  std::vector<int> counts(97), scratch(40 * 16);
+  void* const buffers[] = {counts.data()};
+  uint64_t status = 0;
+  const KernelArgs args{buffers, nullptr, &status};
+  for (const Executor& executor : executors) {
+    for (int count : {1, 2, 3, 7, 40}) {
+      for (int64_t chunks : {count, count + 1, 4 * count}) {
+        for (int64_t tiles : {int64_t{40}, int64_t{97}}) {
+          if (chunks > tiles || (count == 1 && chunks > 1)) continue;
+          GroupSizes sizes;
+          sizes.tiles = tiles, sizes.tasks = count, sizes.chunks = chunks;
+          std::fill(counts.begin(), counts.end(), 0);
+          std::fill(scratch.begin(), scratch.end(), 0);
+          tasks.Run(CountTiles, args, sizes, reinterpret_cast<std::byte*>(scratch.data()), 64, executor);
+          EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), tiles);
+          EXPECT_EQ(*std::max_element(counts.begin(), counts.end()), 1);
+          EXPECT_EQ(std::accumulate(scratch.begin(), scratch.end(), 0), chunks);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace skein
