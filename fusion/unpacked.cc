@@ -36,6 +36,42 @@ std::optional<DimExpr> AddressInWeight(const Graph& graph, const PackedWeight& w
   return affine->base;
 }
 
+// Panels of a packed weight are read from end to end, and the processor fetches ahead. Rows of a weight as it lies are pages
+// apart: each would be waited for. So where register tiles in turn read one panel, they fetch what the next panel
+// reads: in step k of tile i, the line i (modulo a row's lines) of row k. BERT base takes 99.5 ms in place of 107, where packed
+// weights take 98; a row fetched a few rows ahead comes too late, and with all its lines in every tile costs what it saves.
+//   loops: around the block. Returns whether the first loads of the weight have been found.
+bool FetchNextPanel(BufferId weight, BlockId block, std::vector<InstId>* loops, LoopNest* nest) {
+  constexpr int64_t kLine = 64;  // bytes
+  for (const InstId id : nest->block(block).insts) {
+    const Inst& inst = nest->inst(id);
+    if (inst.op == Opcode::kLoop) {
+      loops->push_back(id);
+      if (FetchNextPanel(weight, inst.body, loops, nest)) return true;
+      loops->pop_back();
+    }
+    if (inst.op != Opcode::kLoad || inst.buffer != weight || inst.type.lanes == 1) continue;
+    if (loops->size() < 3) return true;
+    auto per_step = [&](InstId loop) {
+      const std::optional<Affine> affine = AsAffine(inst.address, nest->inst(loop).loop);
+      return affine ? affine->stride : DimExpr(0);
+    };
+    const Inst& tiles = nest->inst(loops->end()[-2]);
+    const auto panels = std::find_if(loops->begin(), loops->end(), [&](InstId loop) { return !per_step(loop).IsConst(0); });
+    if (panels == loops->end() || tiles.step != 1 || DependsOnCoord(inst.address, tiles.loop)) return true;
+    const int64_t line = kLine / BytesFor(inst.type.element, 1);
+    Inst fetch{.op = Opcode::kPrefetch, .imm = 1};
+    fetch.buffer = weight;
+    fetch.address = inst.address + per_step(*panels) +
+                    Mod(DimExpr::Coord(tiles.loop, tiles.extent), std::max<int64_t>(1, inst.type.lanes / line)) * line;
+    const InstId first = nest->NewInst(std::move(fetch));
+    std::vector<InstId>& insts = nest->block(block).insts;
+    insts.insert(insts.begin(), first);
+    return true;
+  }
+  return false;
+}
+
 // Makes buffer `input` the weight. False if it is read in another way than by loads of adjacent elements.
 bool ReadWeight(const Graph& graph, const PackedWeight& w, int input, LoopNest* nest) {
   for (int b = 0; b < nest->block_count(); ++b) {
@@ -49,6 +85,8 @@ bool ReadWeight(const Graph& graph, const PackedWeight& w, int input, LoopNest* 
     }
   }
   nest->buffers[input].size = Product(graph.type(w.weight).dims);
+  std::vector<InstId> loops;
+  FetchNextPanel(BufferId(input), nest->root, &loops, nest);
   return true;
 }
 

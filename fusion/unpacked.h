@@ -16,7 +16,7 @@ struct PackedWeight {
 };
 
 // The kernel of a group of every run with other addresses: where it read a packed weight, it reads the same element of
-// the weight itself. The same operations in the same order, so the same bits.
+// the weight itself. The same operations in the same order, so the same bits; beside them, prefetches.
 struct UnpackedKernel {
   struct Read {
     int input;   // of the group: which buffer is the weight instead of the packed weight

@@ -13,6 +13,19 @@ namespace {
 constexpr int kUnpackedLaunches = 2;
 constexpr int64_t kSliceBytes = 1 << 20;  // between two looks at whether to stop: 0.1 ms, or 2 where memory is new
 
+// Has the system map what holds a weight that is about to be read, in the tasks of a launch. Linux maps the aligned 64 KiB
+// around a fault, in 1.6 us where pages are small. Asked for one after the other, 340 MB take 8 ms; rows that lie
+// pages apart, each waiting for its fault, take 20, and MADV_POPULATE_READ, which looks at every page, takes 18.
+void MapForReading(const Literal& weight, const Executor& executor) {
+  constexpr int64_t kAtOnce = 64 << 10, kSlice = 16 * kAtOnce;
+  const auto* const data = static_cast<const volatile std::byte*>(weight.data);
+  const int64_t bytes = weight.bytes(), before = reinterpret_cast<uintptr_t>(weight.data) % kAtOnce;
+  executor(static_cast<int>((before + bytes + kSlice - 1) / kSlice), [=](int task) {
+    const int64_t begin = task * kSlice - before, end = std::min(begin + kSlice, bytes);
+    for (int64_t at = begin; at < end; at += kAtOnce) static_cast<void>(data[std::max<int64_t>(at, 0)]);
+  });
+}
+
 // A kernel's buffers and arguments.
 struct PackingArgs {
   PackingArgs(const LatePacking::Job& job, std::byte* memory)
@@ -49,6 +62,7 @@ bool LatePacking::PackedForLaunch(int job, const Executor& executor) {
     Pack(job, executor);
     return true;
   }
+  if (launches == 0) MapForReading(*jobs_[job].weight, executor);
   unpacked_launches_.fetch_add(1, std::memory_order_relaxed);
   return false;
 }

@@ -10,6 +10,7 @@
 namespace skein {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -37,7 +38,7 @@ std::string Loops(const Graph& graph, const UnpackedKernels& found) {
   return found.kernels.empty() ? "" : found.kernels[0].nest->ToString();
 }
 
-TEST(Unpacked, OnlyAddressesChange) {
+TEST(Unpacked, OnlyAddressesChangeAndTheNextPanelIsFetched) {
   for (int64_t k : {5, 600}) {
     const Graph graph = Product(k, 192);
     const Plan plan = MakePlanOf(graph);
@@ -52,7 +53,8 @@ TEST(Unpacked, OnlyAddressesChange) {
     // Panels of 64 columns of each row, which lie 192 apart.
     EXPECT_THAT(loops, HasSubstr("load f32x64 b0[64*$0 + 192*$"));
     EXPECT_THAT(group.nest->ToString(), Not(HasSubstr("load f32x64 b0[64*$0 + 192*$")));
-    EXPECT_EQ(found.kernels[0].nest->inst_count(), group.nest->inst_count());
+    EXPECT_THAT(loops, ContainsRegex(R"(prefetch b0\[64\*\$0 \+ 192\*.*16\*mod\(\$[0-9], 4\) \+ 64\] level 1)"));
+    EXPECT_EQ(found.kernels[0].nest->inst_count(), group.nest->inst_count() + 1);
   }
 }
 
@@ -62,6 +64,7 @@ TEST(Unpacked, OnAvx2APanelIsAQuarterOfWhatIsPacked) {
   const Graph graph = Product(40, 192);
   const std::string loops = Loops(graph, FindUnpackedKernels(*MakePlan(graph, options), 0));
   EXPECT_THAT(loops, HasSubstr("load f32x16 b0[16*$0 + 192*")) << loops;
+  EXPECT_THAT(loops, ContainsRegex(R"(prefetch b0\[16\*\$0 \+ 192\*.* \+ 16\] level 1)"));  // which is one line
 }
 
 TEST(Unpacked, WhatDoesNotLieSideBySideIsPackedFirst) {
