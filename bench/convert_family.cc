@@ -6,7 +6,7 @@ namespace skein {
 namespace {
 
 // relu(0.5 x + 0.25), in f32.
-Graph Scaled(ElementType from, ElementType to, int64_t rows, int64_t columns) {
+Graph Scaled(ElementType from, ElementType to, DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Value x = g.Cast(g.Input("x", {rows, columns}, from), ElementType::kF32);
   return g.Output(g.Cast(g.Relu(g.Plus(g.Times(x, 0.5), 0.25)), to));
@@ -34,7 +34,7 @@ void AddConversions() {
     AddSizedCase(
         {.name = std::string("convert/") + row.name,
          .graph = [from = row.from, to = row.to](
-                      int64_t rows, int64_t columns) { return Scaled(from, to, rows, columns); },
+                      DimExpr rows, int64_t columns) { return Scaled(from, to, rows, columns); },
          .columns = 1024,
          .flops = 3,
          .levels = {"L2", "DRAM"}});

@@ -261,7 +261,10 @@ absl::StatusOr<GraphKernel> MakeGraphKernel(const Graph& graph, const KernelOpti
   };
   for (const Graph::Named& in : graph.inputs()) {
     TensorView view{graph.type(in.value).element, {}, nullptr};
-    for (const DimExpr d : graph.type(in.value).dims) view.dims.push_back(*d.AsConst());
+    for (const DimExpr d : graph.type(in.value).dims) {
+      SKEIN_ASSIGN_OR_RETURN(const int64_t size, Evaluate(d, options.symbols));
+      view.dims.push_back(size);
+    }
     allocate(view);
     if (!options.fill || !options.fill(in.name, view)) FillRandom(view);
     held->inputs.push_back(view);

@@ -67,6 +67,7 @@ struct KernelOptions {
   int threads = 1;
   bool fuse = true;
   Tier tier = Tier::kOptimized;  // what long runs end up with
+  SymbolValues symbols = {};     // sizes of the inputs
   // Fills an input in place of random numbers and returns true, or leaves it.
   std::function<bool(std::string_view name, const TensorView& view)> fill;
 };

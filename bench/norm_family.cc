@@ -10,12 +10,12 @@ Value LayerNormOf(GraphMaker& g, Value x, int64_t columns) {
   return g.LayerNorm(x, g.Input("scale", {columns}), g.Input("bias", {columns}));
 }
 
-Graph LayerNorm(int64_t rows, int64_t columns) {
+Graph LayerNorm(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(LayerNormOf(g, g.Input("x", {rows, columns}), columns));
 }
 
-Graph ResidualLayerNorm(int64_t rows, int64_t columns) {
+Graph ResidualLayerNorm(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Dims dims = {rows, columns};
   const Value sum = g.Op2(Op::add, g.Input("x", dims), g.Input("residual", dims));
@@ -23,14 +23,14 @@ Graph ResidualLayerNorm(int64_t rows, int64_t columns) {
 }
 
 // The same with the sum as a second output, as the next block of a transformer needs it.
-Graph ResidualLayerNormSum(int64_t rows, int64_t columns) {
+Graph ResidualLayerNormSum(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Dims dims = {rows, columns};
   const Value sum = g.Op2(Op::add, g.Input("x", dims), g.Input("residual", dims));
   return g.Outputs({LayerNormOf(g, sum, columns), sum});
 }
 
-Graph RmsNorm(int64_t rows, int64_t columns) {
+Graph RmsNorm(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(g.RmsNorm(g.Input("x", {rows, columns}), g.Input("scale", {columns})));
 }

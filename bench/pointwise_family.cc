@@ -5,38 +5,38 @@
 namespace skein {
 namespace {
 
-Graph Add(int64_t rows, int64_t columns) {
+Graph Add(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Dims dims = {rows, columns};
   return g.Output(g.Op2(Op::add, g.Input("a", dims), g.Input("b", dims)));
 }
 
-Graph AddMulRelu(int64_t rows, int64_t columns) {
+Graph AddMulRelu(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Dims dims = {rows, columns};
   const Value sum = g.Op2(Op::add, g.Input("a", dims), g.Input("b", dims));
   return g.Output(g.Relu(g.Op2(Op::mul, sum, g.Input("c", dims))));
 }
 
-Graph Chain(int64_t rows, int64_t columns) {
+Graph Chain(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(g.Chain8(g.Input("x", {rows, columns})));
 }
 
-Graph BiasGelu(int64_t rows, int64_t columns) {
+Graph BiasGelu(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Value x = g.Input("x", {rows, columns});
   return g.Output(g.Gelu(g.Op2(Op::add, x, g.Row(g.Input("bias", {columns}), x))));
 }
 
-Graph SwiGlu(int64_t rows, int64_t columns) {
+Graph SwiGlu(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Value gate = g.Input("gate", {rows, columns});
   return g.Output(g.Op2(Op::mul, g.Silu(gate), g.Input("up", {rows, columns})));
 }
 
 // relu(f32(q) * scale + x), a scale per row.
-Graph DequantizeAddRelu(int64_t rows, int64_t columns) {
+Graph DequantizeAddRelu(DimExpr rows, int64_t columns) {
   GraphMaker g;
   const Dims dims = {rows, columns};
   const Value q = g.Cast(g.Input("q", dims, ElementType::kI8), ElementType::kF32);
@@ -49,7 +49,7 @@ Graph DequantizeAddRelu(int64_t rows, int64_t columns) {
 void AddPointwise() {
   struct Row {
     const char* name;
-    Graph (*graph)(int64_t, int64_t);
+    Graph (*graph)(DimExpr, int64_t);
     int64_t columns;
     double flops;
     double at_least_dram;

@@ -1,5 +1,6 @@
 // Reductions over the inner, the middle and the outer axis.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "bench/families.h"
@@ -31,34 +32,38 @@ struct Shape {
 };
 
 // Over one axis of three. What lies in L1 keeps the reduced extent up to 64, the chunk in which
-// columns are added up; `Resident(n)` has n times the elements of Resident(1).
+// columns are added up; `resident(n)` has n `units`.
 struct Axis {
   const char* name;
   int number;
   Shape dram, l2;
-  Shape (*resident)(int64_t n);
+  int64_t unit;  // elements
+  Dims (*resident)(DimExpr n);
 };
 constexpr Axis kAxes[] = {
     {"inner",
      2,
      {256, 512, 512},
      {1, 256, 512},
-     [](int64_t n) {
-       return Shape{1, n, 512};
+     512,
+     [](DimExpr n) {
+       return Dims{1, n, 512};
      }},
     {"middle",
      1,
      {256, 512, 512},
      {16, 128, 64},
-     [](int64_t n) {
-       return Shape{n, 32, 64};
+     32 * 64,
+     [](DimExpr n) {
+       return Dims{n, 32, 64};
      }},
     {"outer",
      0,
      {256, 512, 512},
      {256, 4, 128},
-     [](int64_t n) {
-       return Shape{64, 1, 32 * n};
+     64 * 32,
+     [](DimExpr n) {
+       return Dims{64, 1, 32 * n};
      }},
 };
 
@@ -72,18 +77,18 @@ void AddReduction(const Reduction& reduction, const Axis& axis, bool dram) {
   }
   GraphRow row;
   row.name = absl::StrCat("reduce/", reduction.name, "_", axis.name, dram ? "/DRAM" : "/L2");
-  const auto graph_of = [apply = reduction.apply, number = axis.number](const Shape& s) {
+  const auto graph_of = [apply = reduction.apply, number = axis.number](Dims dims) {
     GraphMaker g;
-    return g.Output(apply(g, g.Input("x", s.dims()), number));
+    return g.Output(apply(g, g.Input("x", std::move(dims)), number));
   };
-  row.graph = [=] { return graph_of(shape); };
+  row.graph = [=] { return graph_of(shape.dims()); };
   row.work.flops = shape.elements();
   row.at_least = dram ? 0.88 : reduction.at_least_l2;
-  row.resident = [=, resident = axis.resident](int64_t n) { return graph_of(resident(n)); };
-  const double unit_bytes = axis.resident(1).elements() * sizeof(float);
-  row.large = static_cast<int64_t>(static_cast<double>(Caches().l1) * 2 / 3 / unit_bytes);
+  row.resident = [=, resident = axis.resident](DimExpr n) { return graph_of(resident(n)); };
+  row.one_code = axis.number != 0;  // columns are laid out by their number
+  row.large = static_cast<int64_t>(Caches().l1 * 2 / 3 / sizeof(float)) / axis.unit;
   row.small = std::max<int64_t>(1, row.large / 4);
-  row.units = shape.elements() / axis.resident(1).elements();
+  row.units = shape.elements() / static_cast<double>(axis.unit);
   AddGraphRow(std::move(row));
 }
 

@@ -27,9 +27,14 @@ std::vector<double> tier_ratios;
 absl::StatusOr<Resident> MakeResident(const GraphRow& row) {
   Resident resident;
   if (!row.resident || row.units <= 0) return resident;
+  const auto make = [&](int64_t units) {
+    KernelOptions options;
+    options.symbols = {{"units", units}};
+    return MakeGraphKernel(row.resident(row.one_code ? DimExpr::Symbol("units") : units), options);
+  };
   for (int thread = 0; thread < Team::OfThisRun().size(); ++thread) {
-    SKEIN_ASSIGN_OR_RETURN(GraphKernel small, MakeGraphKernel(row.resident(row.small)));
-    SKEIN_ASSIGN_OR_RETURN(GraphKernel large, MakeGraphKernel(row.resident(row.large)));
+    SKEIN_ASSIGN_OR_RETURN(GraphKernel small, make(row.small));
+    SKEIN_ASSIGN_OR_RETURN(GraphKernel large, make(row.large));
     resident.small.push_back(std::move(small.run));
     resident.large.push_back(std::move(large.run));
   }
@@ -160,17 +165,18 @@ void AddSizedCase(const SizedCase& sized) {
     row.large = static_cast<int64_t>(room / row_bytes);
     if (row.large >= 2) {
       row.small = std::max<int64_t>(1, row.large / 4);
-      row.resident = [graph = sized.graph, columns = sized.columns](int64_t n) {
+      row.resident = [graph = sized.graph, columns = sized.columns](DimExpr n) {
         return graph(n, columns);
       };
+      row.one_code = true;
       row.units = static_cast<double>(rows);
     } else {
       const double column_bytes = row_bytes / static_cast<double>(sized.columns);
       const double columns = room / column_bytes / static_cast<double>(sized.resident_rows);
       row.large = static_cast<int64_t>(columns) / 256 * 256;
       row.small = row.large / 256 / 4 * 256;
-      row.resident = [graph = sized.graph, part = sized.resident_rows](int64_t n) {
-        return graph(part, n);
+      row.resident = [graph = sized.graph, part = sized.resident_rows](DimExpr n) {
+        return graph(part, n.constant());
       };
       row.units =
           static_cast<double>(rows * sized.columns) / static_cast<double>(sized.resident_rows);

@@ -25,8 +25,11 @@ struct GraphRow {
   // Share of the ceiling that is asked for; 0 for none. Printed beside what was reached.
   double at_least = 0;
   // The same arithmetic on `small` and `large` units of data that stay in L1; the row's data are
-  // `units`. Without it, the flops at the multiply-add peak count.
-  std::function<Graph(int64_t)> resident = {};
+  // `units`. Without it, the flops at the multiply-add peak count. If `one_code`, the number of
+  // units is a symbol, so that both sizes run the same code: what is chosen by the number of rows,
+  // such as whether they overlap, must not count as arithmetic.
+  std::function<Graph(DimExpr)> resident = {};
+  bool one_code = false;
   int64_t small = 0, large = 0;
   double units = 0;
   decltype(KernelOptions::fill) fill = {};
@@ -43,7 +46,7 @@ void AddTierSummary();
 // the same graph's, over a few rows, or over parts of them if they are too long for L1.
 struct SizedCase {
   std::string name;  // "softmax/512": the level is added
-  std::function<Graph(int64_t rows, int64_t columns)> graph;
+  std::function<Graph(DimExpr rows, int64_t columns)> graph;
   int64_t columns = 0;
   double flops = 0;  // per element
   std::vector<const char*> levels = {"L2", "L3", "DRAM"};

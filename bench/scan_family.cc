@@ -5,7 +5,7 @@
 namespace skein {
 namespace {
 
-Graph CumulativeSum(int64_t rows, int64_t columns) {
+Graph CumulativeSum(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(g.Op1(Op::cumsum, g.Input("x", {rows, columns}), {{"axis", int64_t{1}}}));
 }

@@ -9,21 +9,22 @@
 namespace skein {
 namespace {
 
-Graph Softmax(int64_t rows, int64_t columns) {
+Graph Softmax(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(g.Softmax(g.Input("x", {rows, columns})));
 }
 
-Graph LogSoftmax(int64_t rows, int64_t columns) {
+Graph LogSoftmax(DimExpr rows, int64_t columns) {
   GraphMaker g;
   return g.Output(g.LogSoftmax(g.Input("x", {rows, columns})));
 }
 
 // Scores of attention: every `columns` rows have the same mask of [columns, columns]. Fewer rows
-// than that have that many rows of it.
-Graph ScaleMaskSoftmax(int64_t rows, int64_t columns) {
+// than that have that many rows of it, and so has an unknown number.
+Graph ScaleMaskSoftmax(DimExpr rows, int64_t columns) {
   GraphMaker g;
-  const int64_t queries = std::min(rows, columns), heads = std::max<int64_t>(1, rows / columns);
+  const int64_t heads = std::max<int64_t>(1, rows.AsConst().value_or(1) / columns);
+  const DimExpr queries = heads > 1 ? DimExpr(columns) : rows.IsConst() ? Min(rows, columns) : rows;
   const Value x = g.Input("x", {heads, queries, columns});
   const Value mask = g.Repeat(g.Input("mask", {1, queries, columns}), x);
   return g.Output(g.Softmax(g.Op2(Op::add, g.Times(x, 0.125), mask)));
