@@ -10,7 +10,27 @@ bool IsRounded(std::optional<Opcode> op, ElementType t) {
   return !op || (IsFloat(t) && *op != Opcode::kMin && *op != Opcode::kMax);
 }
 
+Reducer LargerNumber(ElementType t) {
+  Reducer reducer = *MaxReducer(t);
+  reducer.combine = Graph();
+  const Value a = reducer.combine.AddInput("a", {t, {}}), b = reducer.combine.AddInput("b", {t, {}});
+  const absl::StatusOr<Value> smaller = reducer.combine.Add(Op::less, {b, a});
+  SKEIN_CHECK_MSG(smaller.ok(), smaller.status().ToString());
+  const absl::StatusOr<Value> larger = reducer.combine.Add(Op::select, {*smaller, a, b});
+  SKEIN_CHECK_MSG(larger.ok(), larger.status().ToString());
+  reducer.combine.AddOutput("y", *larger);
+  return reducer;
+}
+
 }  // namespace
+
+const Reducer& ReducerOf(const Node& reduction) {
+  static const auto* f32 = new Reducer(LargerNumber(ElementType::kF32));
+  static const auto* f64 = new Reducer(LargerNumber(ElementType::kF64));
+  const Reducer& given = **reduction.attributes.Get<ReducerRef>("reducer");
+  if (!reduction.attributes.Has("loose") || given.state.size() != 1) return given;
+  return given.state[0] == ElementType::kF32 ? *f32 : given.state[0] == ElementType::kF64 ? *f64 : given;
+}
 
 ReductionState::ReductionState(const Reducer& reducer, std::optional<DimExpr> rows)
     : reducer_(reducer), types_(reducer.state) {

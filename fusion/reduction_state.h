@@ -15,6 +15,9 @@
 
 namespace skein {
 
+// What a reduction is computed with: its reducer, or a > b ? a : b for a maximum that is "loose" (softmax_maxima.h).
+const Reducer& ReducerOf(const Node& reduction);
+
 class ReductionState {
  public:
   // `rows`: how many elements there are, if operand 1 is their number. `reducer` outlives the result.

@@ -2,8 +2,23 @@
 #include "fusion/schedule.h"
 
 namespace skein {
+namespace {
+
+// select(b < a, a, b) of the operands a and b.
+std::optional<Opcode> ChosenByOrder(const Graph& combine, const Node& select) {
+  const Value a = combine.inputs()[0].value, b = combine.inputs()[1].value;
+  if (combine.size() != 4 || !IsFloat(combine.type(a).element) || select.operands[1] != a || select.operands[2] != b) {
+    return std::nullopt;
+  }
+  const Node& order = combine.node(select.operands[0].node);
+  if (order.op != Op::less || order.operands[0] != b || order.operands[1] != a) return std::nullopt;
+  return Opcode::kMaxX86;
+}
+
+}  // namespace
 
 std::vector<ValueId> EmitScalarGraph(LoopBuilder& b, const Graph& graph, std::span<const ValueId> inputs) {
+  if (SingleOpcode(graph) == Opcode::kMaxX86) return {b.Binary(Opcode::kMaxX86, inputs[0], inputs[1])};
   absl::flat_hash_map<Value, ValueId> values;
   for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs()[i].value] = inputs[i];
   for (int i = 0; i < graph.size(); ++i) {
@@ -29,10 +44,10 @@ std::vector<ValueId> EmitScalarGraph(LoopBuilder& b, const Graph& graph, std::sp
 }
 
 std::optional<Opcode> SingleOpcode(const Graph& combine) {
-  if (combine.inputs().size() != 2 || combine.outputs().size() != 1 || combine.size() != 3) {
-    return std::nullopt;
-  }
+  if (combine.inputs().size() != 2 || combine.outputs().size() != 1) return std::nullopt;
   const Node& node = combine.node(combine.outputs()[0].value.node);
+  if (node.op == Op::select) return ChosenByOrder(combine, node);
+  if (combine.size() != 3) return std::nullopt;
   if (node.operands.size() != 2 || node.operands[0] != combine.inputs()[0].value ||
       node.operands[1] != combine.inputs()[1].value) {
     return std::nullopt;

@@ -153,7 +153,7 @@ class ColumnScheduler {
       std::optional<DimExpr> rows;
       if (node.operands.size() == 2 && IsNumberOfRow(roots[root + 1])) rows = p.extent;
       root += node.operands.size();
-      reductions.emplace_back(**node.attributes.Get<ReducerRef>("reducer"), rows);
+      reductions.emplace_back(ReducerOf(node), rows);
     }
     return States(std::move(reductions), groups);
   }

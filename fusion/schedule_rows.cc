@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/numeric/bits.h"
+#include "fusion/reduction_state.h"
 #include "fusion/row_group.h"
 
 namespace skein {
@@ -164,7 +165,7 @@ class RowScheduler {
     std::vector<const Reducer*> reducers;
     std::vector<ValueId> identities, scalars;
     for (NodeId id : phase.reductions) {
-      const Reducer& reducer = **graph_.node(id).attributes.Get<ReducerRef>("reducer");
+      const Reducer& reducer = ReducerOf(graph_.node(id));
       reducers.push_back(&reducer);
       for (size_t s = 0; s < reducer.state.size(); ++s) {
         scalars.push_back(b_.Const(reducer.state[s], reducer.initial[s]));

@@ -9,6 +9,7 @@
 // Source: SCHEDULE-RECIPES-MEMORY section 4.9.
 #include <algorithm>
 
+#include "fusion/reduction_state.h"
 #include "fusion/row_group.h"
 #include "kernels/transpose_block.h"
 
@@ -379,7 +380,7 @@ class ShortRowScheduler {
     const std::vector<Demand> roots = group_.Roots(p);
     size_t root = 0;
     for (NodeId id : phase.reductions) {
-      const Reducer& reducer = **graph_.node(id).attributes.Get<ReducerRef>("reducer");
+      const Reducer& reducer = ReducerOf(graph_.node(id));
       const size_t operands = graph_.node(id).operands.size();
       std::vector<std::vector<ValueId>> slots;
       for (int64_t c = 0; c < *phase.extent.AsConst(); ++c) {

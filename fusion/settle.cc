@@ -5,6 +5,7 @@
 
 #include "fusion/first_place.h"
 #include "fusion/rewrite.h"
+#include "fusion/softmax_maxima.h"
 #include "ir/op.h"
 
 namespace skein {
@@ -128,33 +129,6 @@ Replacement PackWeights(Graph* to, const Node& node, std::span<const Value> oper
   return product;
 }
 
-// Whether `bound` is the largest element of x along some axes, copied back along them: at every place at least
-// the element of x there (or NaN).
-bool IsMaximumOf(const Graph& graph, Value bound, Value x) {
-  Dims coords;
-  const Dims& dims = graph.type(x).dims;
-  for (size_t d = 0; d < dims.size(); ++d) coords.push_back(DimExpr::Coord(static_cast<int>(d), dims[d]));
-  const Dims here = coords;
-  Value v = bound;
-  while (graph.op(v) != Op::reduce) {
-    const std::optional<std::vector<Piece>> pieces = MovementPieces(graph, v.node);
-    if (!pieces || pieces->size() != 1) return false;
-    Dims next;
-    for (DimExpr e : (*pieces)[0].map) next.push_back(SubstituteCoords(e, coords));
-    coords = std::move(next);
-    v = graph.node(v.node).operands[(*pieces)[0].operand];
-  }
-  const Node& reduce = graph.node(v.node);
-  const Reducer& reducer = **reduce.attributes.Get<ReducerRef>("reducer");
-  if (reduce.operands[0] != x || SimpleCombine(reducer) != Op::maximum) return false;
-  const std::vector<int64_t>& axes = reduce.attributes.Ints("axes");
-  for (size_t d = 0; d < dims.size(); ++d) {
-    const bool reduced = std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end();
-    if (!reduced && coords[d] != here[d] && !dims[d].IsConst(1)) return false;
-  }
-  return true;
-}
-
 // exp(x - max(x)), as softmax has it, needs neither the upper half of exp's range nor its scaling in two steps.
 Replacement SettleSign(Graph* to, const Node& node, std::span<const Value> operands) {
   if (node.op != Op::exp || to->op(operands[0]) != Op::sub) return std::nullopt;
@@ -239,10 +213,17 @@ Replacement SettleStorage(Graph* to, const Node& node, std::span<const Value> op
 // What each op alone needs for its schedule.
 absl::StatusOr<Graph> SettleOps(const Graph& graph) {
   const std::vector<bool> constant = FromConstants(graph);
+  const absl::flat_hash_set<const Node*> of_softmax = SoftmaxMaxima(graph);
   return RewriteGraph(graph, [&](Graph* to, const Node& node, std::span<const Value> operands) -> Replacement {
     const bool packs = node.op == Op::dot && constant[node.operands[1].node.index];
-    return ComputesInStorage(graph, node) ? SettleStorage(to, node, operands, packs)
-                                          : SettleOp(to, node, operands, packs);
+    const auto settle = [&](const Node& given) {
+      return ComputesInStorage(graph, node) ? SettleStorage(to, given, operands, packs)
+                                            : SettleOp(to, given, operands, packs);
+    };
+    if (!of_softmax.contains(&node)) return settle(node);
+    Node loose = node;
+    loose.attributes.Set("loose", int64_t{1});
+    return settle(loose);
   });
 }
 

@@ -583,6 +583,8 @@ absl::Status Verifier::CheckReduce(const Inst& inst) {
     case Opcode::kMul:
     case Opcode::kMin:
     case Opcode::kMax:
+    case Opcode::kMinX86:
+    case Opcode::kMaxX86:
     case Opcode::kAnd:
     case Opcode::kOr:
       break;

@@ -332,6 +332,8 @@ void Generator::VectorPhase(int depth) {
     if ((t.lanes & (t.lanes - 1)) != 0 || t.lanes == 1) continue;
     const Opcode op = IsBool(t.element)
                           ? random_.Of({Opcode::kAnd, Opcode::kOr})
+                      : IsFloat(t.element) && random_.Chance(30)
+                          ? random_.Of({Opcode::kMinX86, Opcode::kMaxX86})
                           : random_.Of({Opcode::kAdd, Opcode::kMul, Opcode::kMin, Opcode::kMax});
     if (Allowed(Opcode::kReduce, t.element) && Allowed(op, t.element)) {
       Keep(builder_.Reduce(op, result));

@@ -8,6 +8,8 @@ inline const OpDef k_reduce = {
     .min_operands = 1,
     .max_operands = -1,
     .summary = "folds `axes` by `reducer` in a fixed order; the axes stay with extent 1",
+    // "order" (fusion/settle.cc): "inner" or "outer", of the additions. "loose" (fusion/softmax_maxima.h): the NaN of a
+    // maximum and the sign of its zeros do not matter.
     .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
       const ReducerRef* reducer = n.attributes.Get<ReducerRef>("reducer");
       if (reducer == nullptr) return InvalidArgument("reduce without a reducer");

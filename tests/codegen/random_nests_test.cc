@@ -71,7 +71,7 @@ TEST(ShrinkNest, KeepsTheFaultAndLittleElse) {
   for (uint64_t seed = 0; seed < 200 && shrunk < 3; ++seed) {
     const LoopNest nest = RandomLoopNest(seed, {});
     const auto fails = [&](const LoopNest& candidate) {
-      EXPECT_TRUE(Verify(candidate).ok());
+      EXPECT_EQ(Verify(candidate), absl::OkStatus()) << candidate.ToString();
       const absl::StatusOr<std::string> disagreement = Disagreement(candidate, inputs, faulty);
       return disagreement.ok() && !disagreement->empty();
     };
