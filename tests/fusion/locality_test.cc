@@ -32,6 +32,22 @@ TEST(Locality, LargeOutputsBypassTheCachesAndLargeInputsAreFetchedAhead) {
   EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
 }
 
+TEST(Locality, AMaskThatEveryHeadReadsIsNotFetched) {
+  const std::string text = R"(
+    %0 = input() {name = "x"} : f32[32, 512, 512]
+    %1 = input() {name = "mask"} : f32[1, 512, 512]
+    %2 = broadcast(%1) : f32[32, 512, 512]
+    %3 = add(%0, %2) : f32[32, 512, 512]
+    output "z" = %3
+  )";
+  const std::string nest = OnlyNest(Parse(text));
+  EXPECT_THAT(nest, HasSubstr("prefetch b0"));
+  EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
+  std::string large = text;  // one that no cache holds
+  for (const char* name : {"512, 512", "512, 512", "512, 512", "512, 512"}) large.replace(large.find(name), 8, "2048, 8192");
+  EXPECT_THAT(OnlyNest(Parse(large)), HasSubstr("prefetch b1"));
+}
+
 TEST(Locality, SeveralStreamsAndSumsAreFetchedInOneStep) {
   const std::string two = OnlyNest(Parse(R"(
     %0 = input() {name = "x"} : f32[4096, 1024]
