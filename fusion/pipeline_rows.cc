@@ -4,15 +4,16 @@
 #include <map>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/numeric/bits.h"
 #include "ir/kernel_abi.h"
 
 namespace skein {
 namespace {
 
 // A block of rows runs every stage for a few rows more than it has, so blocks are long; and threads share them, so
-// they are not too long, and where the number of rows is known there are at least kBlocks of them.
+// they are not too long, and where the number of rows is known there are kBlocks of them, or a smaller power of two.
 constexpr int64_t kMaxBlockBytes = 1 << 20, kMaxBlockRows = 512, kUsualBlockRows = 64;
-constexpr int64_t kMinBlockElements = 16 << 10, kMinRowsPerExtraRow = 8;
+constexpr int64_t kMinBlockElements = 16 << 10, kUsualRowsPerExtraRow = 16, kMinRowsPerExtraRow = 8;
 constexpr int64_t kBlocks = 16;
 
 // Operations on an element from which on arithmetic hides that the rows in flight come from L2.
@@ -185,13 +186,15 @@ bool RowPipeline::ChooseSizes(const LoopNest& nest, const Target& target) {
   // With a row between two stages, the end of one row's sums overlaps with the next row.
   lag_ = in_flight(2) <= near_bytes ? 2 : 1;
   const int64_t extra = lag_ * last_stage;
-  const int64_t least = std::max(kMinBlockElements / columns, kMinRowsPerExtraRow * extra);
+  const int64_t least = std::max(kMinBlockElements / columns, kUsualRowsPerExtraRow * extra);
   const int64_t most = std::max(least, std::min(kMaxBlockBytes / std::max<int64_t>(in_flight(0), 1), kMaxBlockRows));
   block_rows_ = std::max(least, kUsualBlockRows);
   if (std::optional<int64_t> rows = row_loop.extent.AsConst()) {
     if (*rows < kMinRowsPerExtraRow * extra) return false;
     const int64_t others = TileCount(nest).range().hi / *rows;  // tiles of the loops around
-    block_rows_ = std::clamp(*rows / std::max<int64_t>(1, kBlocks / std::max<int64_t>(1, others)), least, most);
+    const auto fit = static_cast<int64_t>(absl::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, *rows / least))));
+    const int64_t blocks = std::min(fit, std::max<int64_t>(1, kBlocks / std::max<int64_t>(1, others)));
+    block_rows_ = std::min((*rows + blocks - 1) / blocks, most);
   }
   return true;
 }
