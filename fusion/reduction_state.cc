@@ -1,5 +1,7 @@
 #include "fusion/reduction_state.h"
 
+#include <algorithm>
+
 #include "fusion/first_place.h"
 #include "fusion/schedule.h"
 
@@ -88,6 +90,48 @@ std::vector<ValueId> ReductionState::Finish(LoopBuilder& b, std::span<const Valu
   const int lanes = b.type(found).lanes;
   const ValueId any = b.Binary(Opcode::kNotEqual, b.Index(rows_), b.ConstInt(ElementType::kI64, 0));
   return {b.Select(b.Splat(any, lanes), found, b.Const(place, reducer_.initial[1], lanes))};
+}
+
+ReductionStates::ReductionStates(std::vector<ReductionState> all, int groups, int lanes)
+    : reductions(std::move(all)), groups(groups), lanes(lanes) {
+  for (const ReductionState& r : reductions) {
+    types.insert(types.end(), r.types().begin(), r.types().end());
+    chunked = chunked || r.chunked();
+  }
+}
+
+bool ReductionStates::light() const {
+  return std::all_of(reductions.begin(), reductions.end(), [](const ReductionState& r) { return r.is_light(); });
+}
+
+int ReductionStates::units() const {
+  int bits = 0;
+  for (ElementType t : types) bits += BitWidth(t);
+  return (bits + 31) / 32;
+}
+
+std::vector<ValueId> ReductionStates::Start(LoopBuilder& b) const {
+  std::vector<ValueId> result;
+  for (int g = 0; g < groups; ++g) {
+    for (const ReductionState& r : reductions) {
+      const std::vector<ValueId> start = r.Start(b, lanes);
+      result.insert(result.end(), start.begin(), start.end());
+    }
+  }
+  return result;
+}
+
+std::vector<ValueId> ReductionStates::Join(LoopBuilder& b, std::span<const ValueId> left,
+                                           std::span<const ValueId> right) const {
+  std::vector<ValueId> result;
+  for (int g = 0; g < groups; ++g) {
+    for (const ReductionState& r : reductions) {
+      const size_t at = result.size(), n = r.types().size();
+      const std::vector<ValueId> both = r.Join(b, left.subspan(at, n), right.subspan(at, n), lanes);
+      result.insert(result.end(), both.begin(), both.end());
+    }
+  }
+  return result;
 }
 
 }  // namespace skein

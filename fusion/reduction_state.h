@@ -54,6 +54,22 @@ class ReductionState {
   std::vector<ElementType> types_;
 };
 
+// The states of several reductions, one after the other, for each of some groups of lanes.
+struct ReductionStates {
+  std::vector<ReductionState> reductions;
+  int groups;
+  int lanes;                        // of a group
+  std::vector<ElementType> types;   // of one group
+  bool chunked = false;             // any of them
+
+  ReductionStates(std::vector<ReductionState> all, int groups, int lanes);
+  bool light() const;  // all of them
+  // Registers of 4 bytes a lane that a group takes, 4 each.
+  int units() const;
+  std::vector<ValueId> Start(LoopBuilder& b) const;
+  std::vector<ValueId> Join(LoopBuilder& b, std::span<const ValueId> left, std::span<const ValueId> right) const;
+};
+
 }  // namespace skein
 
 #endif  // SKEIN_FUSION_REDUCTION_STATE_H_

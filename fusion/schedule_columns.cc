@@ -7,6 +7,7 @@
 // Several phases walk a narrow block of columns that stays in cache from one to the next.
 #include <algorithm>
 
+#include "fusion/column_strip.h"
 #include "fusion/reduction_state.h"
 #include "fusion/row_group.h"
 
@@ -16,62 +17,11 @@ namespace {
 constexpr int64_t kChunk = 64;    // rows, of the orders of reductions, DESIGN section 6
 constexpr int kLanes = 64;
 constexpr int kMostGroups = 4;     // of 64 columns side by side: 16 registers of f32
-constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
-constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
-constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
-constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
-constexpr int64_t kTiles = 8;      // enough to keep memory busy
-constexpr int64_t kPass = 4;       // rows that are taken in while an accumulator is in a register
 constexpr int64_t kFewRows = 8;    // are a single pass
 
 absl::Status Refuse(const char* code, const std::string& sentence) {
   return absl::FailedPreconditionError(absl::StrCat(code, ": ", sentence));
 }
-
-// The states of several reductions, one after the other, for each of some groups of columns.
-struct States {
-  int groups;
-  std::vector<ReductionState> reductions;
-  std::vector<ElementType> types;
-  bool chunked = false;
-
-  States(std::vector<ReductionState> all, int groups) : groups(groups), reductions(std::move(all)) {
-    for (const ReductionState& r : reductions) {
-      types.insert(types.end(), r.types().begin(), r.types().end());
-      chunked = chunked || r.chunked();
-    }
-  }
-  bool light() const {
-    return std::all_of(reductions.begin(), reductions.end(), [](const ReductionState& r) { return r.is_light(); });
-  }
-  // Registers of 4 bytes a lane that a group takes, 4 each.
-  int units() const {
-    int bits = 0;
-    for (ElementType t : types) bits += BitWidth(t);
-    return (bits + 31) / 32;
-  }
-  std::vector<ValueId> Start(LoopBuilder& b) const {
-    std::vector<ValueId> result;
-    for (int g = 0; g < groups; ++g) {
-      for (const ReductionState& r : reductions) Append(r.Start(b, kLanes), &result);
-    }
-    return result;
-  }
-  std::vector<ValueId> Join(LoopBuilder& b, std::span<const ValueId> left,
-                            std::span<const ValueId> right) const {
-    std::vector<ValueId> result;
-    for (int g = 0; g < groups; ++g) {
-      for (const ReductionState& r : reductions) {
-        const size_t at = result.size(), n = r.types().size();
-        Append(r.Join(b, left.subspan(at, n), right.subspan(at, n), kLanes), &result);
-      }
-    }
-    return result;
-  }
-  static void Append(const std::vector<ValueId>& values, std::vector<ValueId>* to) {
-    to->insert(to->end(), values.begin(), values.end());
-  }
-};
 
 class ColumnScheduler {
  public:
@@ -108,7 +58,9 @@ class ColumnScheduler {
   bool KeepsInRegisters(DimExpr columns) const {
     return ProveLessEqual(columns, GroupsFor(MakeStates(0, 1)) * kLanes);
   }
-  static int GroupsFor(const States& states) { return std::clamp(kMostGroups / states.units(), 1, kMostGroups); }
+  static int GroupsFor(const ReductionStates& states) {
+    return std::clamp(kMostGroups / states.units(), 1, kMostGroups);
+  }
 
   DimExpr OpenBlocks(DimExpr columns, int64_t width) {
     const DimExpr start = b_.BeginLoop(LoopKind::kParallel, columns, width);
@@ -116,13 +68,16 @@ class ColumnScheduler {
     return start;
   }
 
-  // Opens a loop over columns start .. start + count, which are lanes in its body.
-  void OpenColumns(DimExpr start, DimExpr count) {
-    DimExpr j = b_.BeginVectorLoop(count, kLanes);
+  // Opens a loop over columns start .. start + count, which are lanes in its body, and returns its index. `groups`: of
+  // lanes in one body, if count is a multiple of them.
+  DimExpr OpenColumns(DimExpr start, DimExpr count, int groups = 1) {
+    DimExpr j = groups == 1 ? b_.BeginVectorLoop(count, kLanes)
+                            : b_.BeginLoop(LoopKind::kSerial, count, groups * kLanes);
     emitter_.PushScope();
     emitter_.SetLane({j.index(), kLanes});
     column_ = j;
     SetColumns(start + j, 1);
+    return j;
   }
   void Close() {
     emitter_.SetLane({});
@@ -143,7 +98,7 @@ class ColumnScheduler {
     return at;
   }
 
-  States MakeStates(size_t phase, int groups) const {
+  ReductionStates MakeStates(size_t phase, int groups) const {
     const RowGroup::Phase& p = group_.phases()[phase];
     const std::vector<Demand> roots = group_.Roots(phase);
     std::vector<ReductionState> reductions;
@@ -155,7 +110,7 @@ class ColumnScheduler {
       root += node.operands.size();
       reductions.emplace_back(ReducerOf(node), rows);
     }
-    return States(std::move(reductions), groups);
+    return ReductionStates(std::move(reductions), groups, kLanes);
   }
 
   bool IsNumberOfRow(const Demand& d) const {
@@ -166,7 +121,7 @@ class ColumnScheduler {
   }
 
   // Appends the states of a phase and the group that is emitted after one more row; `before` has those of all groups.
-  absl::Status EmitRow(size_t phase, const States& states, std::span<const ValueId> before, DimExpr row,
+  absl::Status EmitRow(size_t phase, const ReductionStates& states, std::span<const ValueId> before, DimExpr row,
                        std::vector<ValueId>* after) {
     const std::vector<Demand> roots = group_.Roots(phase);
     size_t root = 0;
@@ -183,13 +138,15 @@ class ColumnScheduler {
         }
         elements.push_back(b_.Splat(v, kLanes));
       }
-      States::Append(state.Take(b_, before.subspan(after->size(), state.types().size()), elements, kLanes), after);
+      const std::vector<ValueId> taken =
+          state.Take(b_, before.subspan(after->size(), state.types().size()), elements, kLanes);
+      after->insert(after->end(), taken.begin(), taken.end());
     }
     return absl::OkStatus();
   }
 
   // Declares the results of a phase's reductions.
-  void Provide(size_t phase, const States& states, std::span<const ValueId> totals) {
+  void Provide(size_t phase, const ReductionStates& states, std::span<const ValueId> totals) {
     size_t at = 0;
     for (size_t r = 0; r < states.reductions.size(); ++r) {
       const size_t n = states.reductions[r].types().size();
@@ -230,7 +187,7 @@ class ColumnScheduler {
     const auto here = [](int) {};
     const size_t phases = group_.phases().size();
     for (size_t p = 0; p < phases; ++p) {
-      const States states = MakeStates(p, 1);
+      const ReductionStates states = MakeStates(p, 1);
       SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> totals, EmitTotals(p, states, here));
       Provide(p, states, totals);
     }
@@ -249,7 +206,7 @@ class ColumnScheduler {
 
   // The states after all rows of a phase; `go_to` makes a group the one that is emitted.
   using GoTo = std::function<void(int)>;
-  absl::StatusOr<std::vector<ValueId>> EmitTotals(size_t phase, const States& states, const GoTo& go_to) {
+  absl::StatusOr<std::vector<ValueId>> EmitTotals(size_t phase, const ReductionStates& states, const GoTo& go_to) {
     const DimExpr extent = group_.phases()[phase].extent;
     for (int g = 0; g < states.groups; ++g) {
       go_to(g);
@@ -271,8 +228,8 @@ class ColumnScheduler {
     return b_.EndLoop(next);
   }
 
-  absl::StatusOr<std::vector<ValueId>> EmitChunk(size_t phase, const States& states, DimExpr start, DimExpr rows,
-                                                 std::span<const ValueId> none, const GoTo& go_to) {
+  absl::StatusOr<std::vector<ValueId>> EmitChunk(size_t phase, const ReductionStates& states, DimExpr start,
+                                                 DimExpr rows, std::span<const ValueId> none, const GoTo& go_to) {
     const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, 1, none);
     emitter_.PushScope();
     const std::vector<ValueId> before = Carried(none.size());
@@ -298,7 +255,7 @@ class ColumnScheduler {
     if (std::optional<int64_t> n = columns.AsConst()) {
       groups = static_cast<int>(std::clamp<int64_t>((*n + kLanes - 1) / kLanes, 1, groups));
     }
-    const States states = MakeStates(0, groups);
+    const ReductionStates states = MakeStates(0, groups);
     const int64_t width = groups * kLanes;
     totals_ = AddBuffers(states, width);
     const bool even = Mod(columns, width).IsConst(0);
@@ -324,7 +281,7 @@ class ColumnScheduler {
 
   // Leaves the totals of a block's columns in scratch. They count from `start`, in which `lane` is the coordinate of
   // the lanes. `rest`: some of them do not exist.
-  absl::Status EmitGroups(const States& states, DimExpr lane, DimExpr start, DimExpr columns, bool rest) {
+  absl::Status EmitGroups(const ReductionStates& states, DimExpr lane, DimExpr start, DimExpr columns, bool rest) {
     emitter_.SetLane({lane.index(), kLanes});
     const auto go_to = [&](int g) {
       const DimExpr first = start + g * kLanes;
@@ -343,9 +300,9 @@ class ColumnScheduler {
   // --- one phase, in L1: a strip of columns ---
 
   absl::Status EmitStrip(DimExpr columns, bool few_rows) {
-    const States states = MakeStates(0, 1);
+    const ReductionStates states = MakeStates(0, 1);
     const DimExpr extent = group_.phases()[0].extent;
-    const Strip strip = StripFor(states, columns);
+    const ColumnStrip strip = ChooseStrip(WorkOf(states, columns), target_);
     const DimExpr start = OpenBlocks(columns, strip.width), count = PartOf(columns, start, strip.width);
     if (few_rows) {
       OpenColumns(start, count);
@@ -373,34 +330,13 @@ class ColumnScheduler {
     return EmitResults(states, LoadAll(totals_));
   }
 
-  // How a strip is walked.
-  struct Strip {
-    int64_t width;     // columns
-    int64_t pass;      // rows that are taken in while an accumulator is in a register
-    int64_t ahead = 0; // bytes of each of them by which fetches run ahead, all along the strip
-    int level = 0;     // where to
-  };
-  Strip StripFor(const States& states, DimExpr columns) const {
-    Strip strip{kStrip, kPass};
-    const int64_t bytes = states.units() * 4 * (states.chunked ? 2 : 1);
-    if (far_) strip.width = std::max(kStrip, kFarStates / bytes / kLanes * kLanes);
-    const std::optional<int64_t> n = columns.AsConst();
-    if (n && indices_.empty()) strip.width = std::min(strip.width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
-    const bool whole_rows = n && *n <= strip.width;
-    if (whole_rows) strip.width = std::max<int64_t>(*n, 1);
-    if (!far_ && whole_rows) strip.pass = 1;  // what is read in one run reaches L1 ahead of its use
-    if (!far_) return strip;
-    if (states.light()) {  // the processor fetches by itself
-      if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
-    } else if (whole_rows && *n * bytes <= kNearStates) {  // one row after the other is one run of memory
-      strip.pass = 1;
-      strip.ahead = target_.prefetch_bytes / 2;
-      strip.level = 1;
-    } else {
-      strip.ahead = target_.prefetch_bytes / (strip.width < kLongRun ? 4 : 2) / kPass;
-      strip.level = target_.prefetch_level;
-    }
-    return strip;
+  ColumnWork WorkOf(const ReductionStates& states, DimExpr columns) const {
+    return {.columns = columns.AsConst(),
+            .alone = indices_.empty(),
+            .far = far_,
+            .light = states.light(),
+            .units = states.units(),
+            .bytes = states.units() * 4 * (states.chunked ? 2 : 1)};
   }
   // How many of `all` the part from `start` on has, of at most `size`.
   static DimExpr PartOf(DimExpr all, DimExpr start, int64_t size) {
@@ -408,22 +344,25 @@ class ColumnScheduler {
   }
 
   // Takes rows first .. first + rows into the states in `buffers`.
-  absl::Status EmitPasses(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
-                          const Strip& strip, const std::vector<BufferId>& buffers) {
+  absl::Status EmitPasses(const ReductionStates& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
+                          const ColumnStrip& strip, const std::vector<BufferId>& buffers) {
     const DimExpr whole = FloorDiv(rows, strip.pass) * strip.pass;
     SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, strip, buffers));
     if (strip.pass == 1) return absl::OkStatus();
     return EmitPass(states, start, columns, first + whole, rows - whole, {strip.width, 1}, buffers);
   }
 
-  absl::Status EmitPass(const States& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
-                        const Strip& strip, const std::vector<BufferId>& buffers) {
+  absl::Status EmitPass(const ReductionStates& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
+                        const ColumnStrip& strip, const std::vector<BufferId>& buffers) {
     const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, strip.pass);
     emitter_.PushScope();
-    OpenColumns(start, columns);
-    SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, strip.pass, LoadAll(buffers)));
-    StoreAll(buffers, sums);
-    const DimExpr column = column_;
+    const DimExpr column = OpenColumns(start, columns, strip.groups);
+    for (int g = 0; g < strip.groups; ++g) {
+      column_ = column + g * kLanes;
+      SetColumns(start + column_, 1);
+      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, strip.pass, LoadAll(buffers)));
+      StoreAll(buffers, sums);
+    }
     Close();
     if (strip.ahead > 0) Fetch(strip, BodyOf(b_.nest(), column.index()), row, column);
     emitter_.PopScope();
@@ -432,7 +371,7 @@ class ColumnScheduler {
   }
 
   // Fetches what the loop over columns reads further on in the strip, or else at the beginning of the next rows.
-  void Fetch(const Strip& strip, BlockId body, DimExpr row, DimExpr column) {
+  void Fetch(const ColumnStrip& strip, BlockId body, DimExpr row, DimExpr column) {
     FetchAhead(target_, strip.level, body, kLanes, &b_.nest(), [&](const Inst& load, int64_t element_bytes) {
       const DimExpr place = column + strip.ahead / element_bytes;
       return Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
@@ -443,7 +382,7 @@ class ColumnScheduler {
     });
   }
 
-  absl::StatusOr<std::vector<ValueId>> EmitRows(const States& states, DimExpr first, int64_t rows,
+  absl::StatusOr<std::vector<ValueId>> EmitRows(const ReductionStates& states, DimExpr first, int64_t rows,
                                                 std::vector<ValueId> sums) {
     for (int64_t r = 0; r < rows; ++r) {
       std::vector<ValueId> after;
@@ -453,7 +392,7 @@ class ColumnScheduler {
     return sums;
   }
 
-  absl::Status EmitResults(const States& states, const std::vector<ValueId>& totals) {
+  absl::Status EmitResults(const ReductionStates& states, const std::vector<ValueId>& totals) {
     Provide(0, states, totals);
     SKEIN_RETURN_IF_ERROR(EmitStores(true, 0));
     SKEIN_RETURN_IF_ERROR(EmitStores(false, 0));
@@ -462,19 +401,19 @@ class ColumnScheduler {
   }
 
   // States of columns in scratch.
-  std::vector<BufferId> AddBuffers(const States& states, int64_t columns) {
+  std::vector<BufferId> AddBuffers(const ReductionStates& states, int64_t columns) {
     std::vector<BufferId> buffers;
     for (ElementType t : states.types) buffers.push_back(b_.AddBuffer(BufferKind::kScratch, t, columns));
     return buffers;
   }
-  void StoreStart(const States& states, const std::vector<BufferId>& buffers, DimExpr count) {
+  void StoreStart(const ReductionStates& states, const std::vector<BufferId>& buffers, DimExpr count) {
     OpenColumns(0, count);
     StoreAll(buffers, states.Start(b_));
     Close();
   }
   std::vector<ValueId> LoadAll(const std::vector<BufferId>& buffers) {
     std::vector<ValueId> values;
-    for (BufferId buffer : buffers) values.push_back(b_.Load(buffer, column_));
+    for (BufferId buffer : buffers) values.push_back(b_.Load(buffer, column_, kLanes));
     return values;
   }
   void StoreAll(const std::vector<BufferId>& buffers, const std::vector<ValueId>& values) {

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
+#include "ir/kernel_abi.h"
 #include "tests/fusion/fusion_graphs.h"
 
 namespace skein {
@@ -50,9 +51,9 @@ TEST(Columns, FewRowsAreOnePass) {
 }
 
 // From memory a block stays in registers; the processor fetches its rows by itself.
-Plan PlanOfColumns(const char* dims, const char* reduced, const char* reducer) {
-  return MakePlanOf(Parse(absl::StrCat("%0 = input() {name = \"x\"} : f32[", dims, "]\n",
-                                       "%1 = reduce(%0) {axes = (0), reducer = ", reducer, "<f32>} : f32[", reduced,
+Plan PlanOfColumns(const char* dims, const char* reduced, const char* reducer, int axis = 0) {
+  return MakePlanOf(Parse(absl::StrCat("%0 = input() {name = \"x\"} : f32[", dims, "]\n", "%1 = reduce(%0) {axes = (",
+                                       axis, "), reducer = ", reducer, "<f32>} : f32[", reduced,
                                        "]\noutput \"y\" = %1\n")));
 }
 
@@ -64,9 +65,41 @@ TEST(Columns, FarStripsAreReadInLongRuns) {
 
 TEST(Columns, FarMaximaAreFetchedAheadAndWhereAStripEndsInTheNextRows) {
   const std::string nest = PlanOfColumns("512, 262144", "1, 262144", "max").groups[0].nest->ToString();
-  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 512, 32768) + mod($3 + 512, 32768)] "), 1)
+  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 384, 32768) + mod($3 + 384, 32768)] "), 1)
       << nest;
   EXPECT_EQ(CountOf(nest, "prefetch"), 16) << nest;  // 4 rows of 4 lines
+}
+
+// In cache two rows of many groups of lanes a step, and one row after the other where there are no equal steps.
+TEST(Columns, NearRowsAreReadInFewSteps) {
+  const std::string nest = PlanOfColumns("256, 512", "1, 512", "sum").groups[0].nest->ToString();
+  EXPECT_EQ(CountOf(nest, "parallel $0 < 512 step 512"), 1) << nest;
+  EXPECT_EQ(CountOf(nest, "serial $4 < 64 step 2 {"), 1) << nest;
+  EXPECT_EQ(CountOf(nest, "serial $5 < 512 step 256 {"), 1) << nest;
+  const std::string odd = PlanOfColumns("256, 500", "1, 500", "sum").groups[0].nest->ToString();
+  EXPECT_EQ(CountOf(odd, "serial $4 < 64 {"), 1) << odd;
+  for (const char* n : {"384", "500", "576", "640", "1024", "1536"}) {
+    for (const char* reducer : {"sum", "min"}) {
+      ExpectRight(Parse(absl::StrReplaceAll(R"(
+        %0 = input() {name = "x"} : f32[rows, N]
+        %1 = reduce(%0) {axes = (0), reducer = REDUCER<f32>} : f32[1, N]
+        output "y" = %1
+      )", {{"N", n}, {"REDUCER", reducer}})), {{{"rows", 1}}, {{"rows", 3}}, {{"rows", 129}}});
+    }
+  }
+}
+
+// Halves of rows for a second thread, where one thread reads them about as fast as rows.
+TEST(Columns, NearRowsAreHalvedWhereThatCostsLittle) {
+  auto tiles = [](const char* dims, const char* reduced, int axis = 0) {
+    const Plan plan = PlanOfColumns(dims, reduced, "max", axis);
+    return *Evaluate(TileCount(*plan.groups[0].nest), {});
+  };
+  EXPECT_EQ(tiles("128, 512", "1, 512"), 1);
+  EXPECT_EQ(tiles("128, 768", "1, 768"), 2);
+  EXPECT_EQ(tiles("128, 1024", "1, 1024"), 2);
+  EXPECT_EQ(tiles("128, 1536", "1, 1536"), 1);
+  EXPECT_EQ(tiles("4, 32, 1024", "4, 1, 1024", 1), 4);  // of which there are enough
 }
 
 TEST(Columns, RowsOfAFewVectorsStayInRegisters) {

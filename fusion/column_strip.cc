@@ -1,0 +1,76 @@
+#include "fusion/column_strip.h"
+
+#include <algorithm>
+
+namespace skein {
+namespace {
+
+constexpr int kLanes = 64;
+constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
+constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
+constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
+constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
+constexpr int64_t kTiles = 8;      // enough to keep memory busy
+constexpr int64_t kPass = 4;
+
+// L2 gives a line a cycle (240 GB/s measured, 130 otherwise) where it is read strictly in order, or where the loads of a
+// loop's body do not stride evenly for long: the processor fetches into L1 what it guesses that an instruction will
+// read next, and guesses wrong where a row ends. In order means one row at a time, with a load and a store of an
+// accumulator for each element (200 GB/s); two rows at a time in a few steps of many groups are uneven enough. Rows of
+// 8 KiB are not.
+constexpr int64_t kFewestSteps = 2, kMostSteps = 6, kMostGroups = 8;
+constexpr int64_t kMostColumns = 1536;
+// Halves of rows that are no longer are read at nine tenths of the speed of rows, those of longer ones at half of it.
+constexpr int64_t kLeastHalf = 384, kMostHalved = 1024;
+
+// The most groups of lanes in one step of a row, if that makes reading fast; else 1.
+int FastGroups(int64_t columns) {
+  if (columns > kMostColumns) return 1;
+  for (int groups = kMostGroups; groups > 1; --groups) {
+    const int64_t steps = columns / (groups * kLanes);
+    if (columns % (groups * kLanes) == 0 && steps >= kFewestSteps && steps <= kMostSteps) return groups;
+  }
+  return 1;
+}
+
+ColumnStrip ChooseNear(const ColumnWork& work, const Target& target) {
+  if (!work.columns) return {kStrip, kPass};
+  const int64_t n = std::max<int64_t>(*work.columns, 1), half = n / 2;
+  if (work.units > 1) {  // arithmetic takes longer than reading
+    return {std::min(kStrip, work.alone && half >= kLanes && half % kLanes == 0 ? half : n), 2};
+  }
+  if (n > kStrip) return {kStrip, kPass};
+  const bool halved = work.alone && n % 2 == 0 && half >= kLeastHalf && n <= kMostHalved && FastGroups(half) > 1;
+  ColumnStrip strip{.width = halved ? half : n, .pass = 1};  // what is read in one run reaches L1 ahead of its use
+  strip.groups = FastGroups(strip.width);
+  if (strip.groups > 1) strip.pass = work.light && target.lanes() < 16 ? 4 : 2;  // narrow registers take more loads
+  return strip;
+}
+
+ColumnStrip ChooseFar(const ColumnWork& work, const Target& target) {
+  ColumnStrip strip{std::max(kStrip, kFarStates / work.bytes / kLanes * kLanes), kPass};
+  const std::optional<int64_t> n = work.columns;
+  if (n && work.alone) strip.width = std::min(strip.width, std::max(kStrip, *n / kTiles / kStrip * kStrip));
+  const bool whole_rows = n && *n <= strip.width;
+  if (whole_rows) strip.width = std::max<int64_t>(*n, 1);
+  if (work.light) {  // the processor fetches by itself
+    if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
+  } else if (whole_rows && *n * work.bytes <= kNearStates) {  // one row after the other is one run of memory
+    strip.pass = 1;
+    strip.ahead = target.prefetch_bytes / 2;
+    strip.level = 1;
+  } else {
+    const int64_t all = strip.width < kLongRun ? target.prefetch_bytes / 4 : target.prefetch_bytes / 8 * 3;
+    strip.ahead = all / kPass;
+    strip.level = target.prefetch_level;
+  }
+  return strip;
+}
+
+}  // namespace
+
+ColumnStrip ChooseStrip(const ColumnWork& work, const Target& target) {
+  return work.far ? ChooseFar(work, target) : ChooseNear(work, target);
+}
+
+}  // namespace skein

@@ -1,0 +1,33 @@
+// How the columns of an outer reduction are walked: in strips, some rows at a time.
+#ifndef SKEIN_FUSION_COLUMN_STRIP_H_
+#define SKEIN_FUSION_COLUMN_STRIP_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "ir/target.h"
+
+namespace skein {
+
+// What is reduced.
+struct ColumnWork {
+  std::optional<int64_t> columns;  // if it is known how many there are
+  bool alone;      // no loop around them has tiles of its own
+  bool far;        // they come from beyond L2
+  bool light;      // taking an element in is one operation
+  int units;       // of 4 bytes that a column's state has
+  int64_t bytes;   // that a column has in scratch
+};
+
+struct ColumnStrip {
+  int64_t width;       // columns
+  int64_t pass;        // rows that are taken in while an accumulator is in a register
+  int groups = 1;      // of 64 columns in one body of the loop over them; divides the strip
+  int64_t ahead = 0;   // bytes of each row by which fetches run ahead, all along the strip; 0: none
+  int level = 0;       // where to
+};
+ColumnStrip ChooseStrip(const ColumnWork& work, const Target& target);
+
+}  // namespace skein
+
+#endif  // SKEIN_FUSION_COLUMN_STRIP_H_
