@@ -5,106 +5,54 @@
 
 namespace skein::x86 {
 
-bool Emitter::EmitGeneralOperation(const Operation& op) {
-  switch (op.action) {
-    case Action::kLoadGeneral:
-    case Action::kLea: {
-      const Xbyak::RegExp at = UseAddress(op.address);
-      registers_->ReleaseDying();
-      const Reg64 d(registers_->Define(op.result));
-      op.action == Action::kLea ? lea(d, ptr[at]) : mov(d, ptr[at]);
-      return true;
-    }
-    case Action::kGeneral:
-      General(op);
-      return true;
-    case Action::kFloorDiv:
-      FloorDivide(op, false);
-      return true;
-    case Action::kMod:
-      FloorDivide(op, true);
-      return true;
-    case Action::kGeneralLess:
-    case Action::kGeneralEqual: {
-      CompareGeneral(op.operands[0], op.operands[1]);
-      op.action == Action::kGeneralLess ? setl(al) : sete(al);
-      registers_->ReleaseDying();
-      movzx(Xbyak::Reg32(registers_->Define(op.result)), al);
-      return true;
-    }
-    case Action::kGeneralSelect: {
-      const Reg64 condition = UseGeneral(op.operands[0]), a = UseGeneral(op.operands[1]);
-      const Reg64 d(registers_->Overwrite(op.result, op.operands[2]));
-      test(condition, condition);
-      cmovnz(d, a);
-      return true;
-    }
-    case Action::kGeneralBlend: {
-      const Opmask mask = UseMask(op.operands[0]);
-      const Reg64 a = UseGeneral(op.operands[1]);
-      const Reg64 d(registers_->Overwrite(op.result, op.operands[2]));
-      kmovw(eax, mask);
-      test(al, 1);
-      cmovnz(d, a);
-      return true;
-    }
-    case Action::kGeneralCompare: {
-      CompareGeneral(op.operands[0], op.operands[1]);
-      SetByte(op.opcode, op.element == ElementType::kU64);
-      movzx(eax, al);
-      kmovw(Opmask(registers_->Define(op.result)), eax);
-      return true;
-    }
-    case Action::kWrap: {
-      const Reg64 extent = UseGeneral(op.operands[1]);
-      const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
-      xor_(eax, eax);
-      cmp(d, extent);
-      cmovge(d, rax);
-      return true;
-    }
-    case Action::kCarry: {
-      const Reg64 index = UseGeneral(op.operands[1]), extent = UseGeneral(op.operands[2]);
-      const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
-      mov(rax, op.immediate);
-      add(rax, d);
-      cmp(index, extent);
-      cmovge(d, rax);
-      return true;
-    }
-    case Action::kClampGeneral:
-      ClampGeneral(op);
-      return true;
-    default:
-      return false;
-  }
+namespace {
+
+bool IsU64(const Operation& op) { return op.element == ElementType::kU64; }
+
+}  // namespace
+
+void Emitter::EmitLoadGeneral(const Operation& op) {
+  const Xbyak::RegExp at = UseAddress(op.address);
+  registers_->ReleaseDying();
+  mov(Reg64(registers_->Define(op.result)), ptr[at]);
 }
 
-// Sets the flags.
-void Emitter::CompareGeneral(Variable a, Variable b) {
-  const Reg64 left = UseGeneral(a);
-  if (IsImmediate(b)) {
-    cmp(left, ImmediateOf(b));
-  } else {
-    cmp(left, UseGeneral(b));
-  }
+void Emitter::EmitLea(const Operation& op) {
+  const Xbyak::RegExp at = UseAddress(op.address);
+  registers_->ReleaseDying();
+  lea(Reg64(registers_->Define(op.result)), ptr[at]);
 }
 
-// al, by the flags of a comparison.
-void Emitter::SetByte(Opcode op, bool is_unsigned) {
-  switch (op) {
+void Emitter::EmitGeneralCompare(const Operation& op) {
+  const Reg64 left = UseGeneral(op.operands[0]);
+  const Variable right = op.operands[1];
+  IsImmediate(right) ? cmp(left, ImmediateOf(right)) : cmp(left, UseGeneral(right));
+  switch (op.opcode) {
     case Opcode::kLess:
-      return is_unsigned ? setb(al) : setl(al);
+      IsU64(op) ? setb(al) : setl(al);
+      break;
     case Opcode::kLessEqual:
-      return is_unsigned ? setbe(al) : setle(al);
+      IsU64(op) ? setbe(al) : setle(al);
+      break;
     case Opcode::kEqual:
-      return sete(al);
+      sete(al);
+      break;
     default:
-      return setne(al);
+      setne(al);
+      break;
   }
+  registers_->ReleaseDying();
+  movzx(Xbyak::Reg32(registers_->Define(op.result)), al);
 }
 
-void Emitter::General(const Operation& op) {
+void Emitter::EmitGeneralSelect(const Operation& op) {
+  const Reg64 condition = UseGeneral(op.operands[0]), a = UseGeneral(op.operands[1]);
+  const Reg64 d(registers_->Overwrite(op.result, op.operands[2]));
+  test(condition, condition);
+  cmovnz(d, a);
+}
+
+void Emitter::EmitGeneral(const Operation& op) {
   const Variable a = op.operands[0], b = op.operands[1];
   switch (op.opcode) {
     case Opcode::kMul:
@@ -185,7 +133,7 @@ void Emitter::GeneralMinMax(const Operation& op) {
   const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
   cmp(d, right);
   const bool least = op.opcode == Opcode::kMin;
-  if (op.element == ElementType::kU64) {
+  if (IsU64(op)) {
     least ? cmova(d, right) : cmovb(d, right);
   } else {
     least ? cmovg(d, right) : cmovl(d, right);
@@ -215,7 +163,7 @@ void Emitter::Divide(const Operation& op) {
   const Reg64 a = UseGeneral(op.operands[0]), b = UseGeneral(op.operands[1]);
   Xbyak::Label special, done;
   mov(rax, a);
-  if (op.element == ElementType::kU64) {
+  if (IsU64(op)) {
     xor_(edx, edx);
     test(b, b);
     jz(special);
@@ -295,7 +243,11 @@ void Emitter::SetStatus(const Reg64& args, int64_t bit) {
   or_(qword[rax], rdx);
 }
 
-void Emitter::ClampGeneral(const Operation& op) {
+void Emitter::EmitFloorDiv(const Operation& op) { FloorDivide(op, false); }
+
+void Emitter::EmitMod(const Operation& op) { FloorDivide(op, true); }
+
+void Emitter::EmitClampGeneral(const Operation& op) {
   const Reg64 extent = UseGeneral(op.operands[1]), args = UseGeneral(op.operands[2]);
   const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
   Xbyak::Label inside;
@@ -308,6 +260,16 @@ void Emitter::ClampGeneral(const Operation& op) {
   cmovs(d, rax);
   cmovns(d, rdx);
   L(inside);
+}
+
+void Emitter::EmitReport(const Operation& op) {
+  const Reg64 args = UseGeneral(op.operands[1]);
+  MaskBits(eax, op.operands[0]);
+  Xbyak::Label done;
+  test(eax, (1u << op.lanes) - 1);
+  jz(done);
+  SetStatus(args, op.immediate);
+  L(done);
 }
 
 }  // namespace skein::x86

@@ -2,142 +2,76 @@
 #include "codegen/x86/emitter.h"
 
 namespace skein::x86 {
+namespace {
 
-bool Emitter::EmitMemoryOperation(const Operation& op) {
-  switch (op.action) {
-    case Action::kLoad:
-      Load(op);
-      return true;
-    case Action::kStore:
-      Store(op);
-      return true;
-    case Action::kLoadNibbles:
-      LoadNibbles(op);
-      return true;
-    case Action::kLoadLane:
-      LoadLane(op);
-      return true;
-    case Action::kStoreLane:
-      StoreLane(op);
-      return true;
-    case Action::kGather:
-      Gather(op);
-      return true;
-    case Action::kScatter:
-      Scatter(op);
-      return true;
-    case Action::kPrefetch: {
-      const Xbyak::RegExp at = UseAddress(op.address);
-      op.immediate == 0 ? prefetcht0(ptr[at]) : prefetcht1(ptr[at]);
-      return true;
-    }
-    default:
-      return false;
-  }
+// Numbers of fewer than 32 bits that are extended by their sign.
+bool HasSign(ElementType e) { return IsSigned(e) && IsInteger(e); }
+
+}  // namespace
+
+void Emitter::EmitPrefetch(const Operation& op) {
+  const Xbyak::RegExp at = UseAddress(op.address);
+  op.immediate == 0 ? prefetcht0(ptr[at]) : prefetcht1(ptr[at]);
 }
 
-void Emitter::Load(const Operation& op) {
+// --- vectors ---
+
+void Emitter::EmitLoad(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
-  const Opmask mask = op.masked ? UseMask(op.operands[0]) : Opmask(0);
-  if (IsBool(op.element)) {
-    if (op.lanes == 1 && !op.masked) {
-      const Opmask d(registers_->Define(op.result));
-      xor_(eax, eax);
-      cmp(byte[at], 0);
-      setne(al);
-      return kmovw(d, eax);
-    }
-    const Xmm bytes(registers_->Scratch(RegisterClass::kVector));
-    const Opmask d(registers_->Define(op.result));
-    op.masked ? vmovdqu8(bytes | mask | T_z, ptr[at]) : vmovdqu8(bytes, ptr[at]);
-    return vptestmb(d, bytes, bytes);
-  }
-  registers_->ReleaseDying();
-  const Xmm to = Vector(registers_->Define(op.result), VectorBits(op));
+  const int mask = op.masked ? registers_->Use(op.operands[0]) : 0, bits = VectorBits(op);
+  const Xmm to = DefineOver(op, bits);
+  const int width = BitWidth(op.element);
   if (op.broadcast) {
     const Xbyak::Ymm all = Whole(to.getIdx());
-    return BitWidth(op.element) == 64 ? vbroadcastsd(all, ptr[at]) : vbroadcastss(all, ptr[at]);
+    return width == 64 ? vbroadcastsd(all, ptr[at]) : vbroadcastss(all, ptr[at]);
   }
   if (op.lanes == 1 && !op.masked) return LoadScalar(op, to, at);
-  const Xmm d = op.masked ? to | mask | T_z : to;
-  switch (BitWidth(op.element)) {
+  if (op.masked && !avx512_) {
+    const Xmm lanes = Vector(mask, bits);
+    return width == 64 ? vmaskmovpd(to, lanes, ptr[at]) : vmaskmovps(to, lanes, ptr[at]);
+  }
+  const Xmm d = op.masked ? to | Opmask(mask) | T_z : to;
+  switch (width) {
     case 64:
       return vmovupd(d, ptr[at]);
     case 32:
       return vmovups(d, ptr[at]);
     case 16:
-      return op.element == ElementType::kI16 ? vpmovsxwd(d, ptr[at]) : vpmovzxwd(d, ptr[at]);
+      return HasSign(op.element) ? vpmovsxwd(d, ptr[at]) : vpmovzxwd(d, ptr[at]);
     default:
-      return op.element == ElementType::kI8 ? vpmovsxbd(d, ptr[at]) : vpmovzxbd(d, ptr[at]);
+      return HasSign(op.element) ? vpmovsxbd(d, ptr[at]) : vpmovzxbd(d, ptr[at]);
   }
 }
 
 void Emitter::LoadScalar(const Operation& op, const Xmm& to, const Xbyak::RegExp& at) {
-  switch (op.element) {
-    case ElementType::kF64:
-    case ElementType::kI64:
-    case ElementType::kU64:
+  switch (BitWidth(op.element)) {
+    case 64:
       return vmovsd(to, ptr[at]);
-    case ElementType::kF32:
-    case ElementType::kI32:
-    case ElementType::kU32:
+    case 32:
       return vmovss(to, ptr[at]);
-    case ElementType::kI8:
-      movsx(eax, byte[at]);
-      break;
-    case ElementType::kU8:
-      movzx(eax, byte[at]);
-      break;
-    case ElementType::kI16:
-      movsx(eax, word[at]);
-      break;
     default:
-      movzx(eax, word[at]);
-      break;
+      LoadToEax(op, at);
+      return vmovd(to, eax);
   }
-  vmovd(to, eax);
 }
 
-void Emitter::Store(const Operation& op) {
+void Emitter::EmitStore(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
   if (op.lanes == 1 && !op.masked) return StoreScalar(op, at);
-  const Opmask mask = op.masked ? UseMask(op.operands[1]) : Opmask(0);
-  const Xbyak::Address to = op.masked ? ptr[at] | mask : ptr[at];
-  if (IsBool(op.element)) {
-    const Opmask value = UseMask(op.operands[0]);
-    const Xmm bytes(registers_->Scratch(RegisterClass::kVector));
-    vpmovm2b(bytes, value);
-    vpabsb(bytes, bytes);  // -1 to 1
-    return vmovdqu8(to, bytes);
-  }
-  const int bits = VectorBits(op);
+  const int width = BitWidth(op.element), bits = VectorBits(op);
+  if (width < 32) return StoreNarrow(op, at);
   const Xmm value = UseVector(op.operands[0], bits);
-  const int width = BitWidth(op.element), bits_in_memory = op.lanes * width;
-  // LLVM's tier streams from 16 bytes on, too.
-  const bool streams = op.streaming && !op.masked && bits >= 256 && bits_in_memory >= 128;
-  if (streams && width >= 32) return StreamingStore(value, at);
-  const Xmm packed = streams ? Vector(registers_->Scratch(RegisterClass::kVector), bits_in_memory) : value;
-  const Xbyak::Operand& narrowed = streams ? static_cast<const Xbyak::Operand&>(packed) : to;
-  switch (width) {
-    case 16:
-      op.folded ? vcvtps2ph(narrowed, value, 0) : vpmovdw(narrowed, value);  // to nearest even
-      break;
-    case 8:
-      vpmovdb(narrowed, value);
-      break;
-    default:
-      return width == 64 ? vmovupd(to, value) : vmovups(to, value);
+  if (op.masked && !avx512_) {
+    const Xmm mask = UseVector(op.operands[1], bits);
+    return width == 64 ? vmaskmovpd(ptr[at], mask, value) : vmaskmovps(ptr[at], mask, value);
   }
-  if (streams) StreamingStore(packed, at);
+  if (op.streaming && !op.masked && bits >= 256) return StreamingStore(value, at);
+  const Xbyak::Address to = op.masked ? ptr[at] | UseMask(op.operands[1]) : ptr[at];
+  width == 64 ? vmovupd(to, value) : vmovups(to, value);
 }
 
 void Emitter::StoreScalar(const Operation& op, const Xbyak::RegExp& at) {
   const Variable v = op.operands[0];
-  if (IsBool(op.element)) {
-    kmovw(eax, UseMask(v));
-    and_(eax, 1);
-    return mov(byte[at], al);
-  }
   if (info(v).register_class == RegisterClass::kGeneral) return mov(qword[at], UseGeneral(v));
   const Xmm value = UseVector(v, 128);
   switch (BitWidth(op.element)) {
@@ -150,6 +84,38 @@ void Emitter::StoreScalar(const Operation& op, const Xbyak::RegExp& at) {
     default:
       return vpextrb(ptr[at], value, 0);
   }
+}
+
+// Elements of 8 and 16 bits, not masked on AVX2, which packs them in a register first; so does AVX-512 to go around the
+// caches.
+void Emitter::StoreNarrow(const Operation& op, const Xbyak::RegExp& at) {
+  const Xmm value = UseVector(op.operands[0], VectorBits(op));
+  const int bits = op.lanes * BitWidth(op.element);
+  // LLVM's tier streams from 16 bytes on, too.
+  const bool streams = op.streaming && !op.masked && bits >= 128;
+  const bool packs = !op.folded && !avx512_;
+  const Xmm packed = streams || packs ? Vector(registers_->Scratch(RegisterClass::kVector), bits) : value;
+  const Xbyak::Address memory = op.masked ? ptr[at] | UseMask(op.operands[1]) : ptr[at];
+  const Xbyak::Operand& to = streams ? static_cast<const Xbyak::Operand&>(packed) : memory;
+  if (op.folded) {
+    vcvtps2ph(to, value, 0);  // to nearest even
+  } else if (avx512_) {
+    BitWidth(op.element) == 16 ? vpmovdw(to, value) : vpmovdb(to, value);
+  } else {
+    Pack(op, packed, value);
+    if (BitWidth(op.element) == 8) {
+      HasSign(op.element) ? vpacksswb(packed, packed, packed) : vpackuswb(packed, packed, packed);
+    }
+  }
+  if (streams) return StreamingStore(packed, at);
+  if (packs) bits == 128 ? vmovups(memory, packed) : bits == 64 ? vmovsd(memory, packed) : vmovss(memory, packed);
+}
+
+void Emitter::Pack(const Operation& op, const Xmm& to, const Xmm& value) {
+  const Xmm low(value.getIdx());
+  if (op.lanes > 4) vextractf128(to, Xbyak::Ymm(value.getIdx()), 1);
+  const Xmm high = op.lanes > 4 ? to : low;
+  HasSign(op.element) ? vpackssdw(to, low, high) : vpackusdw(to, low, high);
 }
 
 // Around the caches where the address allows it, which is known at run time only; by half lines if need be.
@@ -181,7 +147,7 @@ void Emitter::StreamingStore(const Xmm& value, const Xbyak::RegExp& at) {
 }
 
 // Byte b in 64 bits as b | b << 28: its nibbles are the low bits of the two 32-bit halves.
-void Emitter::LoadNibbles(const Operation& op) {
+void Emitter::EmitLoadNibbles(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
   const Xmm moved = Whole(registers_->Scratch(RegisterClass::kVector));
   const Xmm d = Whole(registers_->Define(op.result));
@@ -192,40 +158,36 @@ void Emitter::LoadNibbles(const Operation& op) {
   op.element == ElementType::kI4 ? vpsrad(d, d, 28) : vpsrld(d, d, 28);
 }
 
-// Registers are taken before the jumps: both ways must leave the same state.
-void Emitter::LoadLane(const Operation& op) {
+// --- lanes ---
+
+// A vector is put together by 128 bits.
+void Emitter::EmitLoadLane(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
-  if (op.masked) kmovw(edx, UseMask(op.operands[1]));
-  const Opmask lane(registers_->Scratch(RegisterClass::kMask));
-  const Xmm d = Xbyak::Zmm(registers_->Overwrite(op.result, op.operands[0]));
+  if (op.masked) registers_->Use(op.operands[1]);  // before the jump: both ways must leave the same state
+  const Xmm d(registers_->Overwrite(op.result, op.operands[0]));
+  const int lane = static_cast<int>(op.immediate);
   Xbyak::Label done;
-  if (op.masked) {
-    test(edx, 1u << op.immediate);
-    jz(done);
+  SkipUnless(op, lane, done);
+  switch (BitWidth(op.element)) {
+    case 64:
+      vpinsrq(d, d, ptr[at], lane & 1);
+      break;
+    case 32:
+      vpinsrd(d, d, ptr[at], lane & 3);
+      break;
+    default:
+      LoadToEax(op, at);
+      vpinsrd(d, d, eax, lane & 3);
+      break;
   }
-  LoadLaneElement(op, at);
-  mov(edx, 1u << op.immediate);
-  kmovw(lane, edx);
-  vpbroadcastd(d | lane, eax);
   L(done);
 }
 
-// To eax, by way of edx.
-void Emitter::LoadLaneElement(const Operation& op, const Xbyak::RegExp& at) {
-  switch (op.element) {
-    case ElementType::kI8:
-      return movsx(eax, byte[at]);
-    case ElementType::kI16:
-      return movsx(eax, word[at]);
-    case ElementType::kBool:
-    case ElementType::kU8:
-      return movzx(eax, byte[at]);
-    case ElementType::kI4:
-    case ElementType::kU4:
-      break;
-    default:
-      return movzx(eax, word[at]);
-  }
+// An element of 4 to 16 bits, extended. That of 4 bits clobbers edx.
+void Emitter::LoadToEax(const Operation& op, const Xbyak::RegExp& at) {
+  const bool sign = HasSign(op.element);
+  if (BitWidth(op.element) == 16) return sign ? movsx(eax, word[at]) : movzx(eax, word[at]);
+  if (BitWidth(op.element) == 8) return sign ? movsx(eax, byte[at]) : movzx(eax, byte[at]);
   const Reg64 base(registers_->RegisterOf(op.address.base));
   lea(rax, ptr[Reg64(registers_->RegisterOf(op.address.index)) + op.address.displacement]);
   lea(edx, ptr[rax * 4]);
@@ -233,31 +195,40 @@ void Emitter::LoadLaneElement(const Operation& op, const Xbyak::RegExp& at) {
   sar(rax, 1);
   movzx(eax, byte[base + rax]);
   shrx(eax, eax, edx);
-  if (op.element == ElementType::kU4) return and_(eax, 15);
   shl(eax, 28);
-  sar(eax, 28);
+  sign ? sar(eax, 28) : shr(eax, 28);
 }
 
-void Emitter::StoreLane(const Operation& op) {
+void Emitter::EmitStoreLane(const Operation& op) {
   const Xbyak::RegExp at = UseAddress(op.address);
-  const int lane = static_cast<int>(op.immediate);
-  const Xbyak::Zmm value(registers_->Use(op.operands[0]));
-  const Xmm quarter(registers_->Scratch(RegisterClass::kVector));
-  const bool nibble = BitWidth(op.element) == 4;
-  const Reg64 shift(nibble ? registers_->Scratch(RegisterClass::kGeneral) : 0);
-  const Reg64 other(nibble ? registers_->Scratch(RegisterClass::kGeneral) : 0);
-  vextracti32x4(quarter, value, static_cast<uint8_t>(lane / 4));
-  Xbyak::Label done;
-  if (op.masked) {
-    kmovw(eax, UseMask(op.operands[1]));
-    test(eax, 1u << lane);
-    jz(done);
+  const int width = BitWidth(op.element), in_block = width == 64 ? 2 : 4;
+  const int lane = static_cast<int>(op.immediate) % (Whole(0).getBit() / 128 * in_block), block = lane / in_block;
+  const int value = registers_->Use(op.operands[0]);
+  const Xmm lanes(block == 0 ? value : registers_->Scratch(RegisterClass::kVector));
+  const Reg64 shift = width == 4 ? ScratchGeneral() : rax, other = width == 4 ? ScratchGeneral() : rax;
+  if (block > 0) {
+    avx512_ ? vextractf32x4(lanes, Xbyak::Zmm(value), static_cast<uint8_t>(block))
+            : vextractf128(lanes, Xbyak::Ymm(value), 1);
   }
-  vpextrd(eax, quarter, static_cast<uint8_t>(lane % 4));
-  if (nibble) {
-    StoreNibble(op, shift, other);
-  } else {
-    BitWidth(op.element) == 16 ? mov(word[at], ax) : mov(byte[at], al);
+  Xbyak::Label done;
+  SkipUnless(op, static_cast<int>(op.immediate), done);
+  const uint8_t place = static_cast<uint8_t>(lane % in_block);
+  switch (width) {
+    case 64:
+      vpextrq(ptr[at], lanes, place);
+      break;
+    case 32:
+      vpextrd(ptr[at], lanes, place);
+      break;
+    case 16:
+      vpextrw(ptr[at], lanes, static_cast<uint8_t>(2 * place));
+      break;
+    case 8:
+      vpextrb(ptr[at], lanes, static_cast<uint8_t>(4 * place));
+      break;
+    default:
+      vpextrd(eax, lanes, place);
+      StoreNibble(op, shift, other);
   }
   L(done);
 }
@@ -279,43 +250,28 @@ void Emitter::StoreNibble(const Operation& op, const Reg64& shift, const Reg64& 
   mov(byte[rdx], al);
 }
 
-void Emitter::Gather(const Operation& op) {
+// --- indices in registers ---
+
+// The instructions clear their mask.
+void Emitter::EmitGather(const Operation& op) {
   const Xbyak::RegExp base = UseGeneral(op.address.base) + op.address.displacement;
-  const int indices = op.operand_count - 1;
-  const Xbyak::Zmm low(registers_->Use(op.operands[0]));
-  const Opmask mask = UseMask(op.operands[indices]);
-  const Opmask left(registers_->Scratch(RegisterClass::kMask));  // the instruction clears it
-  const Xbyak::Zmm d(registers_->Define(op.result));
-  vpxord(d, d, d);
+  const Xbyak::Zmm indices(registers_->Use(op.operands[0]));
+  const Opmask mask = UseMask(op.operands[1]), left(registers_->Scratch(RegisterClass::kMask));
+  const int d = registers_->Define(op.result);
+  vpxord(Xbyak::Zmm(d), Xbyak::Zmm(d), Xbyak::Zmm(d));
   kmovw(left, mask);
-  if (BitWidth(op.element) == 64) return vgatherqpd(d | left, ptr[base + low * op.address.scale]);
-  vgatherqps(Xbyak::Ymm(d.getIdx()) | left, ptr[base + low * op.address.scale]);
-  if (indices == 1) return;
-  const Xbyak::Zmm high(registers_->Use(op.operands[1]));
-  const Xbyak::Zmm upper(registers_->Scratch(RegisterClass::kVector));
-  vpxord(upper, upper, upper);
-  kshiftrw(left, mask, 8);
-  vgatherqps(Xbyak::Ymm(upper.getIdx()) | left, ptr[base + high * op.address.scale]);
-  vinsertf64x4(d, d, Xbyak::Ymm(upper.getIdx()), 1);
+  const Xbyak::Address at = ptr[base + indices * op.address.scale];
+  BitWidth(op.element) == 64 ? vgatherqpd(Xbyak::Zmm(d) | left, at) : vgatherqps(Xbyak::Ymm(d) | left, at);
 }
 
-void Emitter::Scatter(const Operation& op) {
+void Emitter::EmitScatter(const Operation& op) {
   const Xbyak::RegExp base = UseGeneral(op.address.base) + op.address.displacement;
-  const int indices = op.operand_count - 2;
-  const Xbyak::Zmm value(registers_->Use(op.operands[0])), low(registers_->Use(op.operands[1]));
-  const Opmask mask = UseMask(op.operands[1 + indices]);
-  const Opmask left(registers_->Scratch(RegisterClass::kMask));  // the instruction clears it
+  const int value = registers_->Use(op.operands[0]);
+  const Xbyak::Zmm indices(registers_->Use(op.operands[1]));
+  const Opmask mask = UseMask(op.operands[2]), left(registers_->Scratch(RegisterClass::kMask));
   kmovw(left, mask);
-  if (BitWidth(op.element) == 64) {
-    return vscatterqpd(ptr[base + low * op.address.scale] | left, value);
-  }
-  vscatterqps(ptr[base + low * op.address.scale] | left, Xbyak::Ymm(value.getIdx()));
-  if (indices == 1) return;
-  const Xbyak::Zmm high(registers_->Use(op.operands[2]));
-  const Xbyak::Zmm upper(registers_->Scratch(RegisterClass::kVector));
-  vextractf64x4(Xbyak::Ymm(upper.getIdx()), value, 1);
-  kshiftrw(left, mask, 8);
-  vscatterqps(ptr[base + high * op.address.scale] | left, Xbyak::Ymm(upper.getIdx()));
+  const Xbyak::Address at = ptr[base + indices * op.address.scale] | left;
+  BitWidth(op.element) == 64 ? vscatterqpd(at, Xbyak::Zmm(value)) : vscatterqps(at, Xbyak::Ymm(value));
 }
 
 }  // namespace skein::x86

@@ -1,15 +1,73 @@
-// Emission of vector arithmetic, compares, conversions and permutations.
+// Emission of vector arithmetic, conversions and permutations.
+#include <array>
+#include <utility>
+
 #include "codegen/x86/emitter.h"
 #include "codegen/x86/program_builder.h"
 
 namespace skein::x86 {
 namespace {
 
+using Xbyak::Xmm;
+
 bool Wide(ElementType e) { return BitWidth(e) == 64; }
 
-uint8_t RoundingMode(Opcode op) {
-  constexpr uint8_t kNoInexact = 8;
+// One instruction: d = a op b, or of one operand, which is then both.
+using Encode = void (*)(Xbyak::CodeGenerator& code, const Xmm& d, const Xmm& a, const Xbyak::Operand& b);
+#define ENCODE(call) [](Xbyak::CodeGenerator& code, const Xmm& d, const Xmm& a, const Xbyak::Operand& b) { \
+  (void)a, (void)b;                                                                                       \
+  code.call;                                                                                              \
+}
+#define OF_TWO(name) ENCODE(name(d, a, b))
+#define OF_ONE(name) ENCODE(name(d, b))
+
+// By type: f32, f64, i32, i64; and u32, u64 where these are others.
+using ByType = std::array<Encode, 6>;
+using Instructions = std::array<ByType, kOpcodeCount>;
+
+constexpr Instructions MakeInstructions(bool avx512) {
+  Instructions table{};
+  auto set = [&](Opcode op, ByType encode) { table[static_cast<size_t>(op)] = encode; };
+  auto bits = [&](Opcode op, Encode avx2, Encode narrow, Encode wide) {
+    avx512 ? set(op, {narrow, wide, narrow, wide}) : set(op, {avx2, avx2, avx2, avx2});
+  };
+  set(Opcode::kAdd, {OF_TWO(vaddps), OF_TWO(vaddpd), OF_TWO(vpaddd), OF_TWO(vpaddq)});
+  set(Opcode::kSub, {OF_TWO(vsubps), OF_TWO(vsubpd), OF_TWO(vpsubd), OF_TWO(vpsubq)});
+  const Encode multiply_wide = avx512 ? static_cast<Encode>(OF_TWO(vpmullq)) : OF_TWO(vpmuludq);
+  set(Opcode::kMul, {OF_TWO(vmulps), OF_TWO(vmulpd), OF_TWO(vpmulld), multiply_wide});
+  set(Opcode::kDiv, {OF_TWO(vdivps), OF_TWO(vdivpd)});
+  set(Opcode::kMinX86, {OF_TWO(vminps), OF_TWO(vminpd)});
+  set(Opcode::kMaxX86, {OF_TWO(vmaxps), OF_TWO(vmaxpd)});
+  // vrange orders zeros as minimum and maximum of floats do.
+  constexpr int kLeast = 4, kMost = 5;
+  set(Opcode::kMin, {ENCODE(vrangeps(d, a, b, kLeast)), ENCODE(vrangepd(d, a, b, kLeast)), OF_TWO(vpminsd),
+                     OF_TWO(vpminsq), OF_TWO(vpminud), OF_TWO(vpminuq)});
+  set(Opcode::kMax, {ENCODE(vrangeps(d, a, b, kMost)), ENCODE(vrangepd(d, a, b, kMost)), OF_TWO(vpmaxsd),
+                     OF_TWO(vpmaxsq), OF_TWO(vpmaxud), OF_TWO(vpmaxuq)});
+  set(Opcode::kShl, {nullptr, nullptr, OF_TWO(vpsllvd), OF_TWO(vpsllvq)});
+  set(Opcode::kShr, {nullptr, nullptr, OF_TWO(vpsrlvd), OF_TWO(vpsrlvq)});
+  set(Opcode::kSar, {nullptr, nullptr, OF_TWO(vpsravd), OF_TWO(vpsravq)});
+  bits(Opcode::kAnd, OF_TWO(vandps), OF_TWO(vpandd), OF_TWO(vpandq));
+  bits(Opcode::kOr, OF_TWO(vorps), OF_TWO(vpord), OF_TWO(vporq));
+  bits(Opcode::kXor, OF_TWO(vxorps), OF_TWO(vpxord), OF_TWO(vpxorq));
+  set(Opcode::kSqrt, {OF_ONE(vsqrtps), OF_ONE(vsqrtpd)});
+  set(Opcode::kAbs, {nullptr, nullptr, OF_ONE(vpabsd), OF_ONE(vpabsq)});
+  return table;
+}
+constexpr Instructions kInstructions[] = {MakeInstructions(false), MakeInstructions(true)};
+
+Encode Find(bool avx512, Opcode op, ElementType element) {
+  const ByType& encode = kInstructions[avx512][static_cast<size_t>(op)];
+  const size_t column = (IsFloat(element) ? 0 : 2) + Wide(element);
+  return IsUnsigned(element) && encode[column + 2] != nullptr ? encode[column + 2] : encode[column];
+}
+
+// -1 if `op` does not round.
+int RoundingMode(Opcode op) {
+  constexpr int kNoInexact = 8;
   switch (op) {
+    case Opcode::kRoundEven:
+      return kNoInexact;
     case Opcode::kFloor:
       return kNoInexact | 1;
     case Opcode::kCeil:
@@ -17,166 +75,49 @@ uint8_t RoundingMode(Opcode op) {
     case Opcode::kTrunc:
       return kNoInexact | 3;
     default:
-      return kNoInexact;
+      return -1;
   }
 }
+
+// In the order of Conversion, with the bits of a lane before and after.
+struct ConversionInstruction {
+  Encode encode;
+  int from, to;
+};
+constexpr ConversionInstruction kConversions[] = {
+    {OF_ONE(vcvtdq2ps), 32, 32},   {OF_ONE(vcvtudq2ps), 32, 32}, {OF_ONE(vcvttps2dq), 32, 32},
+    {OF_ONE(vcvttps2udq), 32, 32}, {OF_ONE(vcvtdq2pd), 32, 64},  {OF_ONE(vcvtudq2pd), 32, 64},
+    {OF_ONE(vcvttpd2dq), 64, 32},  {OF_ONE(vcvttpd2udq), 64, 32}, {OF_ONE(vcvtqq2ps), 64, 32},
+    {OF_ONE(vcvtuqq2ps), 64, 32},  {OF_ONE(vcvtqq2pd), 64, 64},  {OF_ONE(vcvtuqq2pd), 64, 64},
+    {OF_ONE(vcvttps2qq), 32, 64},  {OF_ONE(vcvttps2uqq), 32, 64}, {OF_ONE(vcvttpd2qq), 64, 64},
+    {OF_ONE(vcvttpd2uqq), 64, 64}, {OF_ONE(vcvtps2pd), 32, 64},  {OF_ONE(vcvtpd2ps), 64, 32},
+    {OF_ONE(vpmovsxdq), 32, 64},   {OF_ONE(vpmovzxdq), 32, 64},  {ENCODE(vpmovqd(d, a)), 64, 32},
+};
 
 }  // namespace
 
-uint8_t Emitter::Predicate(Opcode op) {
-  switch (op) {
-    case Opcode::kLess:
-      return 1;
-    case Opcode::kLessEqual:
-      return 2;
-    case Opcode::kEqual:
-      return 0;
-    default:
-      return 4;
-  }
-}
-
-bool Emitter::EmitVectorOperation(const Operation& op) {
-  switch (op.action) {
-    case Action::kVector:
-      Elementwise(op);
-      return true;
-    case Action::kShiftImmediate:
-      ShiftImmediate(op);
-      return true;
-    case Action::kSignExtend: {
-      const Xmm a = UseVector(op.operands[0], op.lanes * 32);
-      registers_->ReleaseDying();
-      const Xmm d = Vector(registers_->Define(op.result), op.lanes * 32);
-      const uint8_t unused = static_cast<uint8_t>(32 - op.immediate);
-      vpslld(d, a, unused);
-      vpsrad(d, d, unused);
-      return true;
-    }
-    case Action::kCompare:
-      Compare(op);
-      return true;
-    case Action::kBlend:
-      Blend(op);
-      return true;
-    case Action::kMaskedValue: {
-      const Opmask mask = UseMask(op.operands[0]);
-      const Xmm a = UseVector(op.operands[1], VectorBits(op));
-      registers_->ReleaseDying();
-      const Xmm d = Vector(registers_->Define(op.result), VectorBits(op));
-      Wide(op.element) ? vmovdqa64(d | mask | T_z, a) : vmovdqa32(d | mask | T_z, a);
-      return true;
-    }
-    case Action::kConversion:
-      Convert(op);
-      return true;
-    case Action::kSplatVector: {
-      const Xmm a = UseVector(op.operands[0], 128);
-      registers_->ReleaseDying();
-      const Xbyak::Ymm d = Whole(registers_->Define(op.result));
-      Wide(op.element) ? vbroadcastsd(d, a) : vbroadcastss(d, a);
-      return true;
-    }
-    case Action::kShuffle:
-      Shuffle(op);
-      return true;
-    case Action::kLanesDown:
-    case Action::kJoinHalves:
-    case Action::kPermute:
-    case Action::kPermute2:
-      Permute(op);
-      return true;
-    case Action::kDot4:
-      Dot4(op);
-      return true;
-    case Action::kInsertGeneral:
-      InsertGeneral(op);
-      return true;
-    case Action::kClampVector:
-      ClampVector(op);
-      return true;
-    default:
-      return false;
-  }
-}
-
-void Emitter::Elementwise(const Operation& op) {
+void Emitter::EmitVector(const Operation& op) {
   if (op.opcode == Opcode::kFma) return Fma(op);
   const int bits = VectorBits(op);
+  const Encode encode = Find(avx512_, op.opcode, op.element);
   Variable left = op.operands[0], right = op.operands[1];
   if (op.operand_count == 2 && IsCommutative(op.opcode) && registers_->InRegister(right)) std::swap(left, right);
   const Xmm a = UseVector(left, bits);
   if (op.folded) {
     const Xbyak::RegExp at = UseAddress(op.address);
-    registers_->ReleaseDying();
-    return Arithmetic(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a, ptr[at]);
+    return encode(*this, DefineOver(op, bits), a, ptr[at]);
   }
   if (op.operand_count == 1) {
-    registers_->ReleaseDying();
-    return ArithmeticUnary(op.opcode, op.element, Vector(registers_->Define(op.result), bits), a);
+    const Xmm d = DefineOver(op, bits);
+    const int mode = RoundingMode(op.opcode);
+    if (mode < 0) return encode(*this, d, a, a);
+    const uint8_t immediate = static_cast<uint8_t>(mode);
+    if (avx512_) return Wide(op.element) ? vrndscalepd(d, a, immediate) : vrndscaleps(d, a, immediate);
+    return Wide(op.element) ? vroundpd(d, a, immediate) : vroundps(d, a, immediate);
   }
   const Source b = Read(right, op.element);
-  registers_->ReleaseDying();
-  const Xmm d = Vector(registers_->Define(op.result), bits);
-  Arithmetic(op.opcode, op.element, d, a, At(b, bits));
-}
-
-void Emitter::Arithmetic(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a,
-                         const Xbyak::Operand& b) {
-  const bool wide = Wide(element), f = IsFloat(element), u = IsUnsigned(element);
-  // How vrange orders zeros as floats' minimum and maximum do.
-  constexpr uint8_t kLeast = 4, kMost = 5;
-  switch (opcode) {
-    case Opcode::kAdd:
-      return f      ? (wide ? vaddpd(d, a, b) : vaddps(d, a, b))
-             : wide ? vpaddq(d, a, b)
-                    : vpaddd(d, a, b);
-    case Opcode::kSub:
-      return f      ? (wide ? vsubpd(d, a, b) : vsubps(d, a, b))
-             : wide ? vpsubq(d, a, b)
-                    : vpsubd(d, a, b);
-    case Opcode::kMul:
-      return f      ? (wide ? vmulpd(d, a, b) : vmulps(d, a, b))
-             : wide ? (avx512_ ? vpmullq(d, a, b) : vpmuludq(d, a, b))
-                    : vpmulld(d, a, b);
-    case Opcode::kDiv:
-      return wide ? vdivpd(d, a, b) : vdivps(d, a, b);
-    case Opcode::kMinX86:
-      return wide ? vminpd(d, a, b) : vminps(d, a, b);
-    case Opcode::kMaxX86:
-      return wide ? vmaxpd(d, a, b) : vmaxps(d, a, b);
-    case Opcode::kMin:
-      if (f) return wide ? vrangepd(d, a, b, kLeast) : vrangeps(d, a, b, kLeast);
-      return u      ? (wide ? vpminuq(d, a, b) : vpminud(d, a, b))
-             : wide ? vpminsq(d, a, b)
-                    : vpminsd(d, a, b);
-    case Opcode::kMax:
-      if (f) return wide ? vrangepd(d, a, b, kMost) : vrangeps(d, a, b, kMost);
-      return u      ? (wide ? vpmaxuq(d, a, b) : vpmaxud(d, a, b))
-             : wide ? vpmaxsq(d, a, b)
-                    : vpmaxsd(d, a, b);
-    case Opcode::kAnd:
-      return !avx512_ ? vandps(d, a, b) : wide ? vpandq(d, a, b) : vpandd(d, a, b);
-    case Opcode::kOr:
-      return !avx512_ ? vorps(d, a, b) : wide ? vporq(d, a, b) : vpord(d, a, b);
-    case Opcode::kXor:
-      return !avx512_ ? vxorps(d, a, b) : wide ? vpxorq(d, a, b) : vpxord(d, a, b);
-    case Opcode::kShl:
-      return wide ? vpsllvq(d, a, b) : vpsllvd(d, a, b);
-    case Opcode::kShr:
-      return wide ? vpsrlvq(d, a, b) : vpsrlvd(d, a, b);
-    default:
-      return wide ? vpsravq(d, a, b) : vpsravd(d, a, b);
-  }
-}
-
-void Emitter::ArithmeticUnary(Opcode opcode, ElementType element, const Xmm& d, const Xmm& a) {
-  const bool wide = Wide(element);
-  if (opcode == Opcode::kSqrt) return wide ? vsqrtpd(d, a) : vsqrtps(d, a);
-  if (opcode == Opcode::kAbs) return wide ? vpabsq(d, a) : vpabsd(d, a);
-  const uint8_t mode = RoundingMode(opcode);
-  if (!avx512_) return wide ? vroundpd(d, a, mode) : vroundps(d, a, mode);
-  return wide ? vrndscalepd(d, a, mode) : vrndscaleps(d, a, mode);
+  const Xmm d = DefineOver(op, bits);
+  encode(*this, d, a, At(b, bits));
 }
 
 // The form whose overwritten operand is not needed any more.
@@ -202,11 +143,9 @@ void Emitter::Fma(const Operation& op) {
   wide ? vfmadd231pd(d, factor, last) : vfmadd231ps(d, factor, last);
 }
 
-void Emitter::ShiftImmediate(const Operation& op) {
+void Emitter::EmitShiftImmediate(const Operation& op) {
   const int bits = VectorBits(op);
-  const Xmm a = UseVector(op.operands[0], bits);
-  registers_->ReleaseDying();
-  const Xmm d = Vector(registers_->Define(op.result), bits);
+  const Xmm a = UseVector(op.operands[0], bits), d = DefineOver(op, bits);
   const uint8_t amount = static_cast<uint8_t>(op.immediate);
   const bool wide = Wide(op.element);
   switch (op.opcode) {
@@ -219,101 +158,51 @@ void Emitter::ShiftImmediate(const Operation& op) {
   }
 }
 
-void Emitter::Compare(const Operation& op) {
-  const int bits = VectorBits(op);
-  const Xmm a = UseVector(op.operands[0], bits);
-  const Source b = Read(op.operands[1], op.element);
-  const Opmask within(op.masked ? UseMask(op.operands[2]) : Opmask(0));
-  Opmask d(registers_->Define(op.result));
-  if (op.masked) d = d | within;
-  const Xbyak::Operand& right = At(b, bits);
-  const uint8_t predicate = Predicate(op.opcode) ^ static_cast<uint8_t>(op.immediate);
-  const bool wide = Wide(op.element);
-  if (IsFloat(op.element)) {
-    wide ? vcmppd(d, a, right, predicate) : vcmpps(d, a, right, predicate);
-  } else if (IsUnsigned(op.element)) {
-    wide ? vpcmpuq(d, a, right, predicate) : vpcmpud(d, a, right, predicate);
-  } else {
-    wide ? vpcmpq(d, a, right, predicate) : vpcmpd(d, a, right, predicate);
-  }
-}
-
-void Emitter::Blend(const Operation& op) {
-  const int bits = VectorBits(op);
-  const Opmask mask = UseMask(op.operands[0]);
-  const Xmm b = UseVector(op.operands[2], bits);
-  const Source a = Read(op.operands[1], op.element);
-  registers_->ReleaseDying();
-  const Xmm d = Vector(registers_->Define(op.result), bits);
-  const Xbyak::Operand& chosen = At(a, bits);
-  Wide(op.element) ? vblendmpd(d | mask, b, chosen) : vblendmps(d | mask, b, chosen);
-}
-
-void Emitter::Convert(const Operation& op) {
-  const int lanes = op.lanes;
+void Emitter::EmitConvert(const Operation& op) {
+  const Conversion conversion = static_cast<Conversion>(op.immediate);
+  const int bits = op.lanes * 32;
   if (op.folded) {  // from f16
     const Xbyak::RegExp at = UseAddress(op.address);
-    registers_->ReleaseDying();
-    return vcvtph2ps(Vector(registers_->Define(op.result), lanes * 32), ptr[at]);
+    return vcvtph2ps(DefineOver(op, bits), ptr[at]);
   }
-  const Variable v = op.operands[0];
-  const Xmm s32 = UseVector(v, lanes * 32), s64 = UseVector(v, lanes * 64);
-  registers_->ReleaseDying();
-  const int r = registers_->Define(op.result);
-  const Xmm d16 = Vector(r, lanes * 16), d32 = Vector(r, lanes * 32), d64 = Vector(r, lanes * 64);
-  switch (static_cast<Conversion>(op.immediate)) {
-    case Conversion::kI32ToF32:
-      return vcvtdq2ps(d32, s32);
-    case Conversion::kU32ToF32:
-      return vcvtudq2ps(d32, s32);
-    case Conversion::kF32ToI32:
-      return vcvttps2dq(d32, s32);
-    case Conversion::kF32ToU32:
-      return vcvttps2udq(d32, s32);
-    case Conversion::kI32ToF64:
-      return vcvtdq2pd(d64, s32);
-    case Conversion::kU32ToF64:
-      return vcvtudq2pd(d64, s32);
-    case Conversion::kF64ToI32:
-      return vcvttpd2dq(d32, s64);
-    case Conversion::kF64ToU32:
-      return vcvttpd2udq(d32, s64);
-    case Conversion::kI64ToF32:
-      return vcvtqq2ps(d32, s64);
-    case Conversion::kU64ToF32:
-      return vcvtuqq2ps(d32, s64);
-    case Conversion::kI64ToF64:
-      return vcvtqq2pd(d64, s64);
-    case Conversion::kU64ToF64:
-      return vcvtuqq2pd(d64, s64);
-    case Conversion::kF32ToI64:
-      return vcvttps2qq(d64, s32);
-    case Conversion::kF32ToU64:
-      return vcvttps2uqq(d64, s32);
-    case Conversion::kF64ToI64:
-      return vcvttpd2qq(d64, s64);
-    case Conversion::kF64ToU64:
-      return vcvttpd2uqq(d64, s64);
-    case Conversion::kF32ToF64:
-      return vcvtps2pd(d64, s32);
-    case Conversion::kF64ToF32:
-      return vcvtpd2ps(d32, s64);
-    case Conversion::kI32ToI64:
-      return vpmovsxdq(d64, s32);
-    case Conversion::kU32ToU64:
-      return vpmovzxdq(d64, s32);
-    case Conversion::kI64ToI32:
-      return vpmovqd(d32, s64);
-    case Conversion::kF16ToF32:
-      vpmovdw(d16, s32);
-      return vcvtph2ps(d32, d16);
-    case Conversion::kF32ToF16:
-      vcvtps2ph(d16, s32, 0);  // to nearest even
-      return vpmovzxwd(d32, d16);
+  const int v = registers_->Use(op.operands[0]);
+  if (conversion == Conversion::kF32ToF16) {
+    const Xmm d = DefineOver(op, bits), half = Vector(d.getIdx(), bits / 2);
+    vcvtps2ph(half, Vector(v, bits), 0);  // to nearest even
+    return vpmovzxwd(d, half);
   }
+  const bool packs = conversion == Conversion::kF16ToF32, narrows = !avx512_ && conversion == Conversion::kI64ToI32;
+  if (!avx512_ && (packs || narrows)) {  // the result may not lie where the operand does
+    const int r = registers_->Define(op.result);
+    const Xmm low(v), d(r);
+    constexpr uint8_t kEven = 0x88;
+    if (packs) {
+      Pack(op, d, Vector(v, bits));
+      return vcvtph2ps(Vector(r, bits), d);
+    }
+    if (op.lanes > 2) vextractf128(d, Xbyak::Ymm(v), 1);
+    return vshufps(d, low, op.lanes > 2 ? d : low, kEven);
+  }
+  if (packs) {
+    const Xmm d = DefineOver(op, bits), half = Vector(d.getIdx(), bits / 2);
+    vpmovdw(half, Vector(v, bits));
+    return vcvtph2ps(d, half);
+  }
+  const auto& [encode, from, to] = kConversions[op.immediate];
+  const Xmm a = Vector(v, op.lanes * from);
+  encode(*this, DefineOver(op, op.lanes * to), a, a);
 }
 
-void Emitter::Shuffle(const Operation& op) {
+// --- lanes ---
+
+void Emitter::EmitSplatVector(const Operation& op) {
+  const Xmm a = UseVector(op.operands[0], 128);
+  registers_->ReleaseDying();
+  const Xbyak::Ymm d = Whole(registers_->Define(op.result));
+  Wide(op.element) ? vbroadcastsd(d, a) : vbroadcastss(d, a);
+}
+
+void Emitter::EmitShuffle(const Operation& op) {
   const int a_index = registers_->Use(op.operands[0]), b_index = registers_->Use(op.operands[1]);
   registers_->ReleaseDying();
   const int d_index = registers_->Define(op.result);
@@ -336,31 +225,51 @@ void Emitter::Shuffle(const Operation& op) {
   }
 }
 
-void Emitter::Permute(const Operation& op) {
-  using Xbyak::Zmm;
+void Emitter::EmitPermute(const Operation& op) {  // the indices come first
+  const Xbyak::Ymm indices = Whole(registers_->Use(op.operands[0]));
   const bool wide = Wide(op.element);
-  if (op.action == Action::kPermute2) {
-    const Zmm a(registers_->Use(op.operands[1])), b(registers_->Use(op.operands[2]));
-    const Zmm d(registers_->Overwrite(op.result, op.operands[0]));  // the indices
-    return wide ? vpermi2pd(d, a, b) : vpermi2ps(d, a, b);
-  }
-  const Zmm a(registers_->Use(op.operands[0]));
-  if (op.action == Action::kLanesDown) {
+  if (avx512_) {
+    const Xbyak::Zmm a(registers_->Use(op.operands[1]));
     registers_->ReleaseDying();
-    const Zmm d(registers_->Define(op.result));
-    const uint8_t distance = static_cast<uint8_t>(op.immediate);
-    return wide ? valignq(d, a, a, distance) : valignd(d, a, a, distance);
+    const Xbyak::Zmm d(registers_->Define(op.result));
+    return wide ? vpermq(d, indices, a) : vpermd(d, indices, a);
   }
-  const Zmm b(registers_->Use(op.operands[1]));
+  const Source a = Read(op.operands[1], op.element);
   registers_->ReleaseDying();
-  const Zmm d(registers_->Define(op.result));
-  if (op.action == Action::kJoinHalves) return vinsertf64x4(d, a, Xbyak::Ymm(b.getIdx()), 1);
-  wide ? vpermq(d, a, b) : vpermd(d, a, b);
+  const Xbyak::Ymm d(registers_->Define(op.result));
+  vpermps(d, indices, At(a, 256));
+}
+
+void Emitter::EmitPermuteTwo(const Operation& op) {
+  const Xbyak::Zmm a(registers_->Use(op.operands[1])), b(registers_->Use(op.operands[2]));
+  const Xbyak::Zmm d(registers_->Overwrite(op.result, op.operands[0]));  // the indices
+  Wide(op.element) ? vpermi2pd(d, a, b) : vpermi2ps(d, a, b);
+}
+
+void Emitter::EmitLanesDown(const Operation& op) {
+  const int v = registers_->Use(op.operands[0]);
+  registers_->ReleaseDying();
+  const int r = registers_->Define(op.result), distance = static_cast<int>(op.immediate) * (Wide(op.element) ? 2 : 1);
+  if (avx512_) return valignd(Xbyak::Zmm(r), Xbyak::Zmm(v), Xbyak::Zmm(v), static_cast<uint8_t>(distance));
+  const Xmm d(r), from = distance >= 4 ? d : Xmm(v);
+  if (distance >= 4) vextractf128(d, Xbyak::Ymm(v), 1);
+  int lanes = 0;
+  for (int i = 0; i < 4; ++i) lanes |= ((i + distance) & 3) << 2 * i;
+  if ((distance & 3) != 0) vshufps(d, from, from, static_cast<uint8_t>(lanes));
+}
+
+void Emitter::EmitJoinHalves(const Operation& op) {
+  const int low = registers_->Use(op.operands[0]), high = registers_->Use(op.operands[1]);
+  registers_->ReleaseDying();
+  const int d = registers_->Define(op.result);
+  if (op.lanes == 16) return vinsertf64x4(Xbyak::Zmm(d), Xbyak::Zmm(low), Xbyak::Ymm(high), 1);
+  avx512_ ? vinsertf32x4(Xbyak::Ymm(d), Xbyak::Ymm(low), Xmm(high), 1)
+          : vinsertf128(Xbyak::Ymm(d), Xbyak::Ymm(low), Xmm(high), 1);
 }
 
 // Without VNNI: even and odd bytes apart, so that sums of two products (at most 2*255*128) fit 32
 // bits exactly.
-void Emitter::Dot4(const Operation& op) {
+void Emitter::EmitDot4(const Operation& op) {
   const int bits = op.lanes * 32;
   const Xmm a = UseVector(op.operands[1], bits), b = UseVector(op.operands[2], bits);
   if (avx512_ && target_.vnni) {
@@ -380,33 +289,6 @@ void Emitter::Dot4(const Operation& op) {
   const Xmm d = Vector(registers_->Overwrite(op.result, op.operands[0]), bits);
   vpaddd(d, d, x);
   vpaddd(d, d, y);
-}
-
-void Emitter::InsertGeneral(const Operation& op) {
-  const Reg64 value = UseGeneral(op.operands[1]);
-  const Opmask lane(registers_->Scratch(RegisterClass::kMask));
-  const Xbyak::Zmm d(registers_->Overwrite(op.result, op.operands[0]));
-  mov(eax, 1u << op.immediate);
-  kmovw(lane, eax);
-  vpbroadcastq(d | lane, value);
-}
-
-void Emitter::ClampVector(const Operation& op) {
-  const int bits = op.lanes * 64;
-  const Xmm index = UseVector(op.operands[0], bits), most = UseVector(op.operands[1], bits);
-  const Reg64 args = UseGeneral(op.operands[2]);
-  const Xmm zeros = UseVector(op.operands[3], bits);
-  const Opmask outside(registers_->Scratch(RegisterClass::kMask));
-  const Xmm d = Vector(registers_->Define(op.result), bits);
-  vpminsq(d, index, most);
-  vpmaxsq(d, d, zeros);
-  vpcmpq(outside, d, index, Predicate(Opcode::kNotEqual));
-  kmovw(eax, outside);
-  Xbyak::Label inside;
-  test(eax, (1u << op.lanes) - 1);
-  jz(inside);
-  SetStatus(args, op.immediate);
-  L(inside);
 }
 
 }  // namespace skein::x86

@@ -14,56 +14,40 @@ constexpr std::array<uint32_t, kClassCount> Allocatable(bool avx512) {
 // Where instructions assume the data section until they are relocated, relative to the code.
 constexpr int64_t kAssumedData = int64_t{1} << 28;
 
-// Spill slots start above the caller's stack pointer and room for a ymm.
-constexpr int kFrameHeader = 64, kOwnBytes = 32;
+// Spill slots start above the caller's stack pointer.
+constexpr int kFrameHeader = 64;
 
 constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 
 }  // namespace
 
+const Emitter::EmitAction Emitter::kEmitAction[] = {
+#define ACTION(name, result, vectors, masks) &Emitter::Emit##name,
+#include "codegen/x86/actions.inc"
+#undef ACTION
+};
+
 bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points) {
   const Liveness liveness = ComputeLiveness(program);
-  RecordingMover recorder(this, *this, points);
-  Registers registers(program, liveness, Allocatable(avx512_),
-                      points != nullptr ? static_cast<Registers::Mover*>(&recorder) : this);
-  recorder.Watch(&program, &registers);
-  auto note = [&](size_t operation) {
-    if (points == nullptr) return;
-    points->push_back({static_cast<uint32_t>(getSize()), static_cast<int>(operation)});
-  };
+  Registers registers(program, liveness, Allocatable(avx512_), this);
   program_ = &program;
   registers_ = &registers;
+  points_ = points;
   streams_ = false;
   labels_.clear();
   align(32);
   Prologue();
-  for (size_t i = 0; i < program.operations.size(); ++i) {
-    position_ = static_cast<int>(i);
-    note(i);
+  for (position_ = 0; position_ < static_cast<int>(program.operations.size()); ++position_) {
+    const Operation& operation = program.operations[position_];
+    Note();
     registers.Begin(position_);
-    EmitOperation(program.operations[i]);
+    (this->*kEmitAction[static_cast<int>(operation.action)])(operation);
     registers.End();
   }
-  note(program.operations.size());
+  Note();
   Epilogue();
   rewrite(frame_size_at_, static_cast<uint64_t>(registers.frame_bytes() + kFrameHeader), 4);
   return !registers.overflowed();
-}
-
-void Emitter::EmitOperation(const Operation& op) {
-  switch (op.action) {
-    case Action::kEntry:
-      return Entry();
-    case Action::kLoopBegin:
-      return LoopBegin(op);
-    case Action::kLoopEnd:
-      return LoopEnd(op);
-    default:
-      break;
-  }
-  const bool done = (!avx512_ && EmitAvx2Operation(op)) || EmitGeneralOperation(op) || EmitMaskOperation(op) || EmitVectorOperation(op) ||
-                    EmitMemoryOperation(op);
-  SKEIN_CHECK(done);
 }
 
 // --- structure ---
@@ -86,14 +70,14 @@ void Emitter::Epilogue() {
   ret();
 }
 
-void Emitter::Entry() {
+void Emitter::EmitEntry(const Operation&) {
   constexpr int kParameterRegisters[] = {7, 6, 8, 1};  // rdi rsi r8 rcx
   mov(r8, rdx);
   for (int i = 0; i < 4; ++i) registers_->Bind(program_->parameters[i], kParameterRegisters[i]);
   for (Variable v : program_->parameters) registers_->UseInPlace(v);  // frees what nobody reads
 }
 
-void Emitter::LoopBegin(const Operation& op) {
+void Emitter::EmitLoopBegin(const Operation& op) {
   const Loop& loop = program_->loops[op.loop];
   registers_->BeginLoop(op.loop);
   labels_.push_back(std::make_unique<Labels>());
@@ -121,7 +105,7 @@ void Emitter::LoopBegin(const Operation& op) {
   }
 }
 
-void Emitter::LoopEnd(const Operation& op) {
+void Emitter::EmitLoopEnd(const Operation& op) {
   const Loop& loop = program_->loops[op.loop];
   Labels& labels = *labels_.back();
   registers_->EndBody(op.loop);
@@ -151,28 +135,41 @@ void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {
 
 Xbyak::RegExp Emitter::Slot(int offset) { return rsp + (kFrameHeader + offset); }
 
-Xbyak::RegExp Emitter::OwnBytes() { return rsp + kOwnBytes; }
-
-void Emitter::Spill(RegisterClass c, int from, int offset) {
-  switch (c) {
-    case RegisterClass::kGeneral:
-      return mov(ptr[Slot(offset)], Reg64(from));
-    case RegisterClass::kVector:
-      return vmovaps(ptr[Slot(offset)], Whole(from));
-    case RegisterClass::kMask:
-      return kmovw(ptr[Slot(offset)], Opmask(from));
-  }
+void Emitter::Note(const char* moves, Variable variable) {
+  if (points_ != nullptr) points_->push_back({static_cast<uint32_t>(getSize()), position_, moves, variable});
 }
 
-void Emitter::Reload(RegisterClass c, int to, int offset) {
-  switch (c) {
-    case RegisterClass::kGeneral:
-      return mov(Reg64(to), ptr[Slot(offset)]);
-    case RegisterClass::kVector:
-      return vmovaps(Whole(to), ptr[Slot(offset)]);
-    case RegisterClass::kMask:
-      return kmovw(Opmask(to), ptr[Slot(offset)]);
+void Emitter::Perform(const Registers::Movement& move) {
+  using enum Registers::Movement::Kind;
+  static constexpr const char* kNames[] = {"spill of", "reload of", "constant", "move of", "exchange of"};
+  Note(kNames[static_cast<int>(move.kind)], move.variable);
+  const RegisterClass c = info(move.variable).register_class;
+  const bool general = c == RegisterClass::kGeneral, vector = c == RegisterClass::kVector;
+  const int to = move.to, from = move.from;
+  switch (move.kind) {
+    case kSpill: {
+      const Xbyak::Address slot = ptr[Slot(to)];
+      general ? mov(slot, Reg64(from)) : vector ? vmovaps(slot, Whole(from)) : kmovw(slot, Opmask(from));
+      break;
+    }
+    case kReload: {
+      const Xbyak::Address slot = ptr[Slot(from)];
+      general ? mov(Reg64(to), slot) : vector ? vmovaps(Whole(to), slot) : kmovw(Opmask(to), slot);
+      break;
+    }
+    case kConstant:
+      Materialize(to, info(move.variable));
+      break;
+    case kMove:
+      general  ? mov(Reg64(to), Reg64(from))
+      : vector ? vmovaps(Whole(to), Whole(from))
+               : kmovw(Opmask(to), Opmask(from));
+      break;
+    case kExchange:
+      Exchange(c, to, from);
+      break;
   }
+  Note();
 }
 
 void Emitter::Materialize(int to, const VariableInfo& constant) {
@@ -187,7 +184,7 @@ void Emitter::Materialize(int to, const VariableInfo& constant) {
       if (constant.bits == 0xffff) return kxnorw(Opmask(to), Opmask(to), Opmask(to));
       mov(eax, static_cast<uint32_t>(constant.bits));
       return kmovw(Opmask(to), eax);
-    case RegisterClass::kVector:
+    default:
       break;
   }
   const Xbyak::Ymm all = Whole(to);
@@ -203,30 +200,12 @@ void Emitter::Materialize(int to, const VariableInfo& constant) {
   }
 }
 
-void Emitter::Move(RegisterClass c, int to, int from) {
-  switch (c) {
-    case RegisterClass::kGeneral:
-      return mov(Reg64(to), Reg64(from));
-    case RegisterClass::kVector:
-      return vmovaps(Whole(to), Whole(from));
-    case RegisterClass::kMask:
-      return kmovw(Opmask(to), Opmask(from));
-  }
-}
-
-void Emitter::Swap(RegisterClass c, int a, int b) {
+void Emitter::Exchange(RegisterClass c, int a, int b) {
   if (c == RegisterClass::kGeneral) return xchg(Reg64(a), Reg64(b));
-  if (c == RegisterClass::kVector) {
-    const Xmm x = Whole(a), y = Whole(b);
-    vxorps(x, x, y);
-    vxorps(y, x, y);
-    vxorps(x, x, y);
-    return;
+  for (const auto& [to, other] : {std::pair(a, b), std::pair(b, a), std::pair(a, b)}) {
+    c == RegisterClass::kVector ? vxorps(Whole(to), Whole(to), Whole(other))
+                                : kxorw(Opmask(to), Opmask(to), Opmask(other));
   }
-  const Opmask x(a), y(b);
-  kxorw(x, x, y);
-  kxorw(y, x, y);
-  kxorw(x, x, y);
 }
 
 // --- operands ---

@@ -71,7 +71,7 @@ Variable IndexBuilder::Load(Variable base, int64_t offset) {
   return builder_->Emit({.action = Action::kLoadGeneral,
                          .index = true,
                          .address = {.base = base, .displacement = static_cast<int32_t>(offset)}},
-                        RegisterClass::kGeneral, 0);
+                        0);
 }
 
 Variable IndexBuilder::Find(std::span<const DimExpr> terms, int buffer, int depth) const {
@@ -129,29 +129,27 @@ Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
     case DimKind::kMul:
       return Product(e, depth);
     case DimKind::kFloorDiv:
-      return Binary(Action::kFloorDiv, e, depth);
+      return Operate({.action = Action::kFloorDiv}, e, depth);
     case DimKind::kMod:
-      return Binary(Action::kMod, e, depth);
+      return Operate({.action = Action::kMod}, e, depth);
     case DimKind::kLess:
-      return Binary(Action::kGeneralLess, e, depth);
+      return Operate({.action = Action::kGeneralCompare, .opcode = Opcode::kLess}, e, depth);
     case DimKind::kEqual:
-      return Binary(Action::kGeneralEqual, e, depth);
+      return Operate({.action = Action::kGeneralCompare, .opcode = Opcode::kEqual}, e, depth);
     case DimKind::kMin:
       return General(Opcode::kMin, Evaluate(e.operands()[0]), Evaluate(e.operands()[1]), depth);
     case DimKind::kMax:
       return General(Opcode::kMax, Evaluate(e.operands()[0]), Evaluate(e.operands()[1]), depth);
-    default: {  // kSelect
-      Operation select{.action = Action::kGeneralSelect, .index = true};
-      for (DimExpr operand : e.operands()) select.AddOperand(Evaluate(operand));
-      return builder_->Emit(select, RegisterClass::kGeneral, depth);
-    }
+    default:
+      return Operate({.action = Action::kGeneralSelect}, e, depth);
   }
 }
 
-Variable IndexBuilder::Binary(Action action, DimExpr e, int depth) {
-  Operation operation{.action = action, .index = true};
+// On the operands of `e`.
+Variable IndexBuilder::Operate(Operation operation, DimExpr e, int depth) {
+  operation.index = true;
   for (DimExpr operand : e.operands()) operation.AddOperand(Evaluate(operand));
-  return builder_->Emit(operation, RegisterClass::kGeneral, depth);
+  return builder_->Emit(operation, depth);
 }
 
 Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
@@ -159,7 +157,7 @@ Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
   Operation operation{.action = Action::kGeneral, .opcode = op, .index = true};
   operation.AddOperand(a);
   operation.AddOperand(b);
-  return builder_->Emit(operation, RegisterClass::kGeneral, depth);
+  return builder_->Emit(operation, depth);
 }
 
 Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
@@ -178,7 +176,7 @@ Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
       Operation lea{.action = Action::kLea,
                     .index = true,
                     .address = {sum, Evaluate(rest), static_cast<int>(coefficient)}};
-      sum = builder_->Emit(lea, RegisterClass::kGeneral, depth);
+      sum = builder_->Emit(lea, depth);
     } else if (sum.valid() && coefficient == -1) {
       sum = General(Opcode::kSub, sum, Evaluate(rest), depth);
     } else {
@@ -241,7 +239,7 @@ Variable IndexBuilder::Base(BufferId buffer, std::span<const DimExpr> terms) {
     const Operation lea{.action = Action::kLea,
                         .index = true,
                         .address = {Base(buffer, outer), EvaluateSum(inner), bytes}};
-    v = builder_->Emit(lea, RegisterClass::kGeneral, depth);
+    v = builder_->Emit(lea, depth);
   }
   Remember(terms, buffer.index, depth, v);
   return v;

@@ -12,47 +12,8 @@ using Counts = std::array<int, kClassCount>;  // general, vector, mask
 // Registers that an operation needs for itself, beyond operands and result: an estimate that keeps
 // constants from being hoisted into registers that are about to be wanted.
 Counts Temporaries(const Operation& operation, bool avx512) {
-  if (!avx512) {
-    switch (operation.action) {
-      case Action::kClampVector:
-        return {0, 2, 0};
-      case Action::kDot4:
-        return {0, 3, 0};
-      case Action::kLoadNibbles:
-      case Action::kStoreLane:
-      case Action::kInsertGeneral:
-        return {0, 1, 0};
-      case Action::kLoad:
-      case Action::kStore: {
-        const bool narrow = BitWidth(operation.element) < 32;
-        return {narrow && operation.masked ? 2 : 0, narrow && !operation.masked ? 1 : 0, 0};
-      }
-      default:
-        return {0, 0, 0};
-    }
-  }
-  switch (operation.action) {
-    case Action::kGather:
-      return {0, 3, 2};
-    case Action::kScatter:
-      return {0, 2, 2};
-    case Action::kClampVector:
-      return {0, 2, 1};
-    case Action::kDot4:
-      return {0, 3, 0};
-    case Action::kLoadNibbles:
-    case Action::kStoreLane:
-      return {0, 1, 0};
-    case Action::kStore:
-    case Action::kLoad:
-      return {0, IsBool(operation.element) ? 1 : 0, 0};
-    case Action::kInsertGeneral:
-    case Action::kLoadLane:
-    case Action::kVector:
-      return {0, 0, 1};
-    default:
-      return {0, 0, 0};
-  }
+  const bool packs = !avx512 && operation.action == Action::kStore && BitWidth(operation.element) < 32;
+  return {0, operation.facts().vectors + packs, operation.facts().masks};
 }
 
 class Analysis {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "codegen/listing.h"
-#include "codegen/x86/code_points.h"
+#include "codegen/x86/emitter.h"
 #include "codegen/x86/program.h"
 #include "ir/loop_nest_lines.h"
 

@@ -14,7 +14,7 @@
 
 namespace skein::x86 {
 
-enum class RegisterClass : uint8_t { kGeneral, kVector, kMask };
+enum class RegisterClass : uint8_t { kGeneral, kVector, kMask, kNone };
 inline constexpr int kClassCount = 3;
 
 using Variable = Id<struct X86VariableTag>;
@@ -35,72 +35,20 @@ struct VariableInfo {
   uint32_t data_offset = 0;
 };
 
-// Operands in the order in which `operands` holds them. "General" values are 64-bit integers. A
-// vector of 8- and 16-bit integers (f16 and bf16 too) holds one element per 32-bit lane, extended
-// by its sign or with zeros as its type says. With AVX-512, masks hold lane i in bit i and anything above
-// `lanes`. With AVX2 they are vectors, all ones or zeros in each 32-bit lane, or in each 64-bit lane where they
-// act on 64-bit lanes; actions marked (512) do not occur there, and those marked (AVX2) only there.
 enum class Action : uint8_t {
-  kEntry,  // defines the four parameters of a kernel
-  kLoopBegin,
-  kLoopEnd,
-  // --- general registers; the second operand may be a constant ---
-  kLoadGeneral,  // [address]
-  kLea,          // the address itself
-  kGeneral,      // opcode: add sub mul int_div int_rem min max and or xor shl shr sar neg not abs
-  kFloorDiv,
-  kMod,  // towards -inf; x/0 = 0
-  kGeneralLess,
-  kGeneralEqual,    // 0 or 1
-  kGeneralSelect,   // (c, a, b)
-  kGeneralCompare,  // opcode -> mask of one bit
-  kGeneralBlend,    // (mask, a, b) by bit 0
-  kWrap,            // (index, extent): index < extent ? index : 0
-  kCarry,           // (outer, index, extent): index < extent ? outer : outer + immediate
-  kClampGeneral,    // (index, extent, args); immediate: status bit
-  // --- between classes ---
-  kGeneralFromVector,
-  kVectorFromGeneral,  // 64 bits, lane 0
-  kSplatGeneral,
-  kGeneralFromMask,  // bit 0
-  kLaneMask,  // (512) (general n); immediate 1 + m if 0 <= n <= 255, for the mask of n - m lanes; else 0
-  kMaskedValue,     // (512) (mask, vector): lanes where the mask is set, else 0
-  kMaskFromVector,  // (512) lanes != 0, as integers
-  // --- masks; (512), but for the last ---
-  kMaskLogic,   // opcode: and or xor not
-  kMaskBlend,   // (c, a, b)
-  kMaskShift,   // right by immediate
-  kMaskJoin,    // (low 8 lanes, high 8 lanes)
-  kMaskSplat,   // bit 0 to all
-  kMaskReduce,  // opcode and or, of `lanes` bits, to bit 0
-  // --- vectors ---
-  kVector,          // opcode, elementwise; 64-bit mul on AVX2: of the low halves. (512) min, max of floats: the number
-                    // where there is one NaN
-  kShiftImmediate,  // opcode, by immediate
-  kSignExtend,      // the low `immediate` bits of every 32-bit lane
-  kCompare,         // (a, b), opcode -> mask; immediate: 4 for the opposite (not of integers on AVX2), else 0; with
-                    // kEqual 7: both are numbers.
-                    // AVX-512, masked: (a, b, mask), and the mask
-  kBlend,           // (mask, a, b)
-  kConversion,      // immediate: Conversion
-  kSplatVector,     // lane 0 to all
-  kLanesDown,       // lane i = lane i + immediate, if AVX2 has them in one half of the register
-  kJoinHalves,      // (low 256 bits, high 256 bits)
-  kPermute,         // (indices, a): one table
-  kPermute2,        // (512) (indices, a, b): two tables
-  kShuffle,         // (a, b) as `lanes` of 32 bits, 8 or 16; immediate: ShuffleBy << 8 | its immediate
-  kDot4,            // (acc, a, b)
-  kInsertGeneral,   // (vector, general): lane `immediate` replaced
-  kClampVector,     // (index, limits = extent - 1, args, zeros); immediate: status bit
-  // --- memory; a mask is the last operand if masked ---
-  kLoad,         // -> vector or mask
-  kStore,        // (value [, mask])
-  kLoadNibbles,  // 16 elements of 4 bits from a byte boundary
-  kLoadLane,     // (vector [, mask]): lane `immediate`, AVX2: modulo 128 bits, replaced by the element at the address
-  kStoreLane,    // (vector [, mask]): lane `immediate`, AVX2: modulo a register, alone
-  kGather,       // (512) (indices low [, high] [, mask]): 32-bit lanes need both index vectors
-  kScatter,      // (512) (value, indices low [, high] [, mask])
-  kPrefetch,     // immediate: level
+#define ACTION(name, result, vectors, masks) k##name,
+#include "codegen/x86/actions.inc"
+#undef ACTION
+};
+
+struct ActionFacts {
+  RegisterClass result;  // kNone: it has an effect instead
+  int8_t vectors, masks;  // scratch registers: an estimate, from above
+};
+inline constexpr ActionFacts kActionFacts[] = {
+#define ACTION(name, result, vectors, masks) {RegisterClass::result, vectors, masks},
+#include "codegen/x86/actions.inc"
+#undef ACTION
 };
 
 enum class Conversion : uint8_t {
@@ -148,7 +96,7 @@ struct Operation {
   bool masked = false;
   bool streaming = false;
   bool broadcast = false;  // kLoad of one lane: to all lanes
-  // kVector, kConversion: the last operand is at the address; kStore of f16: the value is f32.
+  // kVector, kConvert: the last operand is at the address; kStore of f16: the value is f32.
   bool folded = false;
   bool index = false;  // part of the arithmetic of addresses and loop bounds
   int8_t operand_count = 0;
@@ -160,6 +108,8 @@ struct Operation {
   int64_t immediate = 0;
 
   void AddOperand(Variable v) { operands[operand_count++] = v; }
+  const ActionFacts& facts() const { return kActionFacts[static_cast<int>(action)]; }
+  bool has_effect() const { return facts().result == RegisterClass::kNone || action == Action::kClampGeneral; }
 };
 
 struct Loop {

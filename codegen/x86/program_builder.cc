@@ -12,24 +12,6 @@ constexpr size_t kUsualLine = 32;  // operations of one loop
 constexpr size_t kUsualVariables = 512;
 constexpr size_t kUsualDepth = 8;
 
-// Operations that matter even if nobody reads a result.
-bool HasEffect(const Operation& operation) {
-  switch (operation.action) {
-    case Action::kEntry:
-    case Action::kLoopBegin:
-    case Action::kLoopEnd:
-    case Action::kClampGeneral:
-    case Action::kClampVector:
-    case Action::kStore:
-    case Action::kStoreLane:
-    case Action::kScatter:
-    case Action::kPrefetch:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 bool IsCommutative(Opcode op) {
@@ -126,9 +108,9 @@ void ProgramBuilder::Append(const Operation& operation, int depth) {
   line.back().inst = inst_;
 }
 
-Variable ProgramBuilder::Emit(const Operation& operation, RegisterClass register_class, int depth) {
+Variable ProgramBuilder::Emit(const Operation& operation, int depth) {
   if (depth < 0) depth = this->depth();
-  const Variable result = NewVariable(register_class);
+  const Variable result = NewVariable(operation.facts().result);
   depths_[result.index] = static_cast<int8_t>(depth);
   open_[depth].line.push_back(operation);
   open_[depth].line.back().result = result;
@@ -189,7 +171,7 @@ void ProgramBuilder::FoldHalf(std::span<Operation> line, size_t i, int effect, s
                               std::vector<uint8_t>* kept, std::vector<int32_t>& made) {
   Operation& operation = line[i];
   auto converts = [&](Conversion c) {
-    return operation.action == Action::kConversion && operation.immediate == static_cast<int64_t>(c);
+    return operation.action == Action::kConvert && operation.immediate == static_cast<int64_t>(c);
   };
   const bool whole = operation.element == ElementType::kF16 && operation.lanes >= 8 && !operation.masked;
   if ((whole && operation.action == Action::kLoad) || converts(Conversion::kF32ToF16)) {
@@ -199,7 +181,7 @@ void ProgramBuilder::FoldHalf(std::span<Operation> line, size_t i, int effect, s
   if (!stores && !converts(Conversion::kF16ToF32)) return;
   Variable& half = operation.operands[0];
   const int at = made[half.index];
-  if (at < 0 || reads[half.index] != 1 || (line[at].action == Action::kConversion) != stores) return;
+  if (at < 0 || reads[half.index] != 1 || (line[at].action == Action::kConvert) != stores) return;
   if (!stores && at <= effect) return;
   if (!stores) operation.address = line[at].address;
   operation.operand_count = stores ? 1 : 0;
@@ -219,7 +201,7 @@ void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_
   for (size_t i = 0; i < line.size(); ++i) {
     Operation& operation = line[i];
     if (!(*kept)[i]) continue;
-    if (HasEffect(operation) && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
+    if (operation.has_effect() && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
     FoldHalf(line, i, effect, reads, kept, loaded);
     const int bits = BitWidth(operation.element) * operation.lanes;
     if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
@@ -261,7 +243,7 @@ std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line
       continue;
     }
     VisitReads(operation, load_for);
-    if (HasEffect(operation) && operation.action != Action::kPrefetch) {
+    if (operation.has_effect() && operation.action != Action::kPrefetch) {
       for (size_t load : waiting) {
         waits[line[load].result.index] = false;
         result.push_back(line[load]);
@@ -290,7 +272,7 @@ Program ProgramBuilder::Finish() {
   }
   std::vector<uint8_t> kept(line.size());
   for (size_t i = line.size(); i-- > 0;) {
-    if (!HasEffect(line[i]) && reads[line[i].result.index] == 0) continue;
+    if (!line[i].has_effect() && reads[line[i].result.index] == 0) continue;
     VisitReads(line[i], mark);
     kept[i] = true;
   }

@@ -40,7 +40,7 @@ class ProgramBuilder {
   int DepthOf(Variable v) const { return depths_[v.index]; }
   // Appends at `depth` (-1: the innermost) and returns the result.
   void Append(const Operation& operation, int depth = -1);
-  Variable Emit(const Operation& operation, RegisterClass register_class, int depth = -1);
+  Variable Emit(const Operation& operation, int depth = -1);
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
   Variable Parameter(int i) const { return program_.parameters[i]; }

@@ -8,6 +8,7 @@
 namespace skein::x86 {
 namespace {
 
+using enum Registers::Movement::Kind;
 
 // Registers that loop-carried values leave to the body: at least what the greediest operations need at once, and of
 // vectors at most this many more.
@@ -91,7 +92,7 @@ void Registers::SpillIfNeeded(Variable v) {
     s.pinned = true;
   }
   if (s.offset < 0) s.offset = FrameSlot(c);
-  mover_->Spill(c, s.in_register, s.offset);
+  mover_->Perform({kSpill, v, s.offset, s.in_register});
   s.spilled = true;
   spills_.push_back(v);
 }
@@ -133,12 +134,9 @@ void Registers::Free(Variable v) {
 }
 
 // Loads a spilled variable or a constant into register `to`.
-void Registers::Fetch(Variable v, RegisterClass c, int to) {
-  if (program_.IsConstant(v)) {
-    mover_->Materialize(to, program_.info(v));
-  } else {
-    mover_->Reload(c, to, state_[v.index].offset);
-  }
+void Registers::Fetch(Variable v, int to) {
+  const bool constant = program_.IsConstant(v);
+  mover_->Perform({constant ? kConstant : kReload, v, to, constant ? -1 : state_[v.index].offset});
 }
 
 // --- one operation ---
@@ -149,7 +147,7 @@ int Registers::Use(Variable v) {
   touched_.push_back(v);
   if (s.in_register < 0) {
     const int r = Take(c, s.hint);
-    Fetch(v, c, r);
+    Fetch(v, r);
     Hold(c, r, v);
   }
   locked_[Index(c)] |= 1u << s.in_register;
@@ -196,10 +194,10 @@ int Registers::Overwrite(Variable result, Variable operand) {
   const int from = InRegister(operand) ? Use(operand) : -1;
   const int r = Define(result);
   if (from >= 0) {
-    mover_->Move(c, r, from);
+    mover_->Perform({kMove, operand, r, from});
   } else {
     UseInPlace(operand);
-    Fetch(operand, c, r);
+    Fetch(operand, r);
   }
   return r;
 }
@@ -248,11 +246,11 @@ void Registers::BeginLoop(int number) {
       locked_[Index(c)] |= 1u << r;
       const int to = Take(c, -1);
       locked_[Index(c)] &= ~(1u << r);
-      mover_->Move(c, to, r);
+      mover_->Perform({kMove, init, to, r});
       r = to;
     } else {
       r = Take(c, -1);
-      Fetch(init, c, r);
+      Fetch(init, r);
     }
     Hold(c, r, argument);
     locked_[Index(c)] |= 1u << r;
@@ -275,16 +273,16 @@ void Registers::StartInFrame(Variable argument, Variable init) {
   VariableState& s = state_[argument.index];
   s.offset = FrameSlot(c);
   s.spilled = s.pinned = true;
-  CopyToFrame(init, c, s.offset);
+  CopyToFrame(init, s.offset);
 }
 
-void Registers::CopyToFrame(Variable source, RegisterClass c, int offset) {
+void Registers::CopyToFrame(Variable source, int offset) {
   int r = state_[source.index].in_register;
   if (r < 0) {
-    r = Take(c, -1);
-    Fetch(source, c, r);
+    r = Take(ClassOf(source), -1);
+    Fetch(source, r);
   }
-  mover_->Spill(c, r, offset);
+  mover_->Perform({kSpill, source, offset, r});
 }
 
 // The next values of arguments that live in the frame. One that becomes the next value of another is copied first,
@@ -302,7 +300,7 @@ std::vector<std::pair<Variable, int>> Registers::YieldToFrame(const Loop& loop) 
     if (yield == loop.arguments[i] || at == loop.arguments.end() || home(yield) != homes.end()) continue;
     if (registers[at - loop.arguments.begin()] >= 0) continue;
     const int copy = FrameSlot(ClassOf(yield));
-    CopyToFrame(yield, ClassOf(yield), copy);
+    CopyToFrame(yield, copy);
     homes.push_back({yield, std::exchange(state_[yield.index].offset, copy)});
   }
   for (size_t i = 0; i < loop.arguments.size(); ++i) {
@@ -310,7 +308,7 @@ std::vector<std::pair<Variable, int>> Registers::YieldToFrame(const Loop& loop) 
     if (registers[i] >= 0 || yield == argument) continue;
     if (state_[yield.index].spilled && state_[yield.index].offset == state_[argument.index].offset) continue;
     const auto moved = home(argument);
-    CopyToFrame(yield, ClassOf(argument), moved != homes.end() ? moved->second : state_[argument.index].offset);
+    CopyToFrame(yield, moved != homes.end() ? moved->second : state_[argument.index].offset);
   }
   return homes;
 }
@@ -389,7 +387,7 @@ void Registers::Preload(int number, bool constants, std::array<int, kClassCount>
     if (program_.IsConstant(v) != constants || InRegister(v) || room[Index(c)] <= 0) continue;
     if (constants && c == RegisterClass::kGeneral) continue;  // immediate operands
     const int r = Take(c, -1);
-    Fetch(v, c, r);
+    Fetch(v, r);
     Hold(c, r, v);
     --room[Index(c)];
   }
@@ -441,7 +439,7 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
     const auto ready = std::find_if(moves.begin(), moves.end(),
                                     [&](const Transfer& m) { return !pending_from(m.c, m.to); });
     if (ready != moves.end()) {
-      mover_->Move(ready->c, ready->to, ready->from);
+      mover_->Perform({kMove, ready->source, ready->to, ready->from});
       moves.erase(ready);
       continue;
     }
@@ -450,20 +448,20 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
     if (uint32_t& free = spare[Index(swapped.c)]; free != 0) {
       const int kept = std::countr_zero(free);
       free &= free - 1;
-      mover_->Move(swapped.c, kept, swapped.to);
+      mover_->Perform({kMove, swapped.source, kept, swapped.to});
       for (Transfer& m : moves) {
         if (m.c == swapped.c && m.from == swapped.to) m.from = kept;
       }
       continue;
     }
     moves.pop_back();
-    mover_->Swap(swapped.c, swapped.to, swapped.from);
+    mover_->Perform({kExchange, swapped.source, swapped.to, swapped.from});
     for (Transfer& m : moves) {
       if (m.c == swapped.c && m.from == swapped.to) m.from = swapped.from;
     }
     std::erase_if(moves, [](const Transfer& m) { return m.from == m.to; });
   }
-  for (const Transfer& m : loads) Fetch(m.source, m.c, m.to);
+  for (const Transfer& m : loads) Fetch(m.source, m.to);
 }
 
 void Registers::Restore(const Holders& holders) {

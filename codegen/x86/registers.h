@@ -22,16 +22,18 @@ inline constexpr int kRegistersOfClass[kClassCount] = {16, 32, 8};
 
 class Registers {
  public:
-  // The machine code that moving variables about takes. `offset` is in bytes from the frame's
-  // start.
+  // What moving variables about takes of machine code.
+  struct Movement {
+    enum class Kind : uint8_t { kSpill, kReload, kConstant, kMove, kExchange };
+    Kind kind;
+    Variable variable;  // `variable`'s class is that of the registers
+    int to;             // a register; kSpill: bytes from the frame's start
+    int from = -1;      // likewise; kReload: bytes from the frame's start
+  };
   class Mover {
    public:
     virtual ~Mover() = default;
-    virtual void Spill(RegisterClass c, int from, int offset) = 0;
-    virtual void Reload(RegisterClass c, int to, int offset) = 0;
-    virtual void Materialize(int to, const VariableInfo& constant) = 0;
-    virtual void Move(RegisterClass c, int to, int from) = 0;
-    virtual void Swap(RegisterClass c, int a, int b) = 0;
+    virtual void Perform(const Movement& movement) = 0;
   };
 
   // allocatable: by class, a bit for each register.
@@ -107,10 +109,10 @@ class Registers {
   bool HasHome(const VariableState& s) const;
   void Hold(RegisterClass c, int r, Variable v);
   void Free(Variable v);
-  void Fetch(Variable v, RegisterClass c, int to);
+  void Fetch(Variable v, int to);
   int FrameSlot(RegisterClass c);
   void StartInFrame(Variable argument, Variable init);
-  void CopyToFrame(Variable source, RegisterClass c, int offset);
+  void CopyToFrame(Variable source, int offset);
   std::vector<std::pair<Variable, int>> YieldToFrame(const Loop& loop);
   void MakeRoom(int loop, RegisterClass c);
   void Preload(int loop, bool constants, std::array<int, kClassCount>& room);

@@ -53,8 +53,7 @@ Variable Selector::VectorOnAvx2(Opcode op, VectorType type, Variable a, Variable
     default: {
       const Variable less = CompareOnAvx2(Opcode::kLess, type, a, b);
       if (op == Opcode::kMax) std::swap(a, b);
-      return Emit({.action = Action::kBlend, .element = type.element, .lanes = static_cast<int8_t>(type.lanes)},
-                  {less, a, b}, kVector);
+      return Emit(Action::kBlend, type, {less, a, b});
     }
   }
 }
@@ -67,8 +66,7 @@ Variable Selector::Sign(VectorType type, Variable a) {
 // From products of halves, of which the highest is cut off.
 Variable Selector::MultiplyWide(VectorType type, Variable a, Variable b) {
   auto product = [&](Variable x, Variable y) {
-    return Emit({.action = Action::kVector, .opcode = Opcode::kMul, .element = kU64,
-                 .lanes = static_cast<int8_t>(type.lanes)}, {x, y}, kVector);
+    return Emit(Action::kVector, {kU64, type.lanes}, {x, y}, Opcode::kMul);
   };
   auto upper = [&](Variable x) { return ShiftBy(Opcode::kShr, type, x, 32); };
   auto has_upper = [&](Variable x) {
@@ -102,8 +100,7 @@ Variable Selector::CompareOnAvx2(Opcode op, VectorType type, Variable a, Variabl
     a = Vector(Opcode::kXor, type, a, sign);
     b = Vector(Opcode::kXor, type, b, sign);
   }
-  return Emit({.action = Action::kCompare, .opcode = op, .element = type.element,
-               .lanes = static_cast<int8_t>(type.lanes)}, {a, b}, kVector);
+  return Emit(Action::kCompare, type, {a, b}, op);
 }
 
 // --- masks ---
@@ -137,7 +134,7 @@ Variable Selector::LaneMaskOnAvx2(DimExpr n, int64_t first, int lanes) {
       Operation clamp{.action = Action::kGeneral, .opcode = op};
       clamp.AddOperand(count);
       clamp.AddOperand(builder_.Immediate(limit));
-      count = builder_.Emit(clamp, kGeneral, builder_.DepthOf(count));
+      count = builder_.Emit(clamp, builder_.DepthOf(count));
     }
   }
   std::array<uint32_t, kLanes> iota;
@@ -230,7 +227,7 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
   if (a == b && is_splat(a)) return a;
   auto emit = [&](ShuffleBy by, int immediate, Variable x, Variable y) {
     return Emit({.action = Action::kShuffle, .lanes = kLanes, .immediate = static_cast<int64_t>(by) << 8 | immediate},
-                {x, y}, kVector);
+                {x, y});
   };
   const int splats = is_splat(a) + 2 * is_splat(b);
   if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(from, kLanes, a == b, splats)) {
@@ -273,7 +270,7 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
     }
     moved[s] = in_place ? source[s]
                         : Emit({.action = Action::kPermute, .element = kF32},
-                               {builder_.Vector32(indices), source[s]}, kVector);
+                               {builder_.Vector32(indices), source[s]});
   }
   return a == b ? moved[0] : ShuffleOnAvx2(blend, moved[0], moved[1]);
 }
@@ -292,10 +289,10 @@ Variable Selector::JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> h
   Operation join{.action = Action::kShuffle,
                  .immediate = static_cast<int64_t>(ShuffleBy::kHalves) << 8 | half[0] | (2 + half[1]) << 4};
   if (half[0] == 0) {  // cheaper
-    if (half[1] == 0) join = {.action = Action::kJoinHalves};
+    if (half[1] == 0) join = {.action = Action::kJoinHalves, .lanes = kLanes};
     if (half[1] == 1) join.immediate = static_cast<int64_t>(ShuffleBy::kBlend) << 8 | 0xf0;
   }
-  halves_.push_back({Emit(join, {from[0], from[1]}, kVector), from, half});
+  halves_.push_back({Emit(join, {from[0], from[1]}), from, half});
   return halves_.back().result;
 }
 
@@ -303,12 +300,10 @@ Variable Selector::JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> h
 Variable Selector::LookupOnAvx2(std::span<const uint32_t> table, int lanes, Variable index) {
   std::array<Variable, 2> half;
   for (int i = 0; i < 2; ++i) {
-    half[i] = Emit({.action = Action::kPermute, .element = kF32}, {index, builder_.Vector32(table.subspan(8 * i, 8))},
-                   kVector);
+    half[i] = Emit({.action = Action::kPermute, .element = kF32}, {index, builder_.Vector32(table.subspan(8 * i, 8))});
   }
   const Variable upper = ShiftBy(Opcode::kShl, {kU32, lanes}, index, 28);  // the blend looks at signs
-  return Emit({.action = Action::kBlend, .element = kF32, .lanes = static_cast<int8_t>(lanes)},
-              {upper, half[1], half[0]}, kVector);
+  return Emit(Action::kBlend, {kF32, lanes}, {upper, half[1], half[0]});
 }
 
 }  // namespace skein::x86

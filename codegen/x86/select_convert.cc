@@ -82,11 +82,7 @@ Variable Selector::ConvertPart(Conversion conversion, ElementType to, int lanes,
   if (!avx512_) {
     if (const Variable converted = ConvertOnAvx2(conversion, lanes, v); converted.valid()) return converted;
   }
-  return Emit({.action = Action::kConversion,
-               .element = to,
-               .lanes = static_cast<int8_t>(lanes),
-               .immediate = static_cast<int64_t>(conversion)},
-              {v}, kVector);
+  return Emit(Action::kConvert, {to, lanes}, {v}, Opcode::kConvert, static_cast<int64_t>(conversion));
 }
 
 // 32-bit lanes to 64-bit ones.
@@ -104,7 +100,7 @@ Variable Selector::Narrow(Conversion conversion, ElementType to, int lanes, cons
   const Variable lower = ConvertPart(conversion, to, v.count == 2 ? wide_lanes_ : lanes, v[0]);
   if (v.count == 1) return lower;
   const Variable upper = ConvertPart(conversion, to, lanes - wide_lanes_, v[1]);
-  return Emit({.action = Action::kJoinHalves}, {lower, upper}, kVector);
+  return Join(lower, upper, 2 * wide_lanes_);
 }
 
 Parts Selector::ConvertToBool(VectorType from, const Parts& v) {
@@ -118,7 +114,7 @@ Parts Selector::ConvertToBool(VectorType from, const Parts& v) {
 }
 
 Parts Selector::ConvertFromBool(VectorType to, const Parts& v) {
-  if (InGeneral(to)) return Emit({.action = Action::kGeneralFromMask}, {v[0]}, kGeneral);
+  if (InGeneral(to)) return Emit({.action = Action::kGeneralFromMask}, {v[0]});
   uint64_t one = 1;
   if (to.element == ElementType::kF32) one = Bits(1.0f);
   if (to.element == ElementType::kF64) one = Bits(1.0);
@@ -137,12 +133,7 @@ Parts Selector::ToFloat32(VectorType from, const Parts& v) {
     case ElementType::kF16:
       return ConvertPart(Conversion::kF16ToF32, kTo, from.lanes, v[0]);
     case ElementType::kBF16:
-      return Emit({.action = Action::kShiftImmediate,
-                   .opcode = Opcode::kShl,
-                   .element = ElementType::kU32,
-                   .lanes = static_cast<int8_t>(from.lanes),
-                   .immediate = 16},
-                  {v[0]}, kVector);
+      return ShiftBy(Opcode::kShl, {ElementType::kU32, from.lanes}, v[0], 16);
     case ElementType::kI64:
       return Narrow(Conversion::kI64ToF32, kTo, from.lanes, v);
     case ElementType::kU64:
@@ -204,6 +195,7 @@ Parts Selector::ToInteger(VectorType from, VectorType to, const Parts& v) {
 //   from: f32 or f64.
 Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) {
   const VectorType type{from, to.lanes};
+  const VectorType in_vectors{IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes};
   const bool f64 = from == ElementType::kF64;
   auto constant = [&](double value) {
     return Constant(from, f64 ? Bits(value) : Bits(static_cast<float>(value)), to.lanes);
@@ -243,18 +235,9 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
     // The conversion gives the least integer for everything out of range.
     const Variable too_large = Compare(Opcode::kLessEqual, type, constant(-Least(to.element)), v);
     const uint64_t most = (uint64_t{1} << (BitWidth(to.element) - 1)) - 1;
-    const VectorType wide_or_not{to.element, to.lanes};
-    const Parts limit = IsWide(to.element)
-                            ? Parts(builder_.Broadcast64(most))
-                            : Parts(builder_.Broadcast32(static_cast<uint32_t>(most)));
-    Parts limits;
-    for (int p = 0; p < PartCount(wide_or_not); ++p) limits.Add(limit[0]);
-    result = Blend({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes},
-                   too_large, limits, convert(v));
+    result = Blend(in_vectors, too_large, Constant(in_vectors.element, most, to.lanes), convert(v));
   }
-  const Variable ordered = Compare(Opcode::kEqual, type, v, v);
-  return MaskedValue({IsWide(to.element) ? ElementType::kF64 : ElementType::kF32, to.lanes},
-                     ordered, result);
+  return MaskedValue(in_vectors, Compare(Opcode::kEqual, type, v, v), result);
 }
 
 // f32 next to the f64 value that rounds on to f16 and bf16 as the value itself does: truncated, and
@@ -288,21 +271,11 @@ Parts Selector::Int64Odd(VectorType from, const Parts& v) {
 
 Variable Selector::Float32ToBFloat16(Variable v, int lanes) {
   const VectorType type{ElementType::kU32, lanes};
-  auto shift_right = [&](Variable x) {
-    return Emit({.action = Action::kShiftImmediate,
-                 .opcode = Opcode::kShr,
-                 .element = ElementType::kU32,
-                 .lanes = static_cast<int8_t>(lanes),
-                 .immediate = 16},
-                {x}, kVector);
-  };
-  auto binary = [&](Opcode op, Variable a, uint32_t b) {
-    return ElementwiseInVectors(op, type, a, builder_.Broadcast32(b), {})[0];
-  };
+  auto shift_right = [&](Variable x) { return ShiftBy(Opcode::kShr, type, x, 16); };
+  auto binary = [&](Opcode op, Variable a, uint32_t b) { return Vector(op, type, a, builder_.Broadcast32(b)); };
   const Variable upper = shift_right(v);
   const Variable is_odd = binary(Opcode::kAnd, upper, 1);
-  const Variable biased =
-      ElementwiseInVectors(Opcode::kAdd, type, binary(Opcode::kAdd, v, 0x7fff), is_odd, {})[0];
+  const Variable biased = Vector(Opcode::kAdd, type, binary(Opcode::kAdd, v, 0x7fff), is_odd);
   const Variable quiet = binary(Opcode::kOr, upper, 0x40);
   const Variable ordered = Compare(Opcode::kEqual, {ElementType::kF32, lanes}, v, v);
   return Blend(type, ordered, shift_right(biased), quiet)[0];

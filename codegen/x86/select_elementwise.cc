@@ -1,4 +1,5 @@
 // Selection of arithmetic, bit operations, compares and selects.
+#include <bit>
 #include <utility>
 
 #include "codegen/x86/selector.h"
@@ -41,19 +42,19 @@ absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
   if (inst.op == Opcode::kSelect) {
     const Variable mask = a[0];
     const Parts& no = Get(inst.operands[2]);
-    if (IsAll(mask, inst.type.lanes) || IsNone(mask, inst.type.lanes)) {
-      result = IsAll(mask, inst.type.lanes) ? b : no;
+    const int lanes = inst.type.lanes;
+    if (IsAll(mask, lanes) || IsNone(mask, lanes)) {
+      result = IsAll(mask, lanes) ? b : no;
     } else if (IsBool(inst.type.element)) {
-      result = avx512_ ? Parts(Emit({.action = Action::kMaskBlend}, {mask, b[0], no[0]}, kMask))
-                       : Blend({ElementType::kU32, inst.type.lanes}, mask, b, no);
+      const Variable unless = MaskLogic(Opcode::kAnd, lanes, MaskLogic(Opcode::kNot, lanes, mask), no[0]);
+      result = MaskLogic(Opcode::kOr, lanes, MaskLogic(Opcode::kAnd, lanes, mask, b[0]), unless);
     } else {
       result = Blend(inst.type, mask, b, no);
     }
     return absl::OkStatus();
   }
   if (inst.op == Opcode::kDot4) {
-    result = Emit({.action = Action::kDot4, .lanes = static_cast<int8_t>(inst.type.lanes)},
-                  {a[0], b[0], Get(inst.operands[2])[0]}, kVector);
+    result = Emit(Action::kDot4, inst.type, {a[0], b[0], Get(inst.operands[2])[0]});
     return absl::OkStatus();
   }
   if (IsBool(operand_type.element)) {
@@ -76,6 +77,7 @@ Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Pa
                             const Parts& c) {
   if (InGeneral(type)) return GeneralElementwise(op, type.element, a, b);
   if (op == Opcode::kIntDiv || op == Opcode::kIntRem) {
+    if (const int power = PowerOfTwo(type, b[0]); power >= 0) return DivideByPower(op, type, a, power);
     return IsWide(type.element) ? WideIntDivide(op, type, a, b) : IntDivide(op, type, a, b);
   }
   Parts result = op == Opcode::kShl || op == Opcode::kShr || op == Opcode::kSar
@@ -112,25 +114,21 @@ Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts 
 Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Variable c) {
   if (!avx512_ && Avx2Lacks(op, type.element)) return VectorOnAvx2(op, type, a, b);
   if (IsFloat(type.element) && (op == Opcode::kMin || op == Opcode::kMax)) return Extremum(op, type, a, b);
+  if (IsCommutative(op) && builder_.info(a).constant != ConstantKind::kNone) std::swap(a, b);
   Operation operation{.action = Action::kVector,
                       .opcode = op,
                       .element = type.element,
                       .lanes = static_cast<int8_t>(type.lanes)};
-  operation.AddOperand(a);
-  if (b.valid()) operation.AddOperand(b);
-  if (c.valid()) operation.AddOperand(c);
-  if (IsCommutative(op) && builder_.info(a).constant != ConstantKind::kNone) {
-    std::swap(operation.operands[0], operation.operands[1]);
+  for (Variable v : {a, b, c}) {
+    if (v.valid()) operation.AddOperand(v);
   }
-  return Emit(operation, kVector);
+  return Emit(operation);
 }
 
 // NaN is put back behind the instruction, and once for all of them where operands are such minima or maxima themselves.
 Variable Selector::Extremum(Opcode op, VectorType type, Variable a, Variable b) {
   const Variable nan =
       IsWide(type.element) ? builder_.Broadcast64(uint64_t{0x7ff8} << 48) : builder_.Broadcast32(0x7fc00000);
-  const Operation extremum{
-      .action = Action::kVector, .opcode = op, .element = type.element, .lanes = static_cast<int8_t>(type.lanes)};
   Variable numbers, operands[] = {a, b};
   auto without_nan = [&](Variable& v) {
     const Operation* const blend = builder_.DefinitionOf(v);
@@ -145,8 +143,8 @@ Variable Selector::Extremum(Opcode op, VectorType type, Variable a, Variable b) 
   for (Variable v : {a, b}) {
     if (v == operands[0] || v == operands[1]) numbers = AndIsNumber(type, numbers, v);
   }
-  return Emit({.action = Action::kBlend, .element = type.element, .lanes = extremum.lanes},
-              {numbers, Emit(extremum, {operands[0], operands[1]}, kVector), nan}, kVector);
+  const Variable extremum = Emit(Action::kVector, type, {operands[0], operands[1]}, op);
+  return Emit(Action::kBlend, type, {numbers, extremum, nan});
 }
 
 // Lanes of `known` (all if there is none) where v is a number. One comparison looks at two values.
@@ -160,14 +158,14 @@ Variable Selector::AndIsNumber(VectorType type, Variable known, Variable v) {
         last->operands[0] == last->operands[1]) {
       compare = *last;
       compare.operands[1] = v;
-      return Emit(compare, kMask);
+      return Emit(compare);
     }
   }
   compare.AddOperand(v);
   compare.AddOperand(v);
   compare.masked = known.valid();
   if (known.valid()) compare.AddOperand(known);
-  return Emit(compare, kMask);
+  return Emit(compare);
 }
 
 Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {
@@ -178,7 +176,7 @@ Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& 
   if (IsCommutative(op) && builder_.info(a[0]).constant != ConstantKind::kNone) {
     std::swap(operation.operands[0], operation.operands[1]);
   }
-  return Emit(operation, kGeneral);
+  return Emit(operation);
 }
 
 Parts Selector::Shift(Opcode op, VectorType type, Parts a, const Parts& amount) {
@@ -213,12 +211,33 @@ Variable Selector::ShiftBy(Opcode op, VectorType type, Variable a, int64_t amoun
   if (!avx512_ && Avx2Lacks(op, type.element)) {
     return VectorOnAvx2(op, type, a, builder_.Broadcast64(static_cast<uint64_t>(amount)));
   }
-  return Emit({.action = Action::kShiftImmediate,
-               .opcode = op,
-               .element = type.element,
-               .lanes = static_cast<int8_t>(type.lanes),
-               .immediate = amount},
-              {a}, kVector);
+  return Emit(Action::kShiftImmediate, type, {a}, op, amount);
+}
+
+// k if `v` is 2^k in all lanes, else -1.
+int Selector::PowerOfTwo(VectorType type, Variable v) const {
+  const VariableInfo& info = builder_.info(v);
+  const bool splat = info.constant == (IsWide(type.element) ? ConstantKind::kBroadcast64 : ConstantKind::kBroadcast32);
+  const bool negative = IsSigned(type.element) && (info.bits >> (IsWide(type.element) ? 63 : 31)) != 0;
+  return splat && !negative && std::has_single_bit(info.bits) ? std::countr_zero(info.bits) : -1;
+}
+
+// Negative dividends have the divisor less 1 added, so that the shift rounds towards zero.
+Parts Selector::DivideByPower(Opcode op, VectorType type, const Parts& a, int power) {
+  const int bits = IsWide(type.element) ? 64 : 32;
+  Parts result;
+  for (int p = 0; p < a.count; ++p) {
+    const VectorType part{bits == 64 ? ElementType::kI64 : ElementType::kI32, PartLanes(type, p)};
+    Variable dividend = a[p];
+    if (IsSigned(type.element)) {
+      const Variable less_one = ShiftBy(Opcode::kShr, part, ShiftBy(Opcode::kSar, part, a[p], bits - 1), bits - power);
+      dividend = Vector(Opcode::kAdd, part, a[p], less_one);
+    }
+    const Variable quotient = ShiftBy(IsSigned(type.element) ? Opcode::kSar : Opcode::kShr, part, dividend, power);
+    result.Add(op == Opcode::kIntDiv ? quotient
+                                     : Vector(Opcode::kSub, part, a[p], ShiftBy(Opcode::kShl, part, quotient, power)));
+  }
+  return result;
 }
 
 // Through f64: the quotient of two 32-bit integers, rounded to f64, truncates to the right integer,
@@ -249,8 +268,9 @@ Parts Selector::WideIntDivide(Opcode op, VectorType type, const Parts& a, const 
       const Parts left = FromVector(LanesDown(a[p], type.element, lane), scalar);
       const Parts right = FromVector(LanesDown(b[p], type.element, lane), scalar);
       const Parts value = GeneralElementwise(op, type.element, left, right);
-      part = Emit({.action = Action::kInsertGeneral, .element = type.element, .immediate = lane},
-                  {part, value[0]}, kVector);
+      const Variable splat = Emit({.action = Action::kSplatGeneral, .element = type.element}, {value[0]});
+      const Variable here = builder_.MaskConstant(static_cast<uint16_t>(1 << lane));
+      part = Blend({ElementType::kF64, PartLanes(type, p)}, here, splat, part)[0];  // one lane in a vector register too
     }
     result.Add(part);
   }
@@ -266,10 +286,10 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
     if (const Operation* made = builder_.DefinitionOf(a); made != nullptr && made->action == Action::kCompare && !made->masked) {
       Operation opposite = *made;
       opposite.immediate ^= 4;
-      if (avx512_ || IsFloat(opposite.element)) return Emit(opposite, kMask);
+      if (avx512_ || IsFloat(opposite.element)) return Emit(opposite);
     }
     if (!avx512_) return NotOnAvx2(a);
-    return Emit({.action = Action::kMaskLogic, .opcode = op}, {a}, kMask);
+    return Emit({.action = Action::kMaskLogic, .opcode = op}, {a});
   }
   if (is_constant(a)) std::swap(a, b);
   if (is_constant(a)) {
@@ -287,10 +307,10 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
       Operation compare = *made;
       compare.masked = true;
       compare.AddOperand(mask);
-      return Emit(compare, kMask);
+      return Emit(compare);
     }
   }
-  return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b}, kMask);
+  return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b});
 }
 
 Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b) {
@@ -316,8 +336,7 @@ Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Part
 
 Variable Selector::Compare(Opcode op, VectorType type, const Parts& a, const Parts& b) {
   if (InGeneral(type)) {
-    return Emit({.action = Action::kGeneralCompare, .opcode = op, .element = type.element},
-                {a[0], b[0]}, kMask);
+    return Emit({.action = Action::kMaskFromGeneral}, {Emit(Action::kGeneralCompare, type, {a[0], b[0]}, op)});
   }
   return CompareInVectors(op, type, a, b);
 }
@@ -325,63 +344,44 @@ Variable Selector::Compare(Opcode op, VectorType type, const Parts& a, const Par
 Variable Selector::CompareInVectors(Opcode op, VectorType type, const Parts& a, const Parts& b) {
   Parts masks;
   for (int p = 0; p < a.count; ++p) {
-    if (!avx512_) {
-      masks.Add(CompareOnAvx2(op, {type.element, PartLanes(type, p)}, a[p], b[p]));
-      continue;
-    }
-    masks.Add(Emit({.action = Action::kCompare,
-                    .opcode = op,
-                    .element = type.element,
-                    .lanes = static_cast<int8_t>(PartLanes(type, p))},
-                   {a[p], b[p]}, kMask));
+    const VectorType part{type.element, PartLanes(type, p)};
+    masks.Add(avx512_ ? Emit(Action::kCompare, part, {a[p], b[p]}, op) : CompareOnAvx2(op, part, a[p], b[p]));
   }
   return JoinMasks(masks, type);
 }
 
 Parts Selector::Blend(VectorType type, Variable mask, const Parts& a, const Parts& b) {
   if (InGeneral(type)) {
-    return Emit({.action = Action::kGeneralBlend}, {mask, a[0], b[0]}, kGeneral);
+    const Variable condition = Emit({.action = Action::kGeneralFromMask}, {mask});
+    return Emit({.action = Action::kGeneralSelect}, {condition, a[0], b[0]});
   }
   Parts result;
   for (int p = 0; p < a.count; ++p) {
-    result.Add(Emit({.action = Action::kBlend,
-                     .element = type.element,
-                     .lanes = static_cast<int8_t>(PartLanes(type, p))},
-                    {MaskPart(mask, p, type.element), a[p], b[p]}, kVector));
+    const VectorType part{type.element, PartLanes(type, p)};
+    const VariableInfo& other = builder_.info(b[p]);
+    const bool zeros = other.constant == ConstantKind::kBroadcast32 && other.bits == 0;
+    const Variable lanes = MaskPart(mask, p, type.element);
+    result.Add(zeros && !avx512_ ? Vector(Opcode::kAnd, part, a[p], lanes)
+                                 : Emit(Action::kBlend, part, {lanes, a[p], b[p]}));
   }
   return result;
 }
 
+// 0 where the mask is not set.   v: in vector registers.
 Parts Selector::MaskedValue(VectorType type, Variable mask, const Parts& v) {
-  Parts result;
-  for (int p = 0; p < v.count; ++p) {
-    const Variable part = MaskPart(mask, p, type.element);
-    if (!avx512_) {
-      result.Add(Vector(Opcode::kAnd, {type.element, PartLanes(type, p)}, v[p], part));
-      continue;
-    }
-    result.Add(Emit({.action = Action::kMaskedValue,
-                     .element = type.element,
-                     .lanes = static_cast<int8_t>(PartLanes(type, p))},
-                    {part, v[p]}, kVector));
-  }
-  return result;
+  Parts zeros;
+  for (int p = 0; p < v.count; ++p) zeros.Add(builder_.Broadcast32(0));
+  return Blend(type, mask, v, zeros);
 }
 
 Parts Selector::Normalize(VectorType type, Parts v) {
   if (!IsNarrow(type.element)) return v;
   const int bits = BitWidth(type.element);
-  if (IsSigned(type.element)) {
-    return Emit({.action = Action::kSignExtend,
-                 .lanes = static_cast<int8_t>(type.lanes),
-                 .immediate = bits},
-                {v[0]}, kVector);
+  if (!IsSigned(type.element)) {
+    return Vector(Opcode::kAnd, {ElementType::kU32, type.lanes}, v[0], builder_.Broadcast32((uint32_t{1} << bits) - 1));
   }
-  return Emit({.action = Action::kVector,
-               .opcode = Opcode::kAnd,
-               .element = ElementType::kU32,
-               .lanes = static_cast<int8_t>(type.lanes)},
-              {v[0], builder_.Broadcast32((uint32_t{1} << bits) - 1)}, kVector);
+  const VectorType lanes{ElementType::kI32, type.lanes};
+  return ShiftBy(Opcode::kSar, lanes, ShiftBy(Opcode::kShl, lanes, v[0], 32 - bits), 32 - bits);
 }
 
 }  // namespace skein::x86

@@ -18,7 +18,7 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
   if (IsBool(type.element)) {
     if (builder_.info(v[0]).constant != ConstantKind::kNone) return v;
     if (!avx512_) return SplatOnce({ElementType::kU32, type.lanes}, v[0]);
-    return Emit({.action = Action::kMaskSplat}, {v[0]}, kMask);
+    return Emit({.action = Action::kMaskFromGeneral}, {Emit({.action = Action::kGeneralFromMask}, {v[0]})});
   }
   const VariableInfo& info = builder_.info(v[0]);
   if (info.constant == ConstantKind::kImmediate) {
@@ -43,7 +43,7 @@ Variable Selector::SplatOnce(VectorType type, Variable v) {
                       .element = type.element};
   operation.AddOperand(v);
   const int depth = builder_.DepthOf(v);
-  splats_.push_back({v, builder_.Emit(operation, kVector, depth), IsWide(type.element), depth});
+  splats_.push_back({v, builder_.Emit(operation, depth), IsWide(type.element), depth});
   return splats_.back().splat;
 }
 
@@ -68,7 +68,7 @@ Variable Selector::LaneMask(DimExpr n, int lanes) {
     n = whole;
   }
   mask.AddOperand(index_.Evaluate(n));
-  return Emit(mask, kMask);
+  return Emit(mask);
 }
 
 Parts Selector::Extract(VectorType source, const Parts& v, int lane) {
@@ -76,7 +76,7 @@ Parts Selector::Extract(VectorType source, const Parts& v, int lane) {
   if (IsBool(source.element)) {
     if (lane == 0) return v;
     if (!avx512_) return LanesDown(v[0], ElementType::kI32, lane);
-    return Emit({.action = Action::kMaskShift, .immediate = lane}, {v[0]}, kMask);
+    return Emit({.action = Action::kMaskShift, .immediate = lane}, {v[0]});
   }
   const int lanes = RegisterLanes(source.element);
   return FromVector(LanesDown(v[lane / lanes], source.element, lane % lanes), {source.element, 1});
@@ -117,10 +117,7 @@ Parts Selector::Shuffle(const Inst& inst) {
     }
   }
   if (in_mask_registers) {
-    return Emit({.action = Action::kMaskFromVector,
-                 .element = ElementType::kI32,
-                 .lanes = static_cast<int8_t>(inst.type.lanes)},
-                {result[0]}, kMask);
+    return CompareInVectors(Opcode::kNotEqual, {ElementType::kI32, inst.type.lanes}, result, builder_.Broadcast32(0));
   }
   return inst.type.lanes == 1 ? FromVector(result[0], inst.type) : result;
 }
@@ -167,25 +164,25 @@ Variable Selector::ShuffleTwo(ElementType element, std::span<const int> from, Va
     return Emit({.action = Action::kShuffle,
                  .lanes = 16,
                  .immediate = static_cast<int64_t>(fixed->by) << 8 | fixed->immediate},
-                {fixed->swapped ? b : a, fixed->swapped ? a : b}, kVector);
+                {fixed->swapped ? b : a, fixed->swapped ? a : b});
   }
   absl::InlinedVector<uint64_t, 16> lanes;
   for (int lane : from) lanes.push_back(static_cast<uint64_t>(std::max(lane, 0)));
   const Variable indices = IsWide(element)
                                ? builder_.Vector64(lanes)
                                : builder_.Vector32(absl::InlinedVector<uint32_t, 16>(lanes.begin(), lanes.end()));
-  if (a == b) return Emit({.action = Action::kPermute, .element = element}, {indices, a}, kVector);
-  return Emit({.action = Action::kPermute2, .element = element}, {indices, a, b}, kVector);
+  if (a == b) return Emit({.action = Action::kPermute, .element = element}, {indices, a});
+  return Emit({.action = Action::kPermuteTwo, .element = element}, {indices, a, b});
 }
 
 Parts Selector::Reduce(Opcode op, VectorType source, Parts v) {
   if (IsBool(source.element)) {
-    return Emit({.action = Action::kMaskReduce,
-                 .opcode = op == Opcode::kMin   ? Opcode::kAnd
-                           : op == Opcode::kMax ? Opcode::kOr
-                                                : op,
-                 .lanes = static_cast<int8_t>(source.lanes)},
-                {v[0]}, kMask);
+    const bool all = op == Opcode::kMin || op == Opcode::kAnd;
+    const Variable wanted = builder_.Immediate(all ? (1 << source.lanes) - 1 : 0);
+    const Variable bits = Emit(Action::kGeneralFromMask, source, {v[0]});
+    const Variable holds = Emit({.action = Action::kGeneralCompare, .opcode = all ? Opcode::kEqual : Opcode::kNotEqual},
+                                {bits, wanted});
+    return Emit({.action = Action::kMaskFromGeneral}, {holds});
   }
   if (source.lanes == 1) return v;
   for (int half = source.lanes / 2; half > 0; half /= 2) {

@@ -42,14 +42,19 @@ absl::Status Selector::Refuse(const Inst& inst, ElementType element) const {
 
 // --- building blocks ---
 
-Variable Selector::Emit(const Operation& operation, RegisterClass register_class) {
-  return builder_.Emit(operation, register_class);
+Variable Selector::Emit(Operation operation, std::initializer_list<Variable> operands) {
+  for (Variable v : operands) operation.AddOperand(v);
+  return builder_.Emit(operation);
 }
 
-Variable Selector::Emit(Operation operation, std::initializer_list<Variable> operands,
-                        RegisterClass register_class) {
-  for (Variable v : operands) operation.AddOperand(v);
-  return builder_.Emit(operation, register_class);
+Variable Selector::Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode,
+                        int64_t immediate) {
+  return Emit({.action = action,
+               .opcode = opcode,
+               .element = type.element,
+               .lanes = static_cast<int8_t>(type.lanes),
+               .immediate = immediate},
+              operands);
 }
 
 Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {
@@ -68,7 +73,7 @@ Variable Selector::MaskPart(Variable mask, int part, ElementType element) {
   if (info.constant != ConstantKind::kNone) {
     return builder_.MaskConstant(static_cast<uint16_t>(info.bits >> wide_lanes_));
   }
-  return Emit({.action = Action::kMaskShift, .immediate = wide_lanes_}, {mask}, kMask);
+  return Emit({.action = Action::kMaskShift, .immediate = wide_lanes_}, {mask});
 }
 
 bool Selector::IsAll(Variable mask, int lanes) const {
@@ -87,23 +92,26 @@ Variable Selector::JoinMasks(const Parts& masks, VectorType type) {
     return wide_masks_.back().mask;
   }
   if (masks.count == 1) return masks[0];
-  return Emit({.action = Action::kMaskJoin}, {masks[0], masks[1]}, kMask);
+  return Emit({.action = Action::kMaskJoin}, {masks[0], masks[1]});
 }
 
 Variable Selector::ToVector(const Parts& parts, VectorType type) {
   if (!InGeneral(type)) return parts[0];
-  return Emit({.action = Action::kVectorFromGeneral}, {parts[0]}, kVector);
+  return Emit({.action = Action::kVectorFromGeneral}, {parts[0]});
 }
 
 Parts Selector::FromVector(Variable v, VectorType type) {
   if (!InGeneral(type)) return v;
-  return Emit({.action = Action::kGeneralFromVector}, {v}, kGeneral);
+  return Emit({.action = Action::kGeneralFromVector}, {v});
 }
 
 Variable Selector::LanesDown(Variable v, ElementType element, int distance) {
   if (distance == 0) return v;
-  return Emit({.action = Action::kLanesDown, .element = element, .immediate = distance}, {v},
-              kVector);
+  return Emit({.action = Action::kLanesDown, .element = element, .immediate = distance}, {v});
+}
+
+Variable Selector::Join(Variable low, Variable high, int lanes) {
+  return Emit({.action = Action::kJoinHalves, .lanes = static_cast<int8_t>(lanes)}, {low, high});
 }
 
 Parts Selector::NewParts(VectorType type) {
@@ -149,11 +157,10 @@ absl::Status Selector::SelectTiles() {
       Variable trip = rest;
       if (k > 0) {
         const Variable n = index_.Evaluate(trips);
-        trip = Emit({.action = Action::kMod}, {rest, n}, kGeneral);
-        rest = Emit({.action = Action::kFloorDiv}, {rest, n}, kGeneral);
+        trip = Emit({.action = Action::kMod}, {rest, n});
+        rest = Emit({.action = Action::kFloorDiv}, {rest, n});
       }
-      tiles.inits[1 + k] = Emit({.action = Action::kGeneral, .opcode = Opcode::kMul},
-                                {trip, builder_.Immediate(parallel[k]->step)}, kGeneral);
+      tiles.inits[1 + k] = General(Opcode::kMul, trip, builder_.Immediate(parallel[k]->step));
       tiles.arguments.push_back(builder_.NewVariable(kGeneral));
       extents[k] = index_.Evaluate(parallel[k]->extent);
     }
@@ -163,10 +170,7 @@ absl::Status Selector::SelectTiles() {
   const int depth = builder_.depth();
   if (count == 1) {
     Variable index = arguments[0];
-    if (parallel[0]->step != 1) {
-      index = Emit({.action = Action::kGeneral, .opcode = Opcode::kMul},
-                   {index, builder_.Immediate(parallel[0]->step)}, kGeneral);
-    }
+    if (parallel[0]->step != 1) index = General(Opcode::kMul, index, builder_.Immediate(parallel[0]->step));
     index_.BindLoop(*parallel[0], index, depth);
   }
   for (int k = 0; k < count && count > 1; ++k) {
@@ -176,17 +180,17 @@ absl::Status Selector::SelectTiles() {
   builder_.SetInst(innermost);
 
   std::vector<Variable> yields(arguments.size());
-  auto add = [&](Variable v, int64_t step) {
-    return Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd}, {v, builder_.Immediate(step)},
-                kGeneral);
-  };
+  auto add = [&](Variable v, int64_t step) { return General(Opcode::kAdd, v, builder_.Immediate(step)); };
   yields[0] = add(arguments[0], 1);
   if (count > 1) {
     Variable next = add(arguments[count], parallel[count - 1]->step);
     for (int k = count - 1; k > 0; --k) {
-      yields[1 + k] = Emit({.action = Action::kWrap}, {next, extents[k]}, kGeneral);
-      next = Emit({.action = Action::kCarry, .immediate = parallel[k - 1]->step},
-                  {arguments[k], next, extents[k]}, kGeneral);
+      const Variable within = Emit({.action = Action::kGeneralCompare, .opcode = Opcode::kLess}, {next, extents[k]});
+      auto choose = [&](Variable same, Variable wrapped) {
+        return Emit({.action = Action::kGeneralSelect}, {within, same, wrapped});
+      };
+      yields[1 + k] = choose(next, builder_.Immediate(0));
+      next = choose(arguments[k], add(arguments[k], parallel[k - 1]->step));
     }
     yields[1] = next;
   }
@@ -231,8 +235,7 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   absl::InlinedVector<Variable, 16> yields, results;
   absl::InlinedVector<Parts, 8> result_parts;
   if (counted) {
-    yields.push_back(Emit({.action = Action::kGeneral, .opcode = Opcode::kAdd},
-                          {counter, builder_.Immediate(inst.step)}, kGeneral));
+    yields.push_back(General(Opcode::kAdd, counter, builder_.Immediate(inst.step)));
     results.push_back(builder_.NewVariable(kGeneral));
   }
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -294,7 +297,7 @@ absl::Status Selector::SelectInst(const Inst& inst) {
       const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
       const Variable index = Get(inst.operands[0])[0];
       result = avx512_ ? Emit({.action = Action::kPermute, .element = ElementType::kF32},
-                              {index, builder_.Vector32(table)}, RegisterClass::kVector)
+                              {index, builder_.Vector32(table)})
                        : LookupOnAvx2(table, inst.type.lanes, index);
       break;
     }

@@ -62,9 +62,12 @@ class Selector {
   absl::Status Refuse(const Inst& inst, ElementType element) const;
 
   // --- building blocks (selector.cc) ---
-  Variable Emit(const Operation& operation, RegisterClass register_class);
-  Variable Emit(Operation operation, std::initializer_list<Variable> operands,
-                RegisterClass register_class);
+  Variable Emit(const Operation& operation) { return builder_.Emit(operation); }
+  Variable Emit(Operation operation, std::initializer_list<Variable> operands);
+  // On lanes of `type`.
+  Variable Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode = Opcode::kAdd,
+                int64_t immediate = 0);
+  Variable General(Opcode op, Variable a, Variable b) { return Emit({.action = Action::kGeneral, .opcode = op}, {a, b}); }
   Parts Constant(ElementType element, uint64_t bits, int lanes);
   int PartCount(VectorType t) const { return IsWide(t.element) && t.lanes > wide_lanes_ ? 2 : 1; }
   int PartLanes(VectorType t, int part) const {
@@ -81,6 +84,7 @@ class Selector {
   Variable ToVector(const Parts& parts, VectorType type);  // of a one-lane value, one register
   Parts FromVector(Variable v, VectorType type);           // the other way round
   Variable LanesDown(Variable v, ElementType element, int distance);
+  Variable Join(Variable low, Variable high, int lanes);  // lanes of 32 bits of the result
 
   // --- elementwise (select_elementwise.cc) ---
   absl::Status SelectElementwise(const Inst& inst, Parts& result);
@@ -93,6 +97,8 @@ class Selector {
   Parts GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b);
   Parts Shift(Opcode op, VectorType type, Parts a, const Parts& amount);
   Variable ShiftBy(Opcode op, VectorType type, Variable a, int64_t amount);
+  int PowerOfTwo(VectorType type, Variable v) const;
+  Parts DivideByPower(Opcode op, VectorType type, const Parts& a, int power);
   Parts IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Variable MaskLogic(Opcode op, int lanes, Variable a, Variable b = {});
@@ -148,27 +154,26 @@ class Selector {
 
   // --- memory (select_memory.cc) ---
   Parts SelectMemory(const Inst& inst);
-  Parts Load(const Inst& inst);
+  Parts Load(const Inst& inst, VectorType type);
+  bool StartsWithByte(const Inst& inst) const;
+  Parts Gather(const Inst& inst, const Parts& index);
+  Parts LoadLanes(const Inst& inst, VectorType type, const Parts& index);
+  Variable JoinBlocks(std::span<const Variable> blocks);
   void Store(const Inst& inst);
-  Parts Gather(const Inst& inst, Parts index, const Address& address);
-  void Scatter(const Inst& inst, const Parts& value, Parts index, const Address& address);
-  Parts LoadLanes(const Inst& inst, const Parts& index);
-  void StoreLanes(const Inst& inst, const Parts& value, const Parts& index);
+  void Scatter(const Inst& inst, const Parts& value, const Parts& index);
+  void StoreLanes(const Inst& inst, VectorType type, const Parts& value, const Parts& index);
   Parts ClampIndex(const Inst& inst);
   Parts StrideVector(const Inst& inst, int lanes);
-  Parts LoadAt(ElementType element, int lanes, Variable mask, Address address);
-  void StoreAt(ElementType element, int lanes, Variable mask, Address address, Parts value,
-               bool streaming);
-  Variable Mask(const Inst& inst) const;  // its mask operand; none if all lanes take part
+  Variable Mask(const Inst& inst, int lane = -1) const;  // its mask operand; none if all lanes, or `lane`, take part
+  bool IsNone(const Inst& inst, int lane) const;         // whether lane `lane` never takes part
   bool IsNatural(ElementType element, int lanes) const;
-  bool NeedsLaneLoop(VectorType type) const;
+  bool GoesByLanes(VectorType type, bool apart, bool masked) const;
+  Operation PartAccess(Action action, VectorType type, int p, Address address, Variable* mask);
   int NarrowAccess(ElementType element, int lanes, Variable* mask) const;
   Variable ExactMask(Variable mask, ElementType element, int lanes);
-  Address WithoutIndex(Address address);
-  Variable IndexOfLane(const Parts& index, int lane);
-  Address IndexedBase(const Inst& inst, const Parts& index);
-  Address NibbleAddress(const Inst& inst, const Parts& index, int lane);
-  Address LaneAddress(const Inst& inst, const Address& base, const Parts& index, int lane);
+  Address OfNeighbours(const Inst& inst, const Parts& index);
+  Address IndexedBase(const Inst& inst);
+  Address LaneAddress(const Inst& inst, Address base, const Parts& index, int lane);
 
   const LoopNest& nest_;
   const bool avx512_;

@@ -255,6 +255,32 @@ TEST_F(X86, ArithmeticOfAllTypes) {
   }
 }
 
+// By shifts, also of negative numbers; the least number is no power of two.
+TEST_F(X86, DivisionByPowersOfTwo) {
+  for (ElementType element : {kI4, kI8, kI16, kI32, kI64, kU4, kU8, kU16, kU32, kU64}) {
+    SCOPED_TRACE(std::string(Name(element)));
+    LoopNest nest;
+    LoopBuilder b(&nest);
+    const DimExpr n = b.AddArgument();
+    const BufferId x = b.AddBuffer(BufferKind::kInput, element, n);
+    std::vector<std::pair<Opcode, int>> cases;
+    for (Opcode op : {Opcode::kIntDiv, Opcode::kIntRem}) {
+      for (int power : {0, 1, 2, BitWidth(element) - 2, BitWidth(element) - 1}) cases.push_back({op, power});
+    }
+    std::vector<BufferId> out;
+    for (size_t i = 0; i < cases.size(); ++i) out.push_back(b.AddBuffer(BufferKind::kOutput, element, n));
+    const DimExpr j = b.BeginVectorLoop(n, 16);
+    const ValueId v = b.Load(x, j);
+    for (size_t i = 0; i < cases.size(); ++i) {
+      b.Store(out[i], j, b.Binary(cases[i].first, v, b.ConstBits(element, uint64_t{1} << cases[i].second)));
+    }
+    b.EndLoop();
+    std::vector<KernelCase> runs = {MakeCase(nest, {123}, 1), MakeCase(nest, {50}, 2)};
+    for (KernelCase& run : runs) UseHardIntegers(element, run);
+    ExpectAgrees(runs);
+  }
+}
+
 TEST_F(X86, MasksTouchNothing) {
   const LoopNest nest = MaskNest();
   ExpectAgrees(Cases(nest, {{1}, {16}, {50}, {64}, {100}}));
