@@ -34,6 +34,11 @@ ScratchLayout LayOutScratch(const LoopNest& nest);
 // parallel loops; 1 without one.
 DimExpr TileCount(const LoopNest& nest);
 
+// How many times the tiles in their order pass along that parallel loop whose iterations write farthest apart: the
+// product of the counts of those around it; 1 where it is the outermost, or cannot be told. Workers that divide every
+// pass among them, and not the tiles as a whole, write to parts of memory of their own.
+DimExpr TilePasses(const LoopNest& nest);
+
 // Bit-exact definition of what a LoopNest computes; checks bounds of every access. Same signature as
 // a kernel. Errors: Internal, naming instruction, buffer and index, for an access out of bounds
 // (sizes come from the buffers' size expressions).

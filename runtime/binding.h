@@ -14,7 +14,8 @@ struct GroupSizes {
   int first_argument = 0;   // into Binding::arguments
   int64_t tiles = 0;
   int tasks = 1;            // workers that share the tiles
-  int64_t chunks = 1;       // contiguous ranges of tiles that they take in turn
+  int64_t chunks = 1;       // ranges of tiles that they take in turn
+  int64_t passes = 1;       // TilePasses: a range is the same part of each
   int64_t bytes = 0, flops = 0;
 };
 
@@ -38,7 +39,8 @@ struct Binding {
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,
                                                    std::vector<int64_t> symbols, int threads);
 
-// How many workers a group's work is worth, and into how many ranges its tiles go. Never changes a result.
+// How many workers a group's work is worth, and into how many ranges its tiles go; of several passes, one unless it
+// matters. Never changes a result.
 void DivideTiles(int threads, GroupSizes* sizes);
 
 }  // namespace skein

@@ -77,7 +77,7 @@ void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const Group
     return;
   }
   const Work work = {kernel,       args.buffers, args.arguments, args.status, sizes.tiles,
-                     sizes.chunks, sizes.tasks,  scratch,        slot_bytes};
+                     sizes.passes, sizes.chunks, sizes.tasks,    scratch,     slot_bytes};
   if (work_ != work) work_ = work;
   if (sizes.chunks > sizes.tasks) {
     constexpr int kMostParts = 32;
@@ -92,10 +92,14 @@ void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const Group
 }
 
 void LaunchTasks::RunChunk(int64_t chunk, int task) const {
-  const int64_t quotient = work_.tiles / work_.chunks, rest = work_.tiles % work_.chunks;
-  auto begin = [&](int64_t c) { return c * quotient + std::min(c, rest); };
+  const int64_t tiles = work_.tiles / work_.passes;
+  const int64_t quotient = tiles / work_.chunks, rest = tiles % work_.chunks;
+  const int64_t begin = chunk * quotient + std::min(chunk, rest);
+  const int64_t end = begin + quotient + (chunk < rest ? 1 : 0);
   const KernelArgs args = {work_.buffers, work_.arguments, work_.status};
-  work_.kernel(&args, begin(chunk), begin(chunk + 1), work_.scratch + task * work_.slot_bytes);
+  for (int64_t first = 0; first < work_.tiles; first += tiles) {
+    work_.kernel(&args, first + begin, first + end, work_.scratch + task * work_.slot_bytes);
+  }
 }
 
 // A task takes ranges until none is left, so that an executor that runs tasks one after another finishes too; first
@@ -119,7 +123,7 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   const UnpackedProgram* const unpacked = UnpackedInstead(variant, program, executor);
   GroupState& own = state->groups[g];
   const std::vector<int>& values = unpacked != nullptr ? unpacked->buffers : program.buffers;
-  own.buffers.resize(values.size());
+  if (own.buffers.size() != values.size()) own.buffers.resize(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     void* const pointer = state->pointers[values[i]];
     if (own.buffers[i] != pointer) own.buffers[i] = pointer;

@@ -139,6 +139,7 @@ class PlanLayout {
         const GroupProgram& alike = variant_.groups[known->second];
         program->arguments = alike.arguments;
         program->tiles = alike.tiles;
+        program->passes = alike.passes;
         program->scratch_bytes = alike.scratch_bytes;
         return AddWork(group, program);
       }
@@ -147,10 +148,12 @@ class PlanLayout {
       SymbolMap arguments;
       for (size_t a = 0; a < group.arguments.size(); ++a) arguments[absl::StrCat("a", a)] = group.arguments[a];
       SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(SubstituteSymbols(TileCount(*group.nest), arguments)));
+      SKEIN_ASSIGN_OR_RETURN(program->passes, table.Add(SubstituteSymbols(TilePasses(*group.nest), arguments)));
       SKEIN_ASSIGN_OR_RETURN(program->scratch_bytes,
                              table.Add(SubstituteSymbols(LayOutScratch(*group.nest).bytes, arguments)));
     } else {
       SKEIN_ASSIGN_OR_RETURN(program->tiles, table.Add(1));
+      SKEIN_ASSIGN_OR_RETURN(program->passes, table.Add(1));
       SKEIN_ASSIGN_OR_RETURN(program->scratch_bytes, table.Add(0));
     }
     return AddWork(group, program);

@@ -74,7 +74,7 @@ struct GroupProgram {
   std::vector<int> buffers;        // values: the group's inputs, then its outputs
   int input_count = 0;
   std::vector<int> arguments;      // expressions
-  int tiles = 0, scratch_bytes = 0, bytes_read = 0, bytes_written = 0, flops = 0;  // expressions
+  int tiles = 0, passes = 0, scratch_bytes = 0, bytes_read = 0, bytes_written = 0, flops = 0;  // expressions
 };
 
 class LatePacking;  // runtime/late_packing.h

@@ -418,6 +418,27 @@ TEST(LoopNestInterpreter, LaterLanesOfAScatterWin) {
   EXPECT_EQ(FromBytes<int32_t>(buffers[0]), (std::vector<int32_t>{-1, 3}));
 }
 
+// Three parallel loops, the first of one iteration, and a store in them.
+int64_t PassesWhereStoredAt(const std::function<DimExpr(DimExpr i, DimExpr j)>& address) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const DimExpr extent = b.AddArgument();
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, kI64, 10000);
+  b.BeginLoop(LoopKind::kParallel, 1);
+  const DimExpr i = b.BeginLoop(LoopKind::kParallel, extent, 2);
+  const DimExpr j = b.BeginLoop(LoopKind::kParallel, 7);
+  b.Store(out, address(i, j), b.Index(i));
+  for (int loop = 0; loop < 3; ++loop) b.EndLoop();
+  return OverArguments(TilePasses(nest), {12});
+}
+
+TEST(LoopNestInterpreter, TilesPassAlongTheLoopThatWritesFarthestApart) {
+  EXPECT_EQ(PassesWhereStoredAt([](DimExpr i, DimExpr j) { return 100 * i + j; }), 1);
+  EXPECT_EQ(PassesWhereStoredAt([](DimExpr i, DimExpr j) { return i + 100 * j; }), 6);
+  EXPECT_EQ(PassesWhereStoredAt([](DimExpr i, DimExpr j) { return i + 2 * j; }), 1);  // as far: i goes by 2
+  EXPECT_EQ(PassesWhereStoredAt([](DimExpr i, DimExpr j) { return i + 100 * Mod(j, 3); }), 1);
+}
+
 TEST(LoopNestInterpreter, TilesAreParallelIterationsRowMajor) {
   LoopNest nest;
   LoopBuilder b(&nest);
@@ -430,6 +451,7 @@ TEST(LoopNestInterpreter, TilesAreParallelIterationsRowMajor) {
   b.EndLoop();
   ASSERT_TRUE(Verify(nest).ok()) << Verify(nest).message();
   EXPECT_EQ(OverArguments(TileCount(nest), {2}), 6);
+  EXPECT_EQ(OverArguments(TilePasses(nest), {2}), 1);
   std::vector<int64_t> data(10, -1);
   void* buffers[] = {data.data()};
   const int64_t arguments[] = {2};

@@ -34,16 +34,16 @@ TEST(LaunchTasksTest, EveryTileRunsOnceForAnyDivisionAndExecutor) {
   for (const Executor& executor : executors) {
     for (int count : {1, 2, 3, 7, 40}) {
       for (int64_t chunks : {count, count + 1, 4 * count}) {
-        for (int64_t tiles : {int64_t{40}, int64_t{97}}) {
-          if (chunks > tiles || (count == 1 && chunks > 1)) continue;
+        for (auto [tiles, passes] : {std::pair<int64_t, int64_t>{40, 1}, {97, 1}, {96, 2}, {96, 12}}) {
+          if (chunks > tiles / passes || (count == 1 && chunks > 1)) continue;
           GroupSizes sizes;
-          sizes.tiles = tiles, sizes.tasks = count, sizes.chunks = chunks;
+          sizes.tiles = tiles, sizes.passes = passes, sizes.tasks = count, sizes.chunks = chunks;
           std::fill(counts.begin(), counts.end(), 0);
           std::fill(scratch.begin(), scratch.end(), 0);
           tasks.Run(CountTiles, args, sizes, reinterpret_cast<std::byte*>(scratch.data()), 64, executor);
           EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), tiles);
           EXPECT_EQ(*std::max_element(counts.begin(), counts.end()), 1);
-          EXPECT_EQ(std::accumulate(scratch.begin(), scratch.end(), 0), chunks);
+          EXPECT_EQ(std::accumulate(scratch.begin(), scratch.end(), 0), count == 1 ? 1 : chunks * passes);
         }
       }
     }
