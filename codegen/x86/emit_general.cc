@@ -142,7 +142,11 @@ void Emitter::GeneralMinMax(const Operation& op) {
 
 // The processor takes amounts modulo 64; larger ones give 0, or the sign.
 void Emitter::GeneralShift(const Operation& op) {
-  const Reg64 value = UseGeneral(op.operands[0]), amount = UseGeneral(op.operands[1]);
+  const Variable by = op.operands[1];
+  if (op.opcode == Opcode::kSar && IsImmediate(by) && ImmediateOf(by) >= 0 && ImmediateOf(by) < 64) {
+    return sar(Reg64(registers_->Overwrite(op.result, op.operands[0])), ImmediateOf(by));
+  }
+  const Reg64 value = UseGeneral(op.operands[0]), amount = UseGeneral(by);
   const Reg64 d(registers_->Define(op.result));
   if (op.opcode == Opcode::kSar) {
     mov(rax, amount);
@@ -159,24 +163,28 @@ void Emitter::GeneralShift(const Operation& op) {
 
 // Truncating; x/0 = 0, x rem 0 = 0, min/-1 = min.
 void Emitter::Divide(const Operation& op) {
-  const bool remainder = op.opcode == Opcode::kIntRem;
-  const Reg64 a = UseGeneral(op.operands[0]), b = UseGeneral(op.operands[1]);
+  const Variable divisor = op.operands[1];
+  const Reg64 a = UseGeneral(op.operands[0]), b = UseGeneral(divisor);
+  const bool is_safe = IsImmediate(divisor) && ImmediateOf(divisor) != 0 && ImmediateOf(divisor) != -1;
   Xbyak::Label special, done;
   mov(rax, a);
+  if (!is_safe) {
+    if (IsU64(op)) {
+      test(b, b);
+    } else {
+      lea(rdx, ptr[b + 1]);
+      cmp(rdx, 1);
+    }
+    jbe(special);  // 0, or -1 if it is signed
+  }
   if (IsU64(op)) {
     xor_(edx, edx);
-    test(b, b);
-    jz(special);
     div(b);
-    jmp(done);
-    L(special);
-    xor_(eax, eax);
   } else {
-    lea(rdx, ptr[b + 1]);
-    cmp(rdx, 1);
-    jbe(special);  // 0 or -1
     cqo();
     idiv(b);
+  }
+  if (!is_safe) {
     jmp(done);
     L(special);
     neg(rax);
@@ -185,55 +193,7 @@ void Emitter::Divide(const Operation& op) {
   }
   L(done);
   registers_->ReleaseDying();
-  mov(Reg64(registers_->Define(op.result)), remainder ? rdx : rax);
-}
-
-void Emitter::FloorDivide(const Operation& op, bool modulo) {
-  const Variable divisor = op.operands[1];
-  const int32_t constant = IsImmediate(divisor) ? ImmediateOf(divisor) : 0;
-  if (constant > 0 && std::has_single_bit(static_cast<uint32_t>(constant))) {
-    const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
-    if (modulo) {
-      and_(d, constant - 1);
-    } else {
-      sar(d, std::countr_zero(static_cast<uint32_t>(constant)));
-    }
-    return;
-  }
-  const Reg64 a = UseGeneral(op.operands[0]), b = UseGeneral(divisor);
-  Xbyak::Label special, done;
-  mov(rax, a);
-  if (constant <= 0) {
-    lea(rdx, ptr[b + 1]);
-    cmp(rdx, 1);
-    jbe(special);
-  }
-  cqo();
-  idiv(b);
-  // Truncated too far up if there is a remainder whose sign is not the divisor's.
-  test(rdx, rdx);
-  jz(done);
-  if (modulo) {
-    mov(rax, rdx);
-    xor_(rax, b);
-    sar(rax, 63);
-    and_(rax, b);
-    add(rdx, rax);
-  } else {
-    xor_(rdx, b);
-    sar(rdx, 63);
-    add(rax, rdx);
-  }
-  if (constant <= 0) {
-    jmp(done);
-    L(special);
-    neg(rax);
-    and_(rax, b);
-    xor_(edx, edx);
-  }
-  L(done);
-  registers_->ReleaseDying();
-  mov(Reg64(registers_->Define(op.result)), modulo ? rdx : rax);
+  mov(Reg64(registers_->Define(op.result)), op.opcode == Opcode::kIntRem ? rdx : rax);
 }
 
 void Emitter::SetStatus(const Reg64& args, int64_t bit) {
@@ -242,10 +202,6 @@ void Emitter::SetStatus(const Reg64& args, int64_t bit) {
   lock();
   or_(qword[rax], rdx);
 }
-
-void Emitter::EmitFloorDiv(const Operation& op) { FloorDivide(op, false); }
-
-void Emitter::EmitMod(const Operation& op) { FloorDivide(op, true); }
 
 void Emitter::EmitClampGeneral(const Operation& op) {
   const Reg64 extent = UseGeneral(op.operands[1]), args = UseGeneral(op.operands[2]);

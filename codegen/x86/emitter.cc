@@ -275,8 +275,7 @@ Xbyak::Address Emitter::Data(const VariableInfo& constant, bool broadcast) {
   return broadcast ? ptr_b[rip + assumed] : ptr[rip + assumed];
 }
 
-std::vector<ObjectCode::Relocation> Emitter::Relocations() const {
-  std::vector<ObjectCode::Relocation> relocations;
+void Emitter::AddRelocations(uint32_t offset, std::vector<ObjectCode::Relocation>* relocations) const {
   for (const DataReference& reference : data_) {
     const uint8_t* code = getCode() + reference.instruction;
     // The address follows prefix, opcode and ModRM: EVEX has 4 prefix bytes, VEX 3 or 2.
@@ -285,10 +284,9 @@ std::vector<ObjectCode::Relocation> Emitter::Relocations() const {
     int32_t distance;  // from the end of the instruction
     std::memcpy(&distance, getCode() + field, sizeof(distance));
     const int64_t end = kAssumedData + reference.data_offset - distance;
-    relocations.push_back({static_cast<uint32_t>(field), reference.data_offset,
-                           static_cast<int32_t>(static_cast<int64_t>(field) - end)});
+    relocations->push_back({offset + static_cast<uint32_t>(field), reference.data_offset,
+                            static_cast<int32_t>(static_cast<int64_t>(field) - end)});
   }
-  return relocations;
 }
 
 }  // namespace skein::x86

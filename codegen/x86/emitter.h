@@ -34,7 +34,8 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   bool EmitKernel(const Program& program, std::vector<CodePoint>* points = nullptr);
 
   size_t size() const { return getSize(); }
-  std::vector<ObjectCode::Relocation> Relocations() const;
+  // Those of code that comes to lie at `offset`.
+  void AddRelocations(uint32_t offset, std::vector<ObjectCode::Relocation>* relocations) const;
 
  private:
   using Xmm = Xbyak::Xmm;
@@ -75,7 +76,6 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void GeneralMinMax(const Operation& op);
   void GeneralShift(const Operation& op);
   void Divide(const Operation& op);
-  void FloorDivide(const Operation& op, bool modulo);
   void SetStatus(const Reg64& args, int64_t bit);
 
   // --- emit_mask.cc ---

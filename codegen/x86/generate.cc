@@ -32,11 +32,9 @@ constexpr CodeEstimate kUsual{.per_kernel = 512, .per_operation = 24, .per_loop 
 // spill and a reload of up to 12. A loop's brackets move every register at most once.
 constexpr CodeEstimate kMost{.per_kernel = 1024, .per_operation = 256, .per_loop = 4096};
 
-using CodePoints = std::vector<x86::CodePoint>;  // null: nobody wants to know
-
-// Throws Xbyak::Error, among others where `bytes` are too few.
-absl::StatusOr<ObjectCode> EmitProgram(const NamedNest& nest, const x86::Program& program, const Target& target,
-                                       CodePoints* points, size_t bytes) {
+// Emits a kernel behind those of `object`. Throws Xbyak::Error, among others where `bytes` are too few.
+absl::Status EmitProgram(const NamedNest& nest, const x86::Program& program, const Target& target, size_t bytes,
+                         std::vector<x86::CodePoint>* points, ObjectCode* object) {
   // Xbyak aligns addresses, entries are offsets: the same thing only where the buffer is aligned.
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[bytes + kEntryAlignment]);
   uint8_t* const buffer =
@@ -45,67 +43,40 @@ absl::StatusOr<ObjectCode> EmitProgram(const NamedNest& nest, const x86::Program
   if (!emitter.EmitKernel(program, points)) {
     return Unimplemented("x86: ", nest.name, ": more operands than registers");
   }
-  ObjectCode object;
-  object.entries.push_back({nest.name, 0, static_cast<uint32_t>(emitter.size())});
-  object.code.assign(buffer, buffer + emitter.size());
-  object.relocations = emitter.Relocations();
-  return object;
-}
-
-absl::StatusOr<ObjectCode> EmitProgram(const NamedNest& nest, const x86::Program& program, const Target& target,
-                                       CodePoints* points) {
-  for (const CodeEstimate& estimate : {kUsual, kMost}) {
-    if (points != nullptr) points->clear();
-    try {
-      return EmitProgram(nest, program, target, points, estimate.Bytes(program));
-    } catch (const Xbyak::Error& error) {
-      const bool too_few = static_cast<int>(error) == Xbyak::ERR_CODE_IS_TOO_BIG;
-      if (!too_few) return Internal("x86: Xbyak: ", error.what());
-    }
-  }
-  return Internal("x86: Xbyak: the code does not fit");
+  constexpr uint8_t kTrap = 0xcc;
+  object->code.resize((object->code.size() + kEntryAlignment - 1) / kEntryAlignment * kEntryAlignment, kTrap);
+  const uint32_t offset = static_cast<uint32_t>(object->code.size());
+  object->entries.push_back({nest.name, offset, static_cast<uint32_t>(emitter.size())});
+  object->code.insert(object->code.end(), buffer, buffer + emitter.size());
+  emitter.AddRelocations(offset, &object->relocations);
+  return absl::OkStatus();
 }
 
 // listing: gets what the code is for; null: nobody wants to know.
-absl::StatusOr<ObjectCode> Generate(const NamedNest& nest, const Target& target, Listing* listing) {
-  x86::ConstantPool constants;
+absl::Status Generate(const NamedNest& nest, const Target& target, x86::ConstantPool* constants, ObjectCode* object,
+                      Listing* listing) {
   std::vector<x86::VariableNote> notes;
+  std::vector<x86::CodePoint> points;
   SKEIN_ASSIGN_OR_RETURN(const LoopNest legal, Legalize(*nest.nest, target));
   const absl::StatusOr<x86::Program> program =
-      x86::Selector(legal, &constants, target.isa, listing != nullptr ? &notes : nullptr).Run();
+      x86::Selector(legal, constants, target.isa, listing != nullptr ? &notes : nullptr).Run();
   if (!program.ok()) return Annotate(program.status(), nest.name);
-  CodePoints points;
-  SKEIN_ASSIGN_OR_RETURN(ObjectCode object, EmitProgram(nest, *program, target, listing != nullptr ? &points : nullptr));
-  object.data = constants.Take();
-  object.tier = "xbyak";
-  if (listing != nullptr) {
-    const LoopNestLines lines(legal);
-    listing->marks = x86::MarksOf(*program, notes, points, lines);
-    listing->lines = lines.lines();
+  for (const CodeEstimate* estimate : {&kUsual, &kMost}) {
+    points.clear();
+    try {
+      SKEIN_RETURN_IF_ERROR(EmitProgram(nest, *program, target, estimate->Bytes(*program),
+                                        listing != nullptr ? &points : nullptr, object));
+      break;
+    } catch (const Xbyak::Error& error) {
+      const bool too_few = static_cast<int>(error) == Xbyak::ERR_CODE_IS_TOO_BIG && estimate != &kMost;
+      if (!too_few) return Internal("x86: Xbyak: ", error.what());
+    }
   }
-  return object;
-}
-
-// Puts the kernel of one object behind those of another.
-void Append(ObjectCode kernel, ObjectCode* object) {
-  constexpr size_t kDataAlignment = 64;
-  const auto align = [](std::vector<uint8_t>& bytes, size_t alignment) {
-    constexpr uint8_t kTrap = 0xcc;
-    bytes.resize((bytes.size() + alignment - 1) / alignment * alignment, kTrap);
-    return static_cast<uint32_t>(bytes.size());
-  };
-  const uint32_t code = align(object->code, kEntryAlignment), data = align(object->data, kDataAlignment);
-  for (ObjectCode::Entry& entry : kernel.entries) {
-    entry.offset += code;
-    object->entries.push_back(std::move(entry));
-  }
-  for (ObjectCode::Relocation relocation : kernel.relocations) {
-    relocation.offset += code;
-    relocation.data_offset += data;
-    object->relocations.push_back(relocation);
-  }
-  object->code.insert(object->code.end(), kernel.code.begin(), kernel.code.end());
-  object->data.insert(object->data.end(), kernel.data.begin(), kernel.data.end());
+  if (listing == nullptr) return absl::OkStatus();
+  const LoopNestLines lines(legal);
+  listing->marks = x86::MarksOf(*program, notes, points, lines);
+  listing->lines = lines.lines();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -115,16 +86,19 @@ bool HaveXbyak() { return true; }
 absl::StatusOr<ObjectCode> GenerateXbyak(std::span<const NamedNest> nests, const Target& target) {
   // One after the other: what belongs to a kernel is in cache while it is made.
   ObjectCode object{.tier = "xbyak"};
+  x86::ConstantPool constants;
   for (const NamedNest& nest : nests) {
-    SKEIN_ASSIGN_OR_RETURN(ObjectCode kernel, Generate(nest, target, nullptr));
-    Append(std::move(kernel), &object);
+    SKEIN_RETURN_IF_ERROR(Generate(nest, target, &constants, &object, nullptr));
   }
+  object.data = constants.Take();
   return object;
 }
 
 absl::StatusOr<Listing> ListXbyak(const NamedNest& nest, const Target& target) {
-  Listing listing;
-  SKEIN_ASSIGN_OR_RETURN(listing.object, Generate(nest, target, &listing));
+  Listing listing{.object = {.tier = "xbyak"}};
+  x86::ConstantPool constants;
+  SKEIN_RETURN_IF_ERROR(Generate(nest, target, &constants, &listing.object, &listing));
+  listing.object.data = constants.Take();
   return listing;
 }
 

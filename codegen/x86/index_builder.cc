@@ -1,6 +1,7 @@
 #include "codegen/x86/index_builder.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <span>
 
@@ -129,9 +130,8 @@ Variable IndexBuilder::EvaluateNew(DimExpr e, int depth) {
     case DimKind::kMul:
       return Product(e, depth);
     case DimKind::kFloorDiv:
-      return Operate({.action = Action::kFloorDiv}, e, depth);
     case DimKind::kMod:
-      return Operate({.action = Action::kMod}, e, depth);
+      return Divide(e, depth);
     case DimKind::kLess:
       return Operate({.action = Action::kGeneralCompare, .opcode = Opcode::kLess}, e, depth);
     case DimKind::kEqual:
@@ -152,8 +152,31 @@ Variable IndexBuilder::Operate(Operation operation, DimExpr e, int depth) {
   return builder_->Emit(operation, depth);
 }
 
+// Towards -infinity, so that a remainder has the divisor's sign; x/0 = 0.
+Variable IndexBuilder::Divide(DimExpr e, int depth) {
+  const DimExpr dividend = e.operands()[0], divisor = e.operands()[1];
+  const bool modulo = e.kind() == DimKind::kMod;
+  const Variable a = Evaluate(dividend), b = Evaluate(divisor);
+  if (divisor.IsConst() && std::has_single_bit(static_cast<uint64_t>(divisor.constant())) && divisor.constant() > 0) {
+    const int power = std::countr_zero(static_cast<uint64_t>(divisor.constant()));
+    return modulo ? General(Opcode::kAnd, a, builder_->Immediate(divisor.constant() - 1), depth)
+                  : General(Opcode::kSar, a, builder_->Immediate(power), depth);
+  }
+  const Variable result = General(modulo ? Opcode::kIntRem : Opcode::kIntDiv, a, b, depth);
+  if (dividend.range().lo >= 0 && divisor.range().lo >= 0) return result;
+  // Truncated too far up if there is a remainder whose sign is not the divisor's.
+  const Variable remainder = modulo ? result : General(Opcode::kIntRem, a, b, depth);
+  const Variable signs = General(Opcode::kXor, remainder, b, depth);
+  const Variable differ = General(Opcode::kSar, signs, builder_->Immediate(63), depth);
+  Operation select{.action = Action::kGeneralSelect, .index = true};
+  select.AddOperand(remainder);
+  select.AddOperand(modulo ? General(Opcode::kAnd, differ, b, depth) : differ);
+  select.AddOperand(builder_->Immediate(0));
+  return General(Opcode::kAdd, result, builder_->Emit(select, depth), depth);
+}
+
 Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
-  if (builder_->info(a).constant != ConstantKind::kNone && op != Opcode::kSub) std::swap(a, b);
+  if (builder_->info(a).constant != ConstantKind::kNone && IsCommutative(op)) std::swap(a, b);
   Operation operation{.action = Action::kGeneral, .opcode = op, .index = true};
   operation.AddOperand(a);
   operation.AddOperand(b);

@@ -64,6 +64,7 @@ class IndexBuilder {
   Variable Sum(std::span<const DimExpr> terms, int depth);
   Variable Product(DimExpr e, int depth);
   Variable Load(Variable base, int64_t offset);
+  Variable Divide(DimExpr e, int depth);
   Variable Operate(Operation operation, DimExpr e, int depth);
   Variable General(Opcode op, Variable a, Variable b, int depth);
   // Address of the element of a buffer whose number is the sum of `terms`.

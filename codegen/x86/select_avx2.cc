@@ -296,14 +296,4 @@ Variable Selector::JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> h
   return halves_.back().result;
 }
 
-// From registers of 8 entries; bit 3 of the index chooses between them.
-Variable Selector::LookupOnAvx2(std::span<const uint32_t> table, int lanes, Variable index) {
-  std::array<Variable, 2> half;
-  for (int i = 0; i < 2; ++i) {
-    half[i] = Emit({.action = Action::kPermute, .element = kF32}, {index, builder_.Vector32(table.subspan(8 * i, 8))});
-  }
-  const Variable upper = ShiftBy(Opcode::kShl, {kU32, lanes}, index, 28);  // the blend looks at signs
-  return Emit(Action::kBlend, {kF32, lanes}, {upper, half[1], half[0]});
-}
-
 }  // namespace skein::x86

@@ -35,42 +35,27 @@ bool MayOverflow(Opcode op) {
 
 }  // namespace
 
-absl::Status Selector::SelectElementwise(const Inst& inst, Parts& result) {
-  const VectorType operand_type = type(inst.operands[0]);
+Parts Selector::SelectElementwise(const Inst& inst) {
+  const VectorType operands = type(inst.operands[0]);
   const Parts& a = Get(inst.operands[0]);
   const Parts b = inst.operands.size() > 1 ? Get(inst.operands[1]) : Parts();
-  if (inst.op == Opcode::kSelect) {
-    const Variable mask = a[0];
-    const Parts& no = Get(inst.operands[2]);
-    const int lanes = inst.type.lanes;
-    if (IsAll(mask, lanes) || IsNone(mask, lanes)) {
-      result = IsAll(mask, lanes) ? b : no;
-    } else if (IsBool(inst.type.element)) {
-      const Variable unless = MaskLogic(Opcode::kAnd, lanes, MaskLogic(Opcode::kNot, lanes, mask), no[0]);
-      result = MaskLogic(Opcode::kOr, lanes, MaskLogic(Opcode::kAnd, lanes, mask, b[0]), unless);
-    } else {
-      result = Blend(inst.type, mask, b, no);
-    }
-    return absl::OkStatus();
+  const Parts c = inst.operands.size() > 2 ? Get(inst.operands[2]) : Parts();
+  if (inst.op == Opcode::kSelect) return Select(inst.type, a[0], b, c);
+  if (inst.op == Opcode::kDot4) return Emit(Action::kDot4, inst.type, {a[0], b[0], c[0]});
+  if (IsBool(operands.element)) return MaskElementwise(inst.op, operands.lanes, a[0], b[0]);
+  if (operands.element == ElementType::kF16 || operands.element == ElementType::kBF16) {
+    status_.Update(Unimplemented("x86: no code for ", Name(inst.op), " of ", Name(operands.element)));
+    return a;
   }
-  if (inst.op == Opcode::kDot4) {
-    result = Emit(Action::kDot4, inst.type, {a[0], b[0], Get(inst.operands[2])[0]});
-    return absl::OkStatus();
-  }
-  if (IsBool(operand_type.element)) {
-    result = MaskElementwise(inst.op, operand_type.lanes, a, b);
-    return absl::OkStatus();
-  }
-  const bool storage_only =
-      operand_type.element == ElementType::kF16 || operand_type.element == ElementType::kBF16;
-  if (storage_only) return Refuse(inst, operand_type.element);
-  if (IsCompare(inst.op)) {
-    result = Compare(inst.op, operand_type, a, b);
-    return absl::OkStatus();
-  }
-  result = Elementwise(inst.op, operand_type, a, b,
-                       inst.operands.size() > 2 ? Get(inst.operands[2]) : Parts());
-  return absl::OkStatus();
+  return IsCompare(inst.op) ? Parts(Compare(inst.op, operands, a, b)) : Elementwise(inst.op, operands, a, b, c);
+}
+
+Parts Selector::Select(VectorType type, Variable mask, const Parts& a, const Parts& b) {
+  if (IsAll(mask, type.lanes)) return a;
+  if (IsNone(mask, type.lanes)) return b;
+  if (!IsBool(type.element)) return Blend(type, mask, a, b);
+  const Variable otherwise = MaskLogic(Opcode::kAnd, type.lanes, MaskLogic(Opcode::kNot, type.lanes, mask), b[0]);
+  return MaskLogic(Opcode::kOr, type.lanes, MaskLogic(Opcode::kAnd, type.lanes, mask, a[0]), otherwise);
 }
 
 Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b,
@@ -262,11 +247,15 @@ Parts Selector::IntDivide(Opcode op, VectorType type, const Parts& a, const Part
 Parts Selector::WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b) {
   Parts result;
   const VectorType scalar{type.element, 1};
+  const VariableInfo& divisor = builder_.info(b[0]);
+  const bool constant = divisor.constant == ConstantKind::kBroadcast64;
+  const uint64_t divisor_bits = divisor.bits;
   for (int p = 0; p < a.count; ++p) {
     Variable part = a[p];
     for (int lane = 0; lane < PartLanes(type, p); ++lane) {
       const Parts left = FromVector(LanesDown(a[p], type.element, lane), scalar);
-      const Parts right = FromVector(LanesDown(b[p], type.element, lane), scalar);
+      const Parts right = constant ? Constant(type.element, divisor_bits, 1)
+                                   : FromVector(LanesDown(b[p], type.element, lane), scalar);
       const Parts value = GeneralElementwise(op, type.element, left, right);
       const Variable splat = Emit({.action = Action::kSplatGeneral, .element = type.element}, {value[0]});
       const Variable here = builder_.MaskConstant(static_cast<uint16_t>(1 << lane));
@@ -313,24 +302,22 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   return Emit({.action = Action::kMaskLogic, .opcode = op}, {a, b});
 }
 
-Parts Selector::MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b) {
+Variable Selector::MaskElementwise(Opcode op, int lanes, Variable a, Variable b) {
   switch (op) {
     case Opcode::kEqual:
-      return MaskLogic(Opcode::kNot, lanes, MaskLogic(Opcode::kXor, lanes, a[0], b[0]));
+      return MaskLogic(Opcode::kNot, lanes, MaskLogic(Opcode::kXor, lanes, a, b));
     case Opcode::kNotEqual:
-      return MaskLogic(Opcode::kXor, lanes, a[0], b[0]);
+      return MaskLogic(Opcode::kXor, lanes, a, b);
     case Opcode::kLess:
-      return MaskLogic(Opcode::kAnd, lanes, MaskLogic(Opcode::kNot, lanes, a[0]), b[0]);
+      return MaskLogic(Opcode::kAnd, lanes, MaskLogic(Opcode::kNot, lanes, a), b);
     case Opcode::kLessEqual:
-      return MaskLogic(Opcode::kOr, lanes, MaskLogic(Opcode::kNot, lanes, a[0]), b[0]);
+      return MaskLogic(Opcode::kOr, lanes, MaskLogic(Opcode::kNot, lanes, a), b);
     case Opcode::kMin:
-      return MaskLogic(Opcode::kAnd, lanes, a[0], b[0]);
+      return MaskLogic(Opcode::kAnd, lanes, a, b);
     case Opcode::kMax:
-      return MaskLogic(Opcode::kOr, lanes, a[0], b[0]);
-    case Opcode::kNot:
-      return MaskLogic(Opcode::kNot, lanes, a[0]);
-    default:
-      return MaskLogic(op, lanes, a[0], b[0]);
+      return MaskLogic(Opcode::kOr, lanes, a, b);
+    default:  // and, or, xor, not
+      return MaskLogic(op, lanes, a, b);
   }
 }
 

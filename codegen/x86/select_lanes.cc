@@ -82,6 +82,20 @@ Parts Selector::Extract(VectorType source, const Parts& v, int lane) {
   return FromVector(LanesDown(v[lane / lanes], source.element, lane % lanes), {source.element, 1});
 }
 
+// AVX2: from registers of 8 entries; bit 3 of the index chooses between them.
+Parts Selector::Lookup(const Inst& inst) {
+  const Variable index = Get(inst.operands[0])[0];
+  const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
+  auto look_up = [&](std::span<const uint32_t> entries) {
+    return Emit({.action = Action::kPermute, .element = ElementType::kF32}, {index, builder_.Vector32(entries)});
+  };
+  if (avx512_) return look_up(table);
+  const std::span<const uint32_t> entries(table);
+  const Variable low = look_up(entries.first(8)), high = look_up(entries.subspan(8));
+  const Variable upper = ShiftBy(Opcode::kShl, {ElementType::kU32, inst.type.lanes}, index, 28);  // blends look at signs
+  return Emit(Action::kBlend, inst.type, {upper, high, low});
+}
+
 Parts Selector::Shuffle(const Inst& inst) {
   const Inst* const last = std::exchange(last_shuffle_, &inst);
   // Pieces of a splat of one lane are alike.

@@ -32,12 +32,9 @@ Selector::Selector(const LoopNest& nest, ConstantPool* pool, Isa isa, std::vecto
 }
 
 absl::StatusOr<Program> Selector::Run() {
-  SKEIN_RETURN_IF_ERROR(SelectTiles());
+  SelectTiles();
+  SKEIN_RETURN_IF_ERROR(status_);
   return builder_.Finish();
-}
-
-absl::Status Selector::Refuse(const Inst& inst, ElementType element) const {
-  return Unimplemented("x86: no code for ", Name(inst.op), " of ", Name(element));
 }
 
 // --- building blocks ---
@@ -132,7 +129,7 @@ void Selector::Bind(ValueId value, Parts parts) {
 
 // The flattened parallel loops: one loop over the tiles that the caller asks for, which carries the
 // index of each parallel loop if there are several.
-absl::Status Selector::SelectTiles() {
+void Selector::SelectTiles() {
   std::vector<const Inst*> parallel;
   BlockId body = nest_.root;
   while (nest_.block(body).insts.size() == 1) {
@@ -157,8 +154,8 @@ absl::Status Selector::SelectTiles() {
       Variable trip = rest;
       if (k > 0) {
         const Variable n = index_.Evaluate(trips);
-        trip = Emit({.action = Action::kMod}, {rest, n});
-        rest = Emit({.action = Action::kFloorDiv}, {rest, n});
+        trip = General(Opcode::kIntRem, rest, n);
+        rest = General(Opcode::kIntDiv, rest, n);
       }
       tiles.inits[1 + k] = General(Opcode::kMul, trip, builder_.Immediate(parallel[k]->step));
       tiles.arguments.push_back(builder_.NewVariable(kGeneral));
@@ -176,7 +173,7 @@ absl::Status Selector::SelectTiles() {
   for (int k = 0; k < count && count > 1; ++k) {
     index_.BindLoop(*parallel[k], arguments[1 + k], depth);
   }
-  SKEIN_RETURN_IF_ERROR(SelectBlock(body));
+  SelectBlock(body);
   builder_.SetInst(innermost);
 
   std::vector<Variable> yields(arguments.size());
@@ -198,10 +195,9 @@ absl::Status Selector::SelectTiles() {
   for (size_t i = 0; i < yields.size(); ++i) results.push_back(builder_.NewVariable(kGeneral));
   builder_.CloseLoop(yields, results);
   index_.LeaveLoop();
-  return absl::OkStatus();
 }
 
-absl::Status Selector::SelectLoop(const Inst& inst) {
+void Selector::SelectLoop(const Inst& inst) {
   const Block& body = nest_.block(inst.body);
   const DimRange range = inst.extent.range();
   Loop loop{.at_most_once = range.hi <= inst.step,
@@ -229,7 +225,7 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   index_.BindLoop(inst, counter, counted ? builder_.depth() : 0);
   for (size_t i = 0; i < arguments.size(); ++i) Bind(body.arguments[i], arguments[i]);
   const InstId id = builder_.inst();
-  SKEIN_RETURN_IF_ERROR(SelectBlock(inst.body));
+  SelectBlock(inst.body);
   builder_.SetInst(id);
 
   absl::InlinedVector<Variable, 16> yields, results;
@@ -250,10 +246,9 @@ absl::Status Selector::SelectLoop(const Inst& inst) {
   last_shuffle_ = nullptr;
   std::erase_if(splats_, [&](const KnownSplat& known) { return known.depth > builder_.depth(); });
   for (size_t i = 0; i < result_parts.size(); ++i) Bind(inst.results[i], result_parts[i]);
-  return absl::OkStatus();
 }
 
-absl::Status Selector::SelectBlock(BlockId block) {
+void Selector::SelectBlock(BlockId block) {
   const std::vector<InstId>& insts = nest_.block(block).insts;
   for (InstId id : insts) {
     builder_.SetInst(id);
@@ -264,66 +259,49 @@ absl::Status Selector::SelectBlock(BlockId block) {
                  return other.op == Opcode::kStore && other.buffer == inst.buffer &&
                         (other.masked || type(other.operands[0]).lanes != 2 * wide_lanes_);
                }));
-    SKEIN_RETURN_IF_ERROR(inst.op == Opcode::kLoop ? SelectLoop(inst) : SelectInst(inst));
+    if (inst.op == Opcode::kLoop) {
+      SelectLoop(inst);
+      continue;
+    }
+    const Parts result = SelectInst(inst);
+    if (!inst.results.empty()) Bind(inst.results[0], result);
   }
-  return absl::OkStatus();
 }
 
-absl::Status Selector::SelectInst(const Inst& inst) {
-  Parts result;
+Parts Selector::SelectInst(const Inst& inst) {
   switch (inst.op) {
     case Opcode::kConst:
-      result = Constant(inst.type.element, inst.imm, inst.type.lanes);
-      break;
+      return Constant(inst.type.element, inst.imm, inst.type.lanes);
     case Opcode::kIndex:
-      result = index_.Evaluate(inst.expr);
-      break;
+      return index_.Evaluate(inst.expr);
     case Opcode::kIota:
-      result = Iota(inst.type);
-      break;
+      return Iota(inst.type);
     case Opcode::kLaneMask:
-      result = LaneMask(inst.expr, inst.type.lanes);
-      break;
+      return LaneMask(inst.expr, inst.type.lanes);
     case Opcode::kSplat:
-      result = Splat(inst.type, Get(inst.operands[0]));
-      break;
+      return Splat(inst.type, Get(inst.operands[0]));
     case Opcode::kExtract:
-      result = Extract(type(inst.operands[0]), Get(inst.operands[0]), inst.lane);
-      break;
+      return Extract(type(inst.operands[0]), Get(inst.operands[0]), inst.lane);
     case Opcode::kShuffle:
-      result = Shuffle(inst);
-      break;
-    case Opcode::kLookup: {
-      const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
-      const Variable index = Get(inst.operands[0])[0];
-      result = avx512_ ? Emit({.action = Action::kPermute, .element = ElementType::kF32},
-                              {index, builder_.Vector32(table)})
-                       : LookupOnAvx2(table, inst.type.lanes, index);
-      break;
-    }
+      return Shuffle(inst);
+    case Opcode::kLookup:
+      return Lookup(inst);
     case Opcode::kBitcast:
-      result = Bitcast(type(inst.operands[0]), inst.type, Get(inst.operands[0]));
-      break;
+      return Bitcast(type(inst.operands[0]), inst.type, Get(inst.operands[0]));
     case Opcode::kReduce:
-      result = Reduce(inst.reduce_op, type(inst.operands[0]), Get(inst.operands[0]));
-      break;
+      return Reduce(inst.reduce_op, type(inst.operands[0]), Get(inst.operands[0]));
     case Opcode::kConvert:
-      result = Convert(inst);
-      break;
+      return Convert(inst);
     case Opcode::kLoad:
     case Opcode::kGather:
     case Opcode::kStore:
     case Opcode::kScatter:
     case Opcode::kPrefetch:
     case Opcode::kClampIndex:
-      result = SelectMemory(inst);
-      break;
+      return SelectMemory(inst);
     default:
-      SKEIN_RETURN_IF_ERROR(SelectElementwise(inst, result));
-      break;
+      return SelectElementwise(inst);
   }
-  if (!inst.results.empty()) Bind(inst.results[0], result);
-  return absl::OkStatus();
 }
 
 }  // namespace skein::x86

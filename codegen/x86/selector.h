@@ -51,15 +51,14 @@ class Selector {
 
  private:
   // --- structure (selector.cc) ---
-  absl::Status SelectBlock(BlockId block);
-  absl::Status SelectInst(const Inst& inst);
-  absl::Status SelectLoop(const Inst& loop);
-  absl::Status SelectTiles();
+  void SelectTiles();
+  void SelectBlock(BlockId block);
+  void SelectLoop(const Inst& loop);
+  Parts SelectInst(const Inst& inst);
   void Bind(ValueId value, Parts parts);
   Parts NewParts(VectorType type);
   const Parts& Get(ValueId v) const { return values_[v.index]; }
   VectorType type(ValueId v) const { return nest_.type(v); }
-  absl::Status Refuse(const Inst& inst, ElementType element) const;
 
   // --- building blocks (selector.cc) ---
   Variable Emit(const Operation& operation) { return builder_.Emit(operation); }
@@ -87,7 +86,7 @@ class Selector {
   Variable Join(Variable low, Variable high, int lanes);  // lanes of 32 bits of the result
 
   // --- elementwise (select_elementwise.cc) ---
-  absl::Status SelectElementwise(const Inst& inst, Parts& result);
+  Parts SelectElementwise(const Inst& inst);
   Parts Elementwise(Opcode op, VectorType type, const Parts& a, const Parts& b = {},
                     const Parts& c = {});
   Variable Vector(Opcode op, VectorType type, Variable a, Variable b = {}, Variable c = {});
@@ -102,7 +101,8 @@ class Selector {
   Parts IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts WideIntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Variable MaskLogic(Opcode op, int lanes, Variable a, Variable b = {});
-  Parts MaskElementwise(Opcode op, int lanes, const Parts& a, const Parts& b);
+  Variable MaskElementwise(Opcode op, int lanes, Variable a, Variable b);
+  Parts Select(VectorType type, Variable mask, const Parts& a, const Parts& b);
   Variable Compare(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Variable CompareInVectors(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts Blend(VectorType type, Variable mask, const Parts& a, const Parts& b);
@@ -114,6 +114,7 @@ class Selector {
   Variable SplatOnce(VectorType type, Variable v);
   Variable LaneMask(DimExpr n, int lanes);
   Parts Extract(VectorType source, const Parts& v, int lane);
+  Parts Lookup(const Inst& inst);
   Parts Shuffle(const Inst& inst);
   Variable ShufflePart(ElementType element, std::span<const Variable> tables,
                        std::span<const std::pair<int, int>> lanes);
@@ -150,7 +151,6 @@ class Selector {
   Variable Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v);
   Variable ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b);
   Variable JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> half);
-  Variable LookupOnAvx2(std::span<const uint32_t> table, int lanes, Variable index);
 
   // --- memory (select_memory.cc) ---
   Parts SelectMemory(const Inst& inst);
@@ -182,6 +182,7 @@ class Selector {
   IndexBuilder index_;
   std::vector<VariableNote>* notes_;
   std::vector<Parts> values_;
+  absl::Status status_;  // of the first instruction for which there is no code
   struct KnownSplat {
     Variable scalar, splat;
     bool wide;
