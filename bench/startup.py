@@ -7,6 +7,9 @@ of libraries; ONNX Runtime's and OpenVINO's begin at session creation, torch.com
 graph was exported from: their imports are not counted. Every measurement is a process of its own, the runtimes take
 turns, all are pinned to the same cores, weights are in the page cache. torch.compile, which takes a minute, runs once, with an empty cache.
 
+Weights are in the page cache, as --cache says: `read`, as a file is that was there when the machine started, in huge pages where the
+system has them, or `written`, as one that was downloaded since, in small ones, which each process has to map one by one.
+
 A first touch of memory that the system has to make first is part of a start. In a virtual machine that gives free memory back to
 its host that can be most of it, so that columns show the spread: between two starts, --idle seconds pass.
 
@@ -24,6 +27,19 @@ import tempfile
 import time
 
 MALLOC_SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+
+
+def fill_page_cache(path, how):
+    if how == "written":
+        copy = path.with_name(path.name + ".copy")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
+    with path.open("rb") as f:
+        os.fsync(f.fileno())
+        if how == "read":
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while f.read(1 << 20):
+            pass
 
 
 def start_skein(skein, path, dims, threads, flags):
@@ -69,6 +85,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=float, default=0, help="seconds between two starts")
+    parser.add_argument("--cache", choices=["read", "written"], default="read", help="how the weights got into the page cache")
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--flag", action="append", default=[], help="for skein run, such as --flag=--tier=fast")
     args = parser.parse_args()
@@ -87,9 +104,7 @@ def main():
         fill_weights.fill(args.graphs / path.name, 0, work)
     (work / "spec.json").write_text(json.dumps(spec))
     for file in work.glob(f"{path.name}*"):
-        with file.open("rb") as f:  # into the page cache
-            while f.read(1 << 20):
-                pass
+        fill_page_cache(file, args.cache)
 
     starters = {
         "skein": lambda: start_skein(args.skein, path, spec["dims"], args.threads, args.flag),
@@ -106,7 +121,7 @@ def main():
 
     def median(name, key):
         return statistics.median(r[key] for r in runs[name])
-    print(f"{args.model}, {args.threads} thread(s), {args.rounds} rounds, {args.idle:g} s between starts; milliseconds\n")
+    print(f"{args.model}, {args.threads} thread(s), {args.rounds} rounds, {args.idle:g} s between starts, weights as {args.cache}; milliseconds\n")
     print("| | start-up | least | most | first run | steady run | start-up over Skein's |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, values in runs.items():

@@ -43,7 +43,7 @@ class LatePacking {
 
   // For a kernel that is about to be launched: whether weight `job` is packed. One that is not by its third launch
   // and that nobody is at is packed here: on a busy machine the thread may take seconds, and reading
-  // weights as they lie costs BERT base 9% of a run, packing them a third of one, once.
+  // weights as they lie costs BERT base 2% of a run, packing them a third of one, once.
   bool PackedForLaunch(int job, const Executor& executor);
 
   // Packs what is left and returns when all is done. Errors: failure().
