@@ -286,7 +286,8 @@ class LocalityPass {
 
   // In the loop that reads the stream, its share of `room` ahead. A single stream, beside which stores leave for
   // memory too, is fetched in two steps: stores past the caches and fetches into L1 wait for the same buffers, and a
-  // line that is in L2 already leaves them at once.
+  // line that is in L2 already leaves them at once. Alone it takes half of the room (argmax of rows 5 % faster, maxima
+  // 3 %, sums 2 % slower than with all of it).
   void FetchAhead(const Stream& stream, int64_t room) {
     const int64_t trip_bytes = BytesFor(nest_.buffers[stream.buffer.index].element, stream.lanes);
     const int lines = static_cast<int>(std::max<int64_t>(1, trip_bytes / kLine));
@@ -299,7 +300,7 @@ class LocalityPass {
       fetch(room * 2, 1);
       fetch(room / 4, 0);
     } else {
-      fetch(room / static_cast<int64_t>(streams_.size()), target_.prefetch_level);
+      fetch(room / std::max<int64_t>(2, static_cast<int64_t>(streams_.size())), target_.prefetch_level);
     }
   }
 

@@ -63,7 +63,7 @@ TEST(Locality, SeveralStreamsAndSumsAreFetchedInOneStep) {
     output "y" = %1
   )"));
   EXPECT_EQ(CountOf(sum, "prefetch"), 4) << sum;
-  EXPECT_THAT(sum, HasSubstr("+ 4096] level 0"));
+  EXPECT_THAT(sum, HasSubstr("+ 2048] level 0"));
 }
 
 TEST(Locality, SmallGraphsAreLeftAlone) {
