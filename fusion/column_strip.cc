@@ -60,8 +60,8 @@ ColumnStrip ChooseFar(const ColumnWork& work, const Target& target) {
     strip.ahead = target.prefetch_bytes / 2;
     strip.level = 1;
   } else {
-    const int64_t all = strip.width < kLongRun ? target.prefetch_bytes / 4 : target.prefetch_bytes / 8 * 3;
-    strip.ahead = all / kPass;
+    const bool busy = work.units > 1 && strip.width >= kLongRun;
+    strip.ahead = target.prefetch_bytes / 8 * (busy ? 3 : 2) / kPass;
     strip.level = target.prefetch_level;
   }
   return strip;

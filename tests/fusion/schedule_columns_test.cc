@@ -65,7 +65,7 @@ TEST(Columns, FarStripsAreReadInLongRuns) {
 
 TEST(Columns, FarMaximaAreFetchedAheadAndWhereAStripEndsInTheNextRows) {
   const std::string nest = PlanOfColumns("512, 262144", "1, 262144", "max").groups[0].nest->ToString();
-  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 384, 32768) + mod($3 + 384, 32768)] "), 1)
+  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 256, 32768) + mod($3 + 256, 32768)] "), 1)
       << nest;
   EXPECT_EQ(CountOf(nest, "prefetch"), 16) << nest;  // 4 rows of 4 lines
 }
