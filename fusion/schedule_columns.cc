@@ -331,9 +331,11 @@ class ColumnScheduler {
   }
 
   ColumnWork WorkOf(const ReductionStates& states, DimExpr columns) const {
+    // Elements that stay in L2 where two threads share them out.
+    const DimExpr rows = group_.phases()[0].extent, shared = 2 * target_.l2_bytes / 4;
     return {.columns = columns.AsConst(),
             .alone = indices_.empty(),
-            .far = far_,
+            .far = far_ && !(indices_.empty() && ProveLessEqual(columns * rows, shared)),
             .light = states.light(),
             .units = states.units(),
             .bytes = states.units() * 4 * (states.chunked ? 2 : 1)};

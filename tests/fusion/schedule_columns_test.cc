@@ -98,6 +98,8 @@ TEST(Columns, NearRowsAreHalvedWhereThatCostsLittle) {
   EXPECT_EQ(tiles("128, 512", "1, 512"), 1);
   EXPECT_EQ(tiles("128, 768", "1, 768"), 2);
   EXPECT_EQ(tiles("128, 1024", "1, 1024"), 2);
+  EXPECT_EQ(tiles("384, 1024", "1, 1024"), 2);  // in the caches of two
+  EXPECT_EQ(tiles("1024, 1024", "1, 1024"), 1);
   EXPECT_EQ(tiles("128, 1536", "1, 1536"), 1);
   EXPECT_EQ(tiles("4, 32, 1024", "4, 1, 1024", 1), 4);  // of which there are enough
 }
