@@ -51,6 +51,9 @@ std::string Remarks(const GraphKernel& kernel, const Work& work) {
     absl::StrAppendFormat(&text, ", moves %.2fx the bytes", kernel.bytes / needed);
   }
   if (kernel.cached) text += ", code from an earlier row";
+  if (Team::OfThisRun().size() > 1) {
+    absl::StrAppendFormat(&text, ", cores %.0f ns apart", 1e9 * Team::OfThisRun().Distance());
+  }
   return text;
 }
 

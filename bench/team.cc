@@ -51,6 +51,24 @@ double Team::Time(const std::function<void(int)>& body) {
   return Now() - start;
 }
 
+double Team::Distance() {
+  constexpr int kTrips = 500;
+  if (size() < 2) return 0;
+  alignas(64) std::atomic<int> ball = 0;  // counts throws; an even one is the caller's
+  double start = 0;
+  Time([&](int thread) {
+    if (thread > 1) return;
+    if (thread == 0) start = Now();
+    for (int trip = 0; trip < kTrips; ++trip) {
+      for (int spins = 1; ball.load(std::memory_order_acquire) != 2 * trip + thread; ++spins) {
+        if (spins % 4096 == 0) sched_yield();  // SpinUntil's pause would be part of the time
+      }
+      ball.store(2 * trip + thread + 1, std::memory_order_release);
+    }
+  });
+  return (Now() - start) / (2 * kTrips);
+}
+
 void Team::Work(int number) {
   for (int seen = 0;;) {
     round_.wait(seen);

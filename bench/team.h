@@ -21,6 +21,10 @@ class Team {
   // awake to when the last has ended.
   double Time(const std::function<void(int)>& body);
 
+  // Seconds from when one thread has stored until another sees it, on average; 0 for a team of one. Virtual CPUs wander
+  // between dies, where it is many times longer, while caches and memory are faster: each die has its own.
+  double Distance();
+
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   // The team of this run of the program: one thread, unless SetSize was called before the first

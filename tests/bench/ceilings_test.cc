@@ -222,6 +222,13 @@ TEST(StreamsTest, Lengths) {
   EXPECT_TRUE(Streams().empty());
 }
 
+TEST(TeamTest, DistanceIsThatOfTwoThreads) {
+  EXPECT_EQ(Team(1).Distance(), 0);
+  const double seconds = Team(3).Distance();
+  EXPECT_GT(seconds, 1e-9);
+  EXPECT_LT(seconds, 1);
+}
+
 TEST(TeamTest, EveryThreadRunsOnceARound) {
   Team team(3);
   ASSERT_EQ(team.size(), 3);
