@@ -9,8 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "codegen/map_leaves.h"
 #include "codegen/strip_mine.h"
@@ -38,14 +36,17 @@ class Splitter {
     result_.loop_count = source.loop_count;
     pieces_.resize(source.value_count());
     definition_.resize(source.value_count(), -1);
+    defined_by_.resize(source.value_count());
+    for (int v = 0; v < source.value_count(); ++v) {
+      names_values_ = names_values_ || source.type(ValueId(v)) == VectorType{ElementType::kI64, 1};
+    }
   }
 
   LoopNest Run() {
     int pieces = 0;
     for (int i = 0; i < source_.inst_count(); ++i) {
       const Inst& inst = source_.inst(InstId(i));
-      if (inst.op == Opcode::kConst) constants_[inst.results[0]] = inst.imm;
-      if (!inst.results.empty() && IsNeverNegativeZero(inst)) never_negative_zero_.insert(inst.results[0]);
+      for (ValueId v : inst.results) defined_by_[v.index] = InstId(i);
       pieces += IsSingleNode(inst) ? 1 : PieceCount(Lanes(inst));
     }
     result_.Reserve(pieces, pieces);
@@ -71,6 +72,7 @@ class Splitter {
   }
 
   DimExpr Map(DimExpr e) {
+    if (!names_values_) return e;
     return MapLeaves(e, mapped_, [&](DimExpr leaf) {
       if (leaf.kind() == DimKind::kCoord) {
         const DimExpr extent = Map(leaf.extent());
@@ -379,23 +381,30 @@ class Splitter {
       return std::nullopt;
     }
     for (int i = 0; i < 2; ++i) {
-      const auto constant = constants_.find(inst.operands[i]);
-      if (constant == constants_.end()) continue;
-      const double number = DoubleFromBits(element, constant->second);
+      const Inst* const constant = Constant(inst.operands[i]);
+      if (constant == nullptr) continue;
+      const double number = DoubleFromBits(element, constant->imm);
       const bool wins = number == 0 && std::signbit(number) == min;  // over x's zero
       if (std::isnan(number) || (wins && min)) continue;
-      return Bound{i, wins && !never_negative_zero_.contains(inst.operands[1 - i])};
+      return Bound{i, wins && !IsNeverNegativeZero(inst.operands[1 - i])};
     }
     return std::nullopt;
   }
+  // Null if `v` is none.
+  const Inst* Constant(ValueId v) const {
+    const InstId made = defined_by_[v.index];
+    return made.valid() && source_.inst(made).op == Opcode::kConst ? &source_.inst(made) : nullptr;
+  }
   // Sums are -0 only where both terms are.
-  bool IsNeverNegativeZero(const Inst& inst) const {
+  bool IsNeverNegativeZero(ValueId value) const {
+    if (!defined_by_[value.index].valid()) return false;
+    const Inst& inst = source_.inst(defined_by_[value.index]);
     if (inst.op == Opcode::kConvert) return !IsFloat(source_.type(inst.operands[0]).element);
     if (inst.op != Opcode::kAdd || !IsFloat(inst.type.element)) return false;
     return std::any_of(inst.operands.begin(), inst.operands.end(), [&](ValueId v) {
-      const auto constant = constants_.find(v);
-      if (constant == constants_.end()) return false;
-      const double number = DoubleFromBits(inst.type.element, constant->second);
+      const Inst* const constant = Constant(v);
+      if (constant == nullptr) return false;
+      const double number = DoubleFromBits(inst.type.element, constant->imm);
       return number != 0 || !std::signbit(number);
     });
   }
@@ -573,8 +582,8 @@ class Splitter {
   BlockId block_;
   std::vector<Pieces> pieces_;  // of each value of source_
   MappedExprs mapped_;
-  absl::flat_hash_map<ValueId, uint64_t> constants_;  // bits of a lane, of source_'s
-  absl::flat_hash_set<ValueId> never_negative_zero_;
+  std::vector<InstId> defined_by_;  // values of source_; invalid: arguments of a block
+  bool names_values_ = false;       // expressions may mention values, which get other names
   std::vector<int> definition_;  // place in the straight line at hand, or -1
 };
 

@@ -17,6 +17,9 @@ constexpr int64_t kAssumedData = int64_t{1} << 28;
 // Spill slots start above the caller's stack pointer.
 constexpr int kFrameHeader = 64;
 
+// Of jumps.
+constexpr uint8_t kLess = 0xc, kGreaterOrEqual = 0xd, kLessOrEqual = 0xe;
+
 constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 
 }  // namespace
@@ -34,7 +37,6 @@ bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points)
   registers_ = &registers;
   points_ = points;
   streams_ = false;
-  labels_.clear();
   align(32);
   Prologue();
   for (position_ = 0; position_ < static_cast<int>(program.operations.size()); ++position_) {
@@ -77,45 +79,51 @@ void Emitter::EmitEntry(const Operation&) {
   for (Variable v : program_->parameters) registers_->UseInPlace(v);  // frees what nobody reads
 }
 
+// A jump of 32 bits to `target`, if the flags say so.   Returns where the next instruction starts.
+size_t Emitter::JumpIf(uint8_t condition, size_t target) {
+  constexpr uint8_t kNear[] = {0x0f, 0x80};
+  db(kNear[0]);
+  db(kNear[1] | condition);
+  dd(static_cast<uint32_t>(target - (getSize() + 4)));
+  return getSize();
+}
+
 void Emitter::EmitLoopBegin(const Operation& op) {
   const Loop& loop = program_->loops[op.loop];
   registers_->BeginLoop(op.loop);
-  labels_.push_back(std::make_unique<Labels>());
-  Labels& labels = *labels_.back();
-  if (!loop.at_least_once) {
-    if (!loop.at_most_once) {
-      CompareWithLimit(Reg64(registers_->RegisterOf(loop.arguments[0])), loop.limit);
-      jge(labels.exit, T_NEAR);
-    } else if (program_->IsConstant(loop.limit)) {
-      if (static_cast<int64_t>(info(loop.limit).bits) <= 0) jmp(labels.exit, T_NEAR);
+  OpenLoop open;
+  if (!loop.at_least_once && !loop.at_most_once) {
+    CompareWithLimit(Reg64(registers_->RegisterOf(loop.arguments[0])), loop.limit);
+    open.exit_jump = JumpIf(kGreaterOrEqual, 0);
+  } else if (!loop.at_least_once) {
+    if (program_->IsConstant(loop.limit)) {
+      mov(eax, static_cast<int64_t>(info(loop.limit).bits) > 0 ? 1 : 0);
+      test(eax, eax);
+    } else if (registers_->InRegister(loop.limit)) {
+      const Reg64 limit(registers_->RegisterOf(loop.limit));
+      test(limit, limit);
     } else {
-      if (registers_->InRegister(loop.limit)) {
-        const Reg64 limit(registers_->RegisterOf(loop.limit));
-        test(limit, limit);
-      } else {
-        cmp(qword[Slot(registers_->SpillOffset(loop.limit))], 0);
-      }
-      jle(labels.exit, T_NEAR);
+      cmp(qword[Slot(registers_->SpillOffset(loop.limit))], 0);
     }
+    open.exit_jump = JumpIf(kLessOrEqual, 0);
   }
   registers_->EnterBody(op.loop);
-  if (!loop.at_most_once) {
-    align(16);
-    L(labels.header);
-  }
+  if (!loop.at_most_once) align(16);
+  open.header = getSize();
+  loops_.push_back(open);
 }
 
 void Emitter::EmitLoopEnd(const Operation& op) {
   const Loop& loop = program_->loops[op.loop];
-  Labels& labels = *labels_.back();
+  const OpenLoop open = loops_.back();
+  loops_.pop_back();
   registers_->EndBody(op.loop);
   if (!loop.at_most_once) {
     CompareWithLimit(Reg64(registers_->RegisterOf(loop.arguments[0])), loop.limit);
-    jl(labels.header, T_NEAR);
+    JumpIf(kLess, open.header);
   }
   registers_->LeaveLoop(op.loop);
-  L(labels.exit);
-  labels_.pop_back();
+  if (open.exit_jump != 0) rewrite(open.exit_jump - 4, static_cast<uint32_t>(getSize() - open.exit_jump), 4);
 }
 
 void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {

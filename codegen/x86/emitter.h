@@ -3,7 +3,6 @@
 #ifndef SKEIN_CODEGEN_X86_EMITTER_H_
 #define SKEIN_CODEGEN_X86_EMITTER_H_
 
-#include <memory>
 #include <vector>
 
 #include "codegen/object_code.h"
@@ -47,8 +46,10 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
     int in_register = -1;
     Variable in_memory;
   };
-  struct Labels {
-    Xbyak::Label header, exit;
+  // What a loop's end needs of its beginning: where the body starts, and the jump around the loop, if there is one.
+  // Not Xbyak's labels, which live in hash tables.
+  struct OpenLoop {
+    size_t header = 0, exit_jump = 0;
   };
   struct DataReference {
     size_t instruction;  // where it starts
@@ -65,6 +66,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   // --- emitter.cc ---
   void Prologue();
   void Epilogue();
+  size_t JumpIf(uint8_t condition, size_t target);
   void CompareWithLimit(const Reg64& index, Variable limit);
   void Note(const char* moves = "", Variable variable = {});
   void Perform(const Registers::Movement& move) override;
@@ -132,7 +134,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   int position_ = 0;
   bool streams_ = false;
   size_t frame_size_at_ = 0;  // where the prologue's frame size stands
-  std::vector<std::unique_ptr<Labels>> labels_;
+  std::vector<OpenLoop> loops_;
   std::vector<DataReference> data_;
   Xmm register_operand_;
   Xbyak::Address memory_operand_{0, false, Xbyak::RegExp()};

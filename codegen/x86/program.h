@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "base/ids.h"
 #include "ir/loop_nest.h"
 #include "ir/target.h"
@@ -119,7 +120,7 @@ struct Loop {
   bool at_most_once = false;
   bool at_least_once = false;
   Variable limit;
-  std::vector<Variable> inits, arguments, yields, results;
+  absl::InlinedVector<Variable, 4> inits, arguments, yields, results;
   int begin = -1, end = -1;  // positions of the brackets
 };
 

@@ -44,14 +44,25 @@ Variable ProgramBuilder::NewVariable(RegisterClass register_class) {
   return Variable(program_.variables.size() - 1);
 }
 
+template <typename T>
+uint32_t ProgramBuilder::AddSplat(T bits) {
+  if (avx512()) return pool_->Add(bits);
+  std::array<T, 32 / sizeof(T)> all;
+  all.fill(bits);
+  return pool_->Add(all);
+}
+
 Variable ProgramBuilder::Constant(VariableInfo info) {
+  const bool splat = info.constant == ConstantKind::kBroadcast32 || info.constant == ConstantKind::kBroadcast64;
   for (Variable v : constants_) {
     const VariableInfo& known = program_.info(v);
-    if (known.register_class == info.register_class && known.constant == info.constant &&
-        known.bits == info.bits && known.data_offset == info.data_offset) {
+    if (known.register_class == info.register_class && known.constant == info.constant && known.bits == info.bits &&
+        (splat || known.data_offset == info.data_offset)) {
       return v;
     }
   }
+  if (info.constant == ConstantKind::kBroadcast32) info.data_offset = AddSplat(static_cast<uint32_t>(info.bits));
+  if (info.constant == ConstantKind::kBroadcast64) info.data_offset = AddSplat(info.bits);
   program_.variables.push_back(info);
   depths_.push_back(0);
   constants_.push_back(Variable(program_.variables.size() - 1));
@@ -61,14 +72,6 @@ Variable ProgramBuilder::Constant(VariableInfo info) {
 Variable ProgramBuilder::Immediate(int64_t value) {
   return Constant(
       {RegisterClass::kGeneral, ConstantKind::kImmediate, static_cast<uint64_t>(value)});
-}
-
-template <typename T>
-uint32_t ProgramBuilder::AddSplat(T bits) {
-  if (avx512()) return pool_->Add(bits);
-  std::array<T, 32 / sizeof(T)> all;
-  all.fill(bits);
-  return pool_->Add(all);
 }
 
 template <typename T>
@@ -90,12 +93,12 @@ Variable ProgramBuilder::MaskConstant(uint16_t bits) {
 }
 
 Variable ProgramBuilder::Broadcast32(uint32_t bits) {
-  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast32, bits, AddSplat(bits)});
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast32, bits});
 }
 
 Variable ProgramBuilder::Broadcast64(uint64_t bits) {
   if (bits >> 32 == (bits & 0xffffffff)) return Broadcast32(static_cast<uint32_t>(bits));
-  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast64, bits, AddSplat(bits)});
+  return Constant({RegisterClass::kVector, ConstantKind::kBroadcast64, bits});
 }
 
 Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) { return Lanes(lanes); }
@@ -222,7 +225,6 @@ void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_
 // Only where registers are few: what is read in the order of the nest, run by run, is fetched ahead better.
 std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line,
                                                  const std::vector<uint8_t>& kept) const {
-  const bool sinks = !avx512();
   std::vector<Operation> result;
   result.reserve(line.size());
   std::vector<size_t> waiting;
@@ -237,7 +239,7 @@ std::vector<Operation> ProgramBuilder::SinkLoads(std::span<const Operation> line
   for (size_t i = 0; i < line.size(); ++i) {
     if (!kept[i]) continue;
     const Operation& operation = line[i];
-    if (sinks && operation.action == Action::kLoad && !operation.masked && operation.lanes > 1) {
+    if (operation.action == Action::kLoad && !operation.masked && operation.lanes > 1) {
       waits[operation.result.index] = true;
       waiting.push_back(i);
       continue;
@@ -277,7 +279,15 @@ Program ProgramBuilder::Finish() {
     kept[i] = true;
   }
   FoldLoads(line, reads, &kept);
-  line = SinkLoads(line, kept);
+  if (avx512()) {
+    size_t count = 0;
+    for (size_t i = 0; i < line.size(); ++i) {
+      if (kept[i]) line[count++] = line[i];
+    }
+    line.resize(count);
+  } else {
+    line = SinkLoads(line, kept);
+  }
   for (size_t i = 0; i < line.size(); ++i) {
     const Operation& operation = line[i];
     if (operation.action == Action::kLoopBegin) {

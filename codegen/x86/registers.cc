@@ -26,7 +26,7 @@ Registers::Registers(const Program& program, const Liveness& liveness,
       allocatable_(allocatable),
       mover_(mover),
       state_(program.variables.size()),
-      free_(allocatable),
+      now_{.holder = {}, .free = allocatable},
       mark_(program.variables.size(), 0) {
   for (size_t v = 0; v < state_.size(); ++v) state_[v].next_use = liveness.first_use[v];
 }
@@ -45,22 +45,22 @@ int Registers::NextUse(Variable v) {
 }
 
 void Registers::Hold(RegisterClass c, int r, Variable v) {
-  holders_[Index(c)][r] = v;
-  free_[Index(c)] &= ~(1u << r);
+  now_.holder[Index(c)][r] = v;
+  now_.free[Index(c)] &= ~(1u << r);
   state_[v.index].in_register = static_cast<int8_t>(r);
 }
 
 // --- taking registers ---
 
 int Registers::Take(RegisterClass c, int hint) {
-  const uint32_t free = free_[Index(c)];
+  const uint32_t free = now_.free[Index(c)];
   if (hint >= 0 && (free >> hint & 1) != 0) return hint;
   if (free != 0) return std::countr_zero(free);
   int best = -1;
   int64_t best_use = -1;
   for (uint32_t rest = allocatable_[Index(c)] & ~locked_[Index(c)]; rest != 0; rest &= rest - 1) {
     const int r = std::countr_zero(rest);
-    const Variable v = holders_[Index(c)][r];
+    const Variable v = now_.holder[Index(c)][r];
     const VariableState& s = state_[v.index];
     // Of those that are read at the same place, one that is or has to be stored anyway.
     const int64_t use = 2 * int64_t{NextUse(v)} + (s.spilled || program_.IsConstant(v) || HasHome(s));
@@ -75,12 +75,12 @@ int Registers::Take(RegisterClass c, int hint) {
 }
 
 void Registers::Evict(RegisterClass c, int r) {
-  const Variable v = holders_[Index(c)][r];
+  const Variable v = now_.holder[Index(c)][r];
   if (!v.valid()) return;
   SpillIfNeeded(v);
   state_[v.index].in_register = -1;
-  holders_[Index(c)][r] = Variable();
-  free_[Index(c)] |= 1u << r;
+  now_.holder[Index(c)][r] = Variable();
+  now_.free[Index(c)] |= 1u << r;
 }
 
 void Registers::SpillIfNeeded(Variable v) {
@@ -122,8 +122,8 @@ void Registers::Free(Variable v) {
   VariableState& s = state_[v.index];
   const int c = Index(ClassOf(v));
   if (s.in_register >= 0) {
-    holders_[c][s.in_register] = Variable();
-    free_[c] |= 1u << s.in_register;
+    now_.holder[c][s.in_register] = Variable();
+    now_.free[c] |= 1u << s.in_register;
     s.in_register = -1;
   }
   if (s.offset >= 0 && !s.pinned) {
@@ -156,12 +156,12 @@ int Registers::Use(Variable v) {
 
 int Registers::Scratch(RegisterClass c) {
   // Not lowest first: results keep the low registers, which hints ask for.
-  const uint32_t free = free_[Index(c)] & ~locked_[Index(c)];
+  const uint32_t free = now_.free[Index(c)] & ~locked_[Index(c)];
   const int r = free != 0 ? std::bit_width(free) - 1 : Take(c, -1);
-  free_[Index(c)] &= ~(1u << r);
+  now_.free[Index(c)] &= ~(1u << r);
   locked_[Index(c)] |= 1u << r;
   scratch_[Index(c)] |= 1u << r;
-  holders_[Index(c)][r] = Variable();
+  now_.holder[Index(c)][r] = Variable();
   return r;
 }
 
@@ -206,13 +206,23 @@ void Registers::End() {
   for (Variable v : touched_) {
     if (Dies(v)) Free(v);
   }
-  for (int c = 0; c < kClassCount; ++c) free_[c] |= std::exchange(scratch_[c], 0);
+  for (int c = 0; c < kClassCount; ++c) now_.free[c] |= std::exchange(scratch_[c], 0);
   locked_ = {};
 }
 
 void Registers::Bind(Variable v, int r) { Hold(ClassOf(v), r, v); }
 
 // --- loops ---
+
+template <typename Visit>
+void Registers::VisitHeld(const Contents& contents, Visit visit) const {
+  for (int c = 0; c < kClassCount; ++c) {
+    for (uint32_t rest = allocatable_[c] & ~contents.free[c]; rest != 0; rest &= rest - 1) {
+      const int r = std::countr_zero(rest);
+      visit(static_cast<RegisterClass>(c), r, contents.holder[c][r]);
+    }
+  }
+}
 
 void Registers::BeginLoop(int number) {
   const Loop& loop = program_.loops[number];
@@ -263,7 +273,7 @@ void Registers::BeginLoop(int number) {
   for (Variable v : loop.arguments) mark_[v.index] = mark_stamp_;
   for (int c = 0; c < kClassCount; ++c) MakeRoom(number, static_cast<RegisterClass>(c));
   locked_ = {};
-  OpenLoop open{.at_exit = holders_, .at_header = {}, .spills_before = spills_.size()};
+  OpenLoop open{.at_exit = now_, .at_header = {}, .spills_before = spills_.size()};
   for (Variable v : loop.arguments) open.argument_registers.push_back(state_[v.index].in_register);
   open_.push_back(std::move(open));
 }
@@ -329,11 +339,12 @@ void Registers::MakeRoom(int number, RegisterClass c) {
   auto is_read = [&](Variable v) {
     return mark_[v.index] == mark_stamp_ && !(c == RegisterClass::kGeneral && program_.IsConstant(v));
   };
-  for (Variable v : holders_[Index(c)]) held += v.valid() && program_.IsConstant(v) && !is_read(v);
+  for (Variable v : now_.holder[Index(c)]) held += v.valid() && program_.IsConstant(v) && !is_read(v);
   const bool constants_fit = pressure + wanted + held <= count;
-  for (int r = 0; r < kRegistersOfClass[Index(c)]; ++r) {
-    const Variable v = holders_[Index(c)][r];
-    if (!v.valid() || is_read(v)) continue;
+  for (uint32_t rest = allocatable_[Index(c)] & ~now_.free[Index(c)]; rest != 0; rest &= rest - 1) {
+    const int r = std::countr_zero(rest);
+    const Variable v = now_.holder[Index(c)][r];
+    if (is_read(v)) continue;
     if (program_.IsConstant(v)) {
       if (!constants_fit) Evict(c, r);
     } else if (room < wanted) {
@@ -367,12 +378,12 @@ void Registers::EnterBody(int number) {
   if (!loop.at_most_once) {
     std::array<int, kClassCount> room;
     for (int c = 0; c < kClassCount; ++c) {
-      room[c] = std::popcount(free_[c]) - (facts.pressure[c] - facts.live_at_begin[c]);
+      room[c] = std::popcount(now_.free[c]) - (facts.pressure[c] - facts.live_at_begin[c]);
     }
     Preload(number, false, room);
     Preload(number, true, room);
   }
-  open.at_header = holders_;
+  open.at_header = now_;
   for (size_t i = 0; i < loop.yields.size(); ++i) {
     VariableState& s = state_[loop.yields[i].index];
     s.hint = open.argument_registers[i];
@@ -408,12 +419,9 @@ void Registers::EndBody(int number) {
     if (open.argument_registers[i] < 0) continue;
     want(ClassOf(loop.arguments[i]), open.argument_registers[i], loop.yields[i]);
   }
-  for (int c = 0; c < kClassCount; ++c) {
-    for (int r = 0; r < kRegistersOfClass[c]; ++r) {
-      const Variable v = open.at_header[c][r];
-      if (v.valid() && mark_[v.index] != mark_stamp_) want(static_cast<RegisterClass>(c), r, v);
-    }
-  }
+  VisitHeld(open.at_header, [&](RegisterClass c, int r, Variable v) {
+    if (mark_[v.index] != mark_stamp_) want(c, r, v);
+  });
   MoveAll(moves);
   Restore(open.at_header);
   for (const auto& [argument, offset] : homes) {
@@ -432,7 +440,7 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
     if (m.from < 0) loads.push_back(m);
     return m.from < 0;
   });
-  std::array<uint32_t, kClassCount> spare = free_;  // that nothing is moved to
+  std::array<uint32_t, kClassCount> spare = now_.free;  // that nothing is moved to
   for (const Transfer& m : moves) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
   for (const Transfer& m : loads) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
   while (!moves.empty()) {
@@ -464,19 +472,10 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
   for (const Transfer& m : loads) Fetch(m.source, m.to);
 }
 
-void Registers::Restore(const Holders& holders) {
-  for (int c = 0; c < kClassCount; ++c) {
-    for (Variable v : holders_[c]) {
-      if (v.valid()) state_[v.index].in_register = -1;
-    }
-  }
-  free_ = allocatable_;
-  holders_ = holders;
-  for (int c = 0; c < kClassCount; ++c) {
-    for (int r = 0; r < kRegistersOfClass[c]; ++r) {
-      if (holders_[c][r].valid()) Hold(static_cast<RegisterClass>(c), r, holders_[c][r]);
-    }
-  }
+void Registers::Restore(const Contents& contents) {
+  VisitHeld(now_, [&](RegisterClass, int, Variable v) { state_[v.index].in_register = -1; });
+  now_ = contents;
+  VisitHeld(now_, [&](RegisterClass, int r, Variable v) { state_[v.index].in_register = static_cast<int8_t>(r); });
 }
 
 void Registers::LeaveLoop(int number) {

@@ -18,8 +18,6 @@
 
 namespace skein::x86 {
 
-inline constexpr int kRegistersOfClass[kClassCount] = {16, 32, 8};
-
 class Registers {
  public:
   // What moving variables about takes of machine code.
@@ -47,7 +45,7 @@ class Registers {
   void UseInPlace(Variable v) { touched_.push_back(v); }
   bool InRegister(Variable v) const { return state_[v.index].in_register >= 0; }
   int RegisterOf(Variable v) const { return state_[v.index].in_register; }
-  bool IsFull(RegisterClass c) const { return free_[static_cast<int>(c)] == 0; }
+  bool IsFull(RegisterClass c) const { return now_.free[static_cast<int>(c)] == 0; }
   int SpillOffset(Variable v) const { return state_[v.index].offset; }  // of a spilled variable
   // A register for use until End.
   int Scratch(RegisterClass c);
@@ -87,9 +85,13 @@ class Registers {
     int32_t offset = -1;
     int32_t next_use = 0;  // index into the liveness's uses
   };
-  using Holders = std::array<std::array<Variable, 32>, kClassCount>;
+  // What is in registers. `holder` counts where `free` has no bit.
+  struct Contents {
+    std::array<std::array<Variable, 32>, kClassCount> holder;
+    std::array<uint32_t, kClassCount> free;
+  };
   struct OpenLoop {
-    Holders at_exit, at_header;
+    Contents at_exit, at_header;
     std::vector<int8_t> argument_registers;  // -1: lives in the frame
     size_t spills_before = 0;
   };
@@ -116,7 +118,9 @@ class Registers {
   std::vector<std::pair<Variable, int>> YieldToFrame(const Loop& loop);
   void MakeRoom(int loop, RegisterClass c);
   void Preload(int loop, bool constants, std::array<int, kClassCount>& room);
-  void Restore(const Holders& holders);
+  template <typename Visit>  // (RegisterClass, register, Variable)
+  void VisitHeld(const Contents& contents, Visit visit) const;
+  void Restore(const Contents& contents);
   void MoveAll(std::vector<Transfer>& moves);
 
   const Program& program_;
@@ -124,8 +128,7 @@ class Registers {
   const std::array<uint32_t, kClassCount> allocatable_;
   Mover* mover_;
   std::vector<VariableState> state_;
-  Holders holders_;  // invalid: free
-  std::array<uint32_t, kClassCount> free_;
+  Contents now_;
   std::array<uint32_t, kClassCount> locked_{};
   std::array<uint32_t, kClassCount> scratch_{};
   std::vector<Variable> touched_;

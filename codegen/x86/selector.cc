@@ -162,7 +162,7 @@ void Selector::SelectTiles() {
       extents[k] = index_.Evaluate(parallel[k]->extent);
     }
   }
-  const std::vector<Variable> arguments = tiles.arguments;
+  const auto arguments = tiles.arguments;
   builder_.OpenLoop(std::move(tiles));
   const int depth = builder_.depth();
   if (count == 1) {
