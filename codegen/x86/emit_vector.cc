@@ -1,4 +1,5 @@
 // Emission of vector arithmetic, conversions and permutations.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -79,19 +80,19 @@ int RoundingMode(Opcode op) {
   }
 }
 
-// In the order of Conversion, with the bits of a lane before and after.
 struct ConversionInstruction {
+  ElementType from, to;
   Encode encode;
-  int from, to;
 };
+using enum ElementType;
 constexpr ConversionInstruction kConversions[] = {
-    {OF_ONE(vcvtdq2ps), 32, 32},   {OF_ONE(vcvtudq2ps), 32, 32}, {OF_ONE(vcvttps2dq), 32, 32},
-    {OF_ONE(vcvttps2udq), 32, 32}, {OF_ONE(vcvtdq2pd), 32, 64},  {OF_ONE(vcvtudq2pd), 32, 64},
-    {OF_ONE(vcvttpd2dq), 64, 32},  {OF_ONE(vcvttpd2udq), 64, 32}, {OF_ONE(vcvtqq2ps), 64, 32},
-    {OF_ONE(vcvtuqq2ps), 64, 32},  {OF_ONE(vcvtqq2pd), 64, 64},  {OF_ONE(vcvtuqq2pd), 64, 64},
-    {OF_ONE(vcvttps2qq), 32, 64},  {OF_ONE(vcvttps2uqq), 32, 64}, {OF_ONE(vcvttpd2qq), 64, 64},
-    {OF_ONE(vcvttpd2uqq), 64, 64}, {OF_ONE(vcvtps2pd), 32, 64},  {OF_ONE(vcvtpd2ps), 64, 32},
-    {OF_ONE(vpmovsxdq), 32, 64},   {OF_ONE(vpmovzxdq), 32, 64},  {ENCODE(vpmovqd(d, a)), 64, 32},
+    {kI32, kF32, OF_ONE(vcvtdq2ps)},   {kU32, kF32, OF_ONE(vcvtudq2ps)},  {kF32, kI32, OF_ONE(vcvttps2dq)},
+    {kF32, kU32, OF_ONE(vcvttps2udq)}, {kI32, kF64, OF_ONE(vcvtdq2pd)},   {kU32, kF64, OF_ONE(vcvtudq2pd)},
+    {kF64, kI32, OF_ONE(vcvttpd2dq)},  {kF64, kU32, OF_ONE(vcvttpd2udq)}, {kI64, kF32, OF_ONE(vcvtqq2ps)},
+    {kU64, kF32, OF_ONE(vcvtuqq2ps)},  {kI64, kF64, OF_ONE(vcvtqq2pd)},   {kU64, kF64, OF_ONE(vcvtuqq2pd)},
+    {kF32, kI64, OF_ONE(vcvttps2qq)},  {kF32, kU64, OF_ONE(vcvttps2uqq)}, {kF64, kI64, OF_ONE(vcvttpd2qq)},
+    {kF64, kU64, OF_ONE(vcvttpd2uqq)}, {kF32, kF64, OF_ONE(vcvtps2pd)},   {kF64, kF32, OF_ONE(vcvtpd2ps)},
+    {kI32, kI64, OF_ONE(vpmovsxdq)},   {kU32, kU64, OF_ONE(vpmovzxdq)},   {kI64, kI32, ENCODE(vpmovqd(d, a))},
 };
 
 }  // namespace
@@ -159,19 +160,19 @@ void Emitter::EmitShiftImmediate(const Operation& op) {
 }
 
 void Emitter::EmitConvert(const Operation& op) {
-  const Conversion conversion = static_cast<Conversion>(op.immediate);
+  const ElementType from = static_cast<ElementType>(op.immediate);
   const int bits = op.lanes * 32;
   if (op.folded) {  // from f16
     const Xbyak::RegExp at = UseAddress(op.address);
     return vcvtph2ps(DefineOver(op, bits), ptr[at]);
   }
   const int v = registers_->Use(op.operands[0]);
-  if (conversion == Conversion::kF32ToF16) {
+  if (op.element == kF16) {
     const Xmm d = DefineOver(op, bits), half = Vector(d.getIdx(), bits / 2);
     vcvtps2ph(half, Vector(v, bits), 0);  // to nearest even
     return vpmovzxwd(d, half);
   }
-  const bool packs = conversion == Conversion::kF16ToF32, narrows = !avx512_ && conversion == Conversion::kI64ToI32;
+  const bool packs = from == kF16, narrows = from == kI64 && op.element == kI32;
   if (!avx512_ && (packs || narrows)) {  // the result may not lie where the operand does
     const int r = registers_->Define(op.result);
     const Xmm low(v), d(r);
@@ -188,9 +189,10 @@ void Emitter::EmitConvert(const Operation& op) {
     vpmovdw(half, Vector(v, bits));
     return vcvtph2ps(d, half);
   }
-  const auto& [encode, from, to] = kConversions[op.immediate];
-  const Xmm a = Vector(v, op.lanes * from);
-  encode(*this, DefineOver(op, op.lanes * to), a, a);
+  const auto* const conversion = std::ranges::find_if(
+      kConversions, [&](const ConversionInstruction& c) { return c.from == from && c.to == op.element; });
+  const Xmm a = Vector(v, op.lanes * BitWidth(from));
+  conversion->encode(*this, DefineOver(op, VectorBits(op)), a, a);
 }
 
 // --- lanes ---

@@ -52,32 +52,6 @@ inline constexpr ActionFacts kActionFacts[] = {
 #undef ACTION
 };
 
-enum class Conversion : uint8_t {
-  kI32ToF32,
-  kU32ToF32,
-  kF32ToI32,
-  kF32ToU32,
-  kI32ToF64,
-  kU32ToF64,
-  kF64ToI32,
-  kF64ToU32,
-  kI64ToF32,
-  kU64ToF32,
-  kI64ToF64,
-  kU64ToF64,
-  kF32ToI64,
-  kF32ToU64,
-  kF64ToI64,
-  kF64ToU64,
-  kF32ToF64,
-  kF64ToF32,
-  kI32ToI64,
-  kU32ToU64,
-  kI64ToI32,
-  kF16ToF32,
-  kF32ToF16,  // f16 in 32-bit lanes
-};
-
 // How eight lanes come from those of a and b, where one instruction of AVX2 does it.
 enum class ShuffleBy : uint8_t { kBlend, kUnpackLow, kUnpackHigh, kInBlocks, kHalves, kBlocks };
 

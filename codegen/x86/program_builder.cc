@@ -173,15 +173,13 @@ void ProgramBuilder::AppendLine(std::span<const Operation> line, std::vector<Ope
 void ProgramBuilder::FoldHalf(std::span<Operation> line, size_t i, int effect, std::span<const int32_t> reads,
                               std::vector<uint8_t>* kept, std::vector<int32_t>& made) {
   Operation& operation = line[i];
-  auto converts = [&](Conversion c) {
-    return operation.action == Action::kConvert && operation.immediate == static_cast<int64_t>(c);
-  };
+  const bool converts = operation.action == Action::kConvert;
   const bool whole = operation.element == ElementType::kF16 && operation.lanes >= 8 && !operation.masked;
-  if ((whole && operation.action == Action::kLoad) || converts(Conversion::kF32ToF16)) {
+  if ((whole && operation.action == Action::kLoad) || (converts && operation.element == ElementType::kF16)) {
     made[operation.result.index] = static_cast<int>(i);
   }
   const bool stores = whole && operation.action == Action::kStore;
-  if (!stores && !converts(Conversion::kF16ToF32)) return;
+  if (!stores && !(converts && operation.immediate == static_cast<int64_t>(ElementType::kF16))) return;
   Variable& half = operation.operands[0];
   const int at = made[half.index];
   if (at < 0 || reads[half.index] != 1 || (line[at].action == Action::kConvert) != stores) return;

@@ -121,7 +121,7 @@ Variable Selector::WideMaskOnAvx2(Variable mask, int part) {
     for (int i = 0; i < 4; ++i) lanes[i] = (info.bits >> (part * 4 + i) & 1) != 0 ? ~uint64_t{0} : 0;
     return builder_.Vector64(lanes);
   }
-  return ConvertPart(Conversion::kI32ToI64, kI64, wide_lanes_, LanesDown(mask, kI32, part * wide_lanes_));
+  return ConvertPart({kI32, wide_lanes_}, kI64, LanesDown(mask, kI32, part * wide_lanes_));
 }
 
 // first + lane < n.
@@ -145,56 +145,49 @@ Variable Selector::LaneMaskOnAvx2(DimExpr n, int64_t first, int lanes) {
 // --- conversions ---
 
 // Invalid if AVX2 has the conversion.   Numerics: as the instructions of AVX-512, for values that callers let through.
-Variable Selector::ConvertOnAvx2(Conversion conversion, int lanes, Variable v) {
-  using enum Conversion;
+Variable Selector::ConvertOnAvx2(VectorType from, ElementType to, Variable v) {
   using enum Opcode;
+  const int lanes = from.lanes;
   const VectorType f64{kF64, lanes}, u64{kU64, lanes}, f32{kF32, lanes}, u32{kU32, lanes};
   auto splat = [&](uint64_t bits) { return builder_.Broadcast64(bits); };
-  switch (conversion) {
-    case kI64ToI32:
-      return lanes == 1 ? v : Variable();  // lies there already
-    case kU32ToF64:  // in the last bits of 2^52, which is then taken away
-      return Vector(kSub, f64, Vector(kOr, u64, ConvertPart(kU32ToU64, kU64, lanes, v), splat(k2To52)), splat(k2To52));
-    case kF64ToU32: {
-      const Variable least = Vector(kMinX86, f64, v, splat(0x41efffffffe00000));  // 2^32 - 1
-      const Variable bits = Vector(kAdd, f64, Vector(kTrunc, f64, least), splat(k2To52));
-      return ConvertPart(kI64ToI32, kI32, lanes, bits);
-    }
-    case kU32ToF32: {  // halves in the last bits of 2^23 and 2^39; only the last addition rounds
-      const Variable low = Vector(kAnd, u32, v, builder_.Broadcast32(0xffff));
-      const Variable in_low = Vector(kOr, u32, low, builder_.Broadcast32(0x4b000000));
-      const Variable in_high = Vector(kOr, u32, ShiftBy(kShr, u32, v, 16), builder_.Broadcast32(0x53000000));
-      return Vector(kAdd, f32, Vector(kSub, f32, in_high, builder_.Broadcast32(0x53000080)), in_low);
-    }
-    case kF32ToU32: {  // below 2^31; from there on, which gives its sign; from 2^32 on
-      const Variable low = ConvertPart(kF32ToI32, kI32, lanes, v);
-      const Variable high = ConvertPart(kF32ToI32, kI32, lanes, Vector(kSub, f32, v, builder_.Broadcast32(0x4f000000)));
-      const Variable upper = Vector(kAnd, u32, high, ShiftBy(kSar, u32, low, 31));
-      const Variable over = CompareOnAvx2(kLessEqual, f32, builder_.Broadcast32(0x4f800000), v);
-      return Vector(kOr, u32, Vector(kOr, u32, low, upper), over);
-    }
-    case kI64ToF64:
-    case kU64ToF64: {  // halves in the last bits of 2^52 and 2^84; only the last addition rounds
-      const uint64_t sign = conversion == kI64ToF64 ? uint64_t{1} << 31 : 0;
-      const Variable low = Vector(kOr, u64, Vector(kAnd, u64, v, splat(0xffffffff)), splat(k2To52));
-      const Variable high = Vector(kXor, u64, ShiftBy(kShr, u64, v, 32), splat(k2To84 | sign));
-      return Vector(kAdd, f64, Vector(kSub, f64, high, splat(k2To84 | sign | uint64_t{1} << 20)), low);
-    }
-    case kI64ToF32:
-    case kU64ToF32: {
-      const bool is_signed = conversion == kI64ToF32;
-      const Parts odd = Int64Odd({is_signed ? kI64 : kU64, lanes}, v);
-      return ConvertPart(kF64ToF32, kF32, lanes, ConvertPart(is_signed ? kI64ToF64 : kU64ToF64, kF64, lanes, odd[0]));
-    }
-    case kF32ToI64:
-    case kF32ToU64:
-      return Float64ToInt64OnAvx2(conversion == kF32ToI64, lanes, ConvertPart(kF32ToF64, kF64, lanes, v));
-    case kF64ToI64:
-    case kF64ToU64:
-      return Float64ToInt64OnAvx2(conversion == kF64ToI64, lanes, v);
-    default:
-      return {};
+  auto converts = [&](ElementType a, ElementType b) { return from.element == a && to == b; };
+  if (converts(kI64, kI32)) return lanes == 1 ? v : Variable();  // lies there already
+  if (converts(kU32, kF64)) {  // in the last bits of 2^52, which is then taken away
+    return Vector(kSub, f64, Vector(kOr, u64, ConvertPart(from, kU64, v), splat(k2To52)), splat(k2To52));
   }
+  if (converts(kF64, kU32)) {
+    const Variable least = Vector(kMinX86, f64, v, splat(0x41efffffffe00000));  // 2^32 - 1
+    const Variable bits = Vector(kAdd, f64, Vector(kTrunc, f64, least), splat(k2To52));
+    return ConvertPart({kI64, lanes}, kI32, bits);
+  }
+  if (converts(kU32, kF32)) {  // halves in the last bits of 2^23 and 2^39; only the last addition rounds
+    const Variable low = Vector(kAnd, u32, v, builder_.Broadcast32(0xffff));
+    const Variable in_low = Vector(kOr, u32, low, builder_.Broadcast32(0x4b000000));
+    const Variable in_high = Vector(kOr, u32, ShiftBy(kShr, u32, v, 16), builder_.Broadcast32(0x53000000));
+    return Vector(kAdd, f32, Vector(kSub, f32, in_high, builder_.Broadcast32(0x53000080)), in_low);
+  }
+  if (converts(kF32, kU32)) {  // below 2^31; from there on, which gives its sign; from 2^32 on
+    const Variable low = ConvertPart(from, kI32, v);
+    const Variable high = ConvertPart(from, kI32, Vector(kSub, f32, v, builder_.Broadcast32(0x4f000000)));
+    const Variable upper = Vector(kAnd, u32, high, ShiftBy(kSar, u32, low, 31));
+    const Variable over = CompareOnAvx2(kLessEqual, f32, builder_.Broadcast32(0x4f800000), v);
+    return Vector(kOr, u32, Vector(kOr, u32, low, upper), over);
+  }
+  if (IsWide(from.element) && IsInteger(from.element) && to == kF64) {
+    // Halves in the last bits of 2^52 and 2^84; only the last addition rounds.
+    const uint64_t sign = IsSigned(from.element) ? uint64_t{1} << 31 : 0;
+    const Variable low = Vector(kOr, u64, Vector(kAnd, u64, v, splat(0xffffffff)), splat(k2To52));
+    const Variable high = Vector(kXor, u64, ShiftBy(kShr, u64, v, 32), splat(k2To84 | sign));
+    return Vector(kAdd, f64, Vector(kSub, f64, high, splat(k2To84 | sign | uint64_t{1} << 20)), low);
+  }
+  if (IsWide(from.element) && IsInteger(from.element) && to == kF32) {
+    return ConvertPart(f64, kF32, ConvertPart(from, kF64, Int64Odd(from, v)[0]));
+  }
+  if (IsFloat(from.element) && IsWide(to) && to != kF64) {
+    const Variable wide = from.element == kF32 ? ConvertPart(from, kF64, v) : v;
+    return Float64ToInt64OnAvx2(to == kI64, lanes, wide);
+  }
+  return {};
 }
 
 // Both halves in the last bits of 2^52.   v: not NaN; below 2^63 if signed, else not negative.

@@ -229,11 +229,9 @@ Parts Selector::DivideByPower(Opcode op, VectorType type, const Parts& a, int po
 // for it differs from the next one by at least 2^-32.
 Parts Selector::IntDivide(Opcode op, VectorType type, const Parts& a, const Parts& b) {
   const VectorType f64{ElementType::kF64, type.lanes};
-  const bool is_unsigned = IsUnsigned(type.element);
   const Parts quotient =
       ElementwiseInVectors(Opcode::kDiv, f64, ToFloat64(type, a), ToFloat64(type, b), {});
-  Parts result = Narrow(is_unsigned ? Conversion::kF64ToU32 : Conversion::kF64ToI32, type.element,
-                        type.lanes, quotient);
+  Parts result = ConvertLanes(f64, type.element == ElementType::kU32 ? type.element : ElementType::kI32, quotient);
   if (op == Opcode::kIntRem) {
     const Parts product = ElementwiseInVectors(Opcode::kMul, type, result, b, {});
     result = ElementwiseInVectors(Opcode::kSub, type, a, product, {});

@@ -85,7 +85,8 @@ bool Selector::IsNone(Variable mask, int lanes) const {
 
 Variable Selector::JoinMasks(const Parts& masks, VectorType type) {
   if (!avx512_ && IsWide(type.element) && type.lanes > 1) {
-    wide_masks_.push_back({Narrow(Conversion::kI64ToI32, ElementType::kI32, type.lanes, masks), masks});
+    const Parts narrow = ConvertLanes({ElementType::kI64, type.lanes}, ElementType::kI32, masks);
+    wide_masks_.push_back({narrow[0], masks});
     return wide_masks_.back().mask;
   }
   if (masks.count == 1) return masks[0];

@@ -125,18 +125,16 @@ class Selector {
 
   // --- conversions (select_convert.cc) ---
   Parts Convert(const Inst& inst);
-  Parts ConvertToBool(VectorType from, const Parts& v);
-  Parts ConvertFromBool(VectorType to, const Parts& v);
   Parts ToFloat32(VectorType from, const Parts& v);  // from integers or floats
   Parts ToFloat64(VectorType from, const Parts& v);
+  Parts ToHalf(VectorType from, ElementType to, const Parts& v);
   Parts ToInteger(VectorType from, VectorType to, const Parts& v);
   Parts FloatToInteger(ElementType from, VectorType to, const Parts& v);
   Parts Int64Odd(VectorType from, const Parts& v);
   Parts Float64ToFloat32Odd(const Parts& v, int lanes);
   Variable Float32ToBFloat16(Variable v, int lanes);
-  Variable ConvertPart(Conversion conversion, ElementType to, int lanes, Variable v);
-  Parts Widen(Conversion conversion, ElementType to, int lanes, Variable v);
-  Variable Narrow(Conversion conversion, ElementType to, int lanes, const Parts& v);
+  Variable ConvertPart(VectorType from, ElementType to, Variable v);
+  Parts ConvertLanes(VectorType from, ElementType to, const Parts& v);
 
   // --- what AVX2 lacks (select_avx2.cc); values of one register ---
   static bool Avx2Lacks(Opcode op, ElementType element);
@@ -147,7 +145,7 @@ class Selector {
   Variable NotOnAvx2(Variable mask);
   Variable LaneMaskOnAvx2(DimExpr n, int64_t first, int lanes);
   Variable WideMaskOnAvx2(Variable mask, int part);
-  Variable ConvertOnAvx2(Conversion conversion, int lanes, Variable v);
+  Variable ConvertOnAvx2(VectorType from, ElementType to, Variable v);
   Variable Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v);
   Variable ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b);
   Variable JoinOnAvx2(std::array<Variable, 2> from, std::array<int, 2> half);
