@@ -57,8 +57,8 @@ ColumnStrip ChooseFar(const ColumnWork& work, const Target& target) {
     if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
   } else if (whole_rows && *n * work.bytes <= kNearStates) {  // one row after the other is one run of memory
     strip.pass = 1;
-    strip.ahead = target.prefetch_bytes / 2;
-    strip.level = 1;
+    strip.ahead = target.prefetch_bytes / 8 * 3;
+    strip.level = target.prefetch_level;
   } else {
     const bool busy = work.units > 1 && strip.width >= kLongRun;
     strip.ahead = target.prefetch_bytes / 8 * (busy ? 3 : 2) / kPass;
