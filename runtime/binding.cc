@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kGrain = 96 << 10;
 // Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
 // range costs, and fetching it from another core's caches, would be more than that gains.
-constexpr int64_t kMostChunksPerTask = 4, kChunkGrain = 512 << 10;
+constexpr int64_t kMostChunksPerTask = 8, kChunkGrain = 512 << 10;
 // Between the scratch of two workers, so that what a core fetches ahead is not the other's.
 constexpr int64_t kScratchGap = 4096;
 // Far above any memory, far below what overflows when a few are added.
