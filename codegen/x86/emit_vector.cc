@@ -227,25 +227,17 @@ void Emitter::EmitShuffle(const Operation& op) {
   }
 }
 
-void Emitter::EmitPermute(const Operation& op) {  // the indices come first
+void Emitter::EmitPermute(const Operation& op) {
   const Xbyak::Ymm indices = Whole(registers_->Use(op.operands[0]));
-  const bool wide = Wide(op.element);
-  if (avx512_) {
-    const Xbyak::Zmm a(registers_->Use(op.operands[1]));
-    registers_->ReleaseDying();
-    const Xbyak::Zmm d(registers_->Define(op.result));
-    return wide ? vpermq(d, indices, a) : vpermd(d, indices, a);
-  }
-  const Source a = Read(op.operands[1], op.element);
-  registers_->ReleaseDying();
-  const Xbyak::Ymm d(registers_->Define(op.result));
-  vpermps(d, indices, At(a, 256));
+  // Tables of lookups are read by piece after piece.
+  const Source a = avx512_ ? Source{.in_register = registers_->Use(op.operands[1])} : Read(op.operands[1], op.element);
+  const Xbyak::Ymm d = Whole(DefineOver(op, VectorBits(op)).getIdx());
+  vpermps(d, indices, At(a, VectorBits(op)));
 }
 
 void Emitter::EmitPermuteTwo(const Operation& op) {
   const Xbyak::Zmm a(registers_->Use(op.operands[1])), b(registers_->Use(op.operands[2]));
-  const Xbyak::Zmm d(registers_->Overwrite(op.result, op.operands[0]));  // the indices
-  Wide(op.element) ? vpermi2pd(d, a, b) : vpermi2ps(d, a, b);
+  vpermi2ps(Xbyak::Zmm(registers_->Overwrite(op.result, op.operands[0])), a, b);
 }
 
 void Emitter::EmitLanesDown(const Operation& op) {

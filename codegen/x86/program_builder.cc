@@ -169,53 +169,36 @@ void ProgramBuilder::AppendLine(std::span<const Operation> line, std::vector<Ope
   }
 }
 
-// Conversions of whole vectors from f16 that is loaded, and to f16 that is stored. `made`: where f16 is loaded or rounded to.
-void ProgramBuilder::FoldHalf(std::span<Operation> line, size_t i, int effect, std::span<const int32_t> reads,
-                              std::vector<uint8_t>* kept, std::vector<int32_t>& made) {
-  Operation& operation = line[i];
-  const bool converts = operation.action == Action::kConvert;
-  const bool whole = operation.element == ElementType::kF16 && operation.lanes >= 8 && !operation.masked;
-  if ((whole && operation.action == Action::kLoad) || (converts && operation.element == ElementType::kF16)) {
-    made[operation.result.index] = static_cast<int>(i);
-  }
-  const bool stores = whole && operation.action == Action::kStore;
-  if (!stores && !(converts && operation.immediate == static_cast<int64_t>(ElementType::kF16))) return;
-  Variable& half = operation.operands[0];
-  const int at = made[half.index];
-  if (at < 0 || reads[half.index] != 1 || (line[at].action == Action::kConvert) != stores) return;
-  if (!stores && at <= effect) return;
-  if (!stores) operation.address = line[at].address;
-  operation.operand_count = stores ? 1 : 0;
-  half = line[at].operands[0];
-  operation.folded = true;
-  (*kept)[at] = false;
-}
-
+// Loads that only one operation reads become its last operand: of arithmetic, or of a conversion from f16.
 void ProgramBuilder::FoldLoads(std::span<Operation> line, std::span<const int32_t> reads, std::vector<uint8_t>* kept) {
   std::vector<int32_t> loaded(program_.variables.size(), -1);  // where
   int effect = -1;                                              // the last one that memory may notice
-  auto foldable = [&](const Operation& operation, Variable v) {
-    const int at = loaded[v.index];
-    if (at <= effect || reads[v.index] != 1 || info(v).constant != ConstantKind::kNone) return false;
-    return BitWidth(line[at].element) == BitWidth(operation.element) && line[at].lanes == operation.lanes;
-  };
   for (size_t i = 0; i < line.size(); ++i) {
     Operation& operation = line[i];
     if (!(*kept)[i]) continue;
     if (operation.has_effect() && operation.action != Action::kPrefetch) effect = static_cast<int>(i);
-    FoldHalf(line, i, effect, reads, kept, loaded);
-    const int bits = BitWidth(operation.element) * operation.lanes;
-    if (BitWidth(operation.element) < 32 || (bits != 128 && bits != 256 && bits != 512)) continue;
+    const bool from_half = operation.action == Action::kConvert &&
+                           operation.immediate == static_cast<int64_t>(ElementType::kF16);
+    const ElementType element = from_half ? ElementType::kF16 : operation.element;
+    const int width = BitWidth(element), bits = width * operation.lanes;
+    const bool whole = element == ElementType::kF16 ? operation.lanes >= 8
+                                                    : width >= 32 && (bits == 128 || bits == 256 || bits == 512);
+    if (!whole) continue;
     if (operation.action == Action::kLoad && !operation.masked) loaded[operation.result.index] = static_cast<int>(i);
-    if (operation.action != Action::kVector || operation.operand_count != 2) continue;
-    Variable &a = operation.operands[0], &b = operation.operands[1];
-    if (info(b).constant != ConstantKind::kNone) continue;  // is read from memory or a register of its own
-    if (!foldable(operation, b) && IsCommutative(operation.opcode) && foldable(operation, a)) std::swap(a, b);
-    if (!foldable(operation, b)) continue;
-    operation.address = line[loaded[b.index]].address;
-    operation.operand_count = 1;
+    if (!from_half && (operation.action != Action::kVector || operation.operand_count != 2)) continue;
+    auto foldable = [&](Variable v) {
+      const int at = loaded[v.index];
+      if (at <= effect || reads[v.index] != 1 || program_.IsConstant(v)) return false;
+      return BitWidth(line[at].element) == width && line[at].lanes == operation.lanes;
+    };
+    Variable &first = operation.operands[0], &last = operation.operands[operation.operand_count - 1];
+    if (program_.IsConstant(last)) continue;  // is read from memory or a register of its own
+    if (!foldable(last) && IsCommutative(operation.opcode) && foldable(first)) std::swap(first, last);
+    if (!foldable(last)) continue;
+    operation.address = line[loaded[last.index]].address;
     operation.folded = true;
-    (*kept)[loaded[b.index]] = false;
+    --operation.operand_count;
+    (*kept)[loaded[last.index]] = false;
   }
 }
 

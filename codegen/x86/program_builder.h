@@ -64,10 +64,8 @@ class ProgramBuilder {
     std::vector<Operation> line;
   };
 
-  // Loads that only one arithmetic operation reads become its last operand. `reads`: of each variable.
+  // `reads`: of each variable.
   void FoldLoads(std::span<Operation> line, std::span<const int32_t> reads, std::vector<uint8_t>* kept);
-  void FoldHalf(std::span<Operation> line, size_t i, int effect, std::span<const int32_t> reads,
-                std::vector<uint8_t>* kept, std::vector<int32_t>& made);
   // With the lines of the loops that were closed in it.
   void AppendLine(std::span<const Operation> line, std::vector<Operation>* to) const;
   // What is kept of a line, with loads moved close to their readers.

@@ -211,39 +211,23 @@ Variable Selector::Float64ToInt64OnAvx2(bool is_signed, int lanes, Variable v) {
 
 // --- lanes ---
 
-// By one instruction without indices if there is one, or two or three if lanes move on by some places through both
-// registers, else each register by itself.
+// Two or three instructions if lanes move on by some places through both registers, else each register by itself.
 Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable b) {
-  const int count = static_cast<int>(from.size());
   const std::array<Variable, 2> source{a, b};
-  auto is_splat = [&](Variable v) { return builder_.info(v).constant == ConstantKind::kBroadcast32; };
-  if (a == b && is_splat(a)) return a;
-  auto emit = [&](ShuffleBy by, int immediate, Variable x, Variable y) {
-    return Emit({.action = Action::kShuffle, .lanes = kLanes, .immediate = static_cast<int64_t>(by) << 8 | immediate},
-                {x, y});
-  };
-  const int splats = is_splat(a) + 2 * is_splat(b);
-  if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(from, kLanes, a == b, splats)) {
-    const int swapped = fixed->swapped;
-    if (fixed->by == ShuffleBy::kHalves) {
-      const int low = fixed->immediate & 3, high = fixed->immediate >> 4;
-      return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
-    }
-    return emit(fixed->by, fixed->immediate, source[swapped], source[1 - swapped]);
-  }
-  for (int k = 1; k < 2 * kLanes && a != b; ++k) {
+  const int count = static_cast<int>(from.size());
+  for (int k = 1; k < 2 * kLanes; ++k) {
     if (k == kLanes) continue;
     bool fits = true;
     for (int i = 0; i < count; ++i) {
       const int lane = (i + k) % (2 * kLanes);
-      fits = fits && (from[i] < 0 || from[i] == lane || (from[i] / kLanes == lane / kLanes && is_splat(source[lane / kLanes])));
+      fits = fits && (from[i] < 0 || from[i] == lane || (from[i] / kLanes == lane / kLanes && IsSplat(source[lane / kLanes])));
     }
     if (!fits) continue;
     const Variable x = source[k / kLanes], y = source[1 - k / kLanes], middle = JoinOnAvx2({x, y}, {1, 0});
     const Variable low = k % kLanes < 4 ? x : middle, high = k % kLanes < 4 ? middle : y;
     // Not vpalignr, which is no instruction of floats: it costs their way there and back.
     auto lanes = [&](Variable v, Variable w, int i, int j, int m, int n) {
-      return emit(ShuffleBy::kInBlocks, i | j << 2 | m << 4 | n << 6, v, w);
+      return Shuffle(ShuffleBy::kInBlocks, i | j << 2 | m << 4 | n << 6, v, w);
     };
     if (k % 4 == 2) return lanes(low, high, 2, 3, 0, 1);
     const Variable between = lanes(low, high, 3, 3, 0, 0);
@@ -252,20 +236,18 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
   std::array<Variable, 2> moved;
   std::array<int, kLanes> blend;
   blend.fill(-1);
-  for (int s = 0; s < (a == b ? 1 : 2); ++s) {
-    std::array<uint32_t, kLanes> indices{};
+  for (int s = 0; s < 2; ++s) {
+    std::array<int, kLanes> lanes{};
     bool in_place = true;
     for (int i = 0; i < count; ++i) {
-      if (from[i] < 0 || (a != b && from[i] >> 3 != s)) continue;
-      indices[i] = static_cast<uint32_t>(from[i] & 7);
-      in_place = in_place && (static_cast<int>(indices[i]) == i || is_splat(source[s]));
-      blend[i] = 8 * s + i;
+      if (from[i] < 0 || from[i] / kLanes != s) continue;
+      lanes[i] = from[i] % kLanes;
+      in_place = in_place && (lanes[i] == i || IsSplat(source[s]));
+      blend[i] = kLanes * s + i;
     }
-    moved[s] = in_place ? source[s]
-                        : Emit({.action = Action::kPermute, .element = kF32},
-                               {builder_.Vector32(indices), source[s]});
+    moved[s] = in_place ? source[s] : Permute(lanes, source[s]);
   }
-  return a == b ? moved[0] : ShuffleOnAvx2(blend, moved[0], moved[1]);
+  return ShuffleTwo(blend, moved[0], moved[1]);
 }
 
 // Two halves of registers. Transposes exchange halves twice, which is one exchange.

@@ -1,5 +1,6 @@
 // Selection of what moves lanes: splat, extract, shuffle, reduce, bitcast.
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -87,7 +88,7 @@ Parts Selector::Lookup(const Inst& inst) {
   const Variable index = Get(inst.operands[0])[0];
   const std::vector<uint32_t> table(inst.shuffle.begin(), inst.shuffle.end());
   auto look_up = [&](std::span<const uint32_t> entries) {
-    return Emit({.action = Action::kPermute, .element = ElementType::kF32}, {index, builder_.Vector32(entries)});
+    return Emit(Action::kPermute, {ElementType::kF32, 2 * wide_lanes_}, {index, builder_.Vector32(entries)});
   };
   if (avx512_) return look_up(table);
   const std::span<const uint32_t> entries(table);
@@ -126,7 +127,7 @@ Parts Selector::Shuffle(const Inst& inst) {
     const int lane = second ? at - first_lanes : at;
     lanes.push_back({first_table[second] + lane / register_lanes, lane % register_lanes});
     if (static_cast<int>(lanes.size()) == register_lanes || i + 1 == inst.type.lanes) {
-      result.Add(ShufflePart(mask ? ElementType::kI32 : element, tables, lanes));
+      result.Add(ShufflePart(IsWide(element), tables, lanes));
       lanes.clear();
     }
   }
@@ -137,56 +138,60 @@ Parts Selector::Shuffle(const Inst& inst) {
 }
 
 // One register of lanes from any number of registers.
-Variable Selector::ShufflePart(ElementType element, std::span<const Variable> tables,
-                               std::span<const std::pair<int, int>> lanes) {
-  const int register_lanes = RegisterLanes(element);
+Variable Selector::ShufflePart(bool wide, std::span<const Variable> tables, std::span<const std::pair<int, int>> lanes) {
   absl::InlinedVector<int, 8> used;  // tables, in order of first use
   for (auto [table, lane] : lanes) {
     if (std::find(used.begin(), used.end(), table) == used.end()) used.push_back(table);
   }
   Variable value = tables[used[0]];
-  absl::InlinedVector<int, 16> from(lanes.size());
-  if (used.size() == 1) {
-    bool identity = true;
-    for (size_t i = 0; i < lanes.size(); ++i) {
-      from[i] = lanes[i].second;
+  const int halves = wide ? 2 : 1, register_lanes = 2 * wide_lanes_;
+  absl::InlinedVector<int, 16> from(lanes.size() * halves);
+  // Two at a time; lanes of tables not reached yet hold anything.
+  for (size_t next = 1; next == 1 || next < used.size(); ++next) {
+    bool identity = used.size() == 1;
+    for (size_t i = 0; i < from.size(); ++i) {
+      const auto [table, place] = lanes[i / halves];
+      const int lane = place * halves + static_cast<int>(i) % halves;
+      const size_t at = static_cast<size_t>(std::find(used.begin(), used.end(), table) - used.begin());
+      from[i] = at > next ? -1 : at == next ? register_lanes + lane : next > 1 ? static_cast<int>(i) : lane;
       identity = identity && from[i] == static_cast<int>(i);
     }
-    return identity ? value : ShuffleTwo(element, from, value, value);
-  }
-  // Two at a time; lanes of tables not reached yet hold anything.
-  for (size_t next = 1; next < used.size(); ++next) {
-    for (size_t i = 0; i < lanes.size(); ++i) {
-      const auto [table, lane] = lanes[i];
-      const size_t place = static_cast<size_t>(std::find(used.begin(), used.end(), table) - used.begin());
-      from[i] = place > next ? -1 : place == next ? register_lanes + lane : next > 1 ? static_cast<int>(i) : lane;
-    }
-    value = ShuffleTwo(element, from, value, tables[used[next]]);
+    if (!identity) value = ShuffleTwo(from, value, used.size() == 1 ? value : tables[used[next]]);
   }
   return value;
 }
 
-// Lanes of two registers.   from: lane of a, or past those a lane of b, or -1 for anything.
-Variable Selector::ShuffleTwo(ElementType element, std::span<const int> from, Variable a, Variable b) {
-  absl::InlinedVector<int, 16> halves;  // 32-bit lanes
-  for (int lane : from) {
-    if (IsWide(element)) halves.push_back(lane < 0 ? -1 : 2 * lane);
-    halves.push_back(lane < 0 || !IsWide(element) ? lane : 2 * lane + 1);
+Variable Selector::Shuffle(ShuffleBy by, int immediate, Variable a, Variable b) {
+  return Emit(Action::kShuffle, {ElementType::kF32, 2 * wide_lanes_}, {a, b}, Opcode::kShuffle,
+              static_cast<int64_t>(by) << 8 | immediate);
+}
+
+Variable Selector::Permute(std::span<const int> from, Variable a) {
+  return Emit(Action::kPermute, {ElementType::kF32, 2 * wide_lanes_}, {Indices(from), a});
+}
+
+Variable Selector::Indices(std::span<const int> from) {
+  absl::InlinedVector<uint32_t, 16> indices;
+  for (int lane : from) indices.push_back(static_cast<uint32_t>(std::max(lane, 0)));
+  return builder_.Vector32(indices);
+}
+
+bool Selector::IsSplat(Variable v) const { return builder_.info(v).constant == ConstantKind::kBroadcast32; }
+
+// 32-bit lanes of two registers, by one instruction without indices if there is one.
+//   from: lane of a, or past those a lane of b, or -1 for anything.
+Variable Selector::ShuffleTwo(std::span<const int> from, Variable a, Variable b) {
+  if (a == b && IsSplat(a)) return a;
+  const std::array<Variable, 2> source{a, b};
+  const int splats = IsSplat(a) + 2 * IsSplat(b);
+  if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(from, 2 * wide_lanes_, a == b, splats)) {
+    const int swapped = fixed->swapped;
+    if (fixed->by != ShuffleBy::kHalves) return Shuffle(fixed->by, fixed->immediate, source[swapped], source[1 - swapped]);
+    const int low = fixed->immediate & 3, high = fixed->immediate >> 4;
+    return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
   }
-  if (!avx512_) return ShuffleOnAvx2(halves, a, b);
-  if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(halves, 16, a == b)) {
-    return Emit({.action = Action::kShuffle,
-                 .lanes = 16,
-                 .immediate = static_cast<int64_t>(fixed->by) << 8 | fixed->immediate},
-                {fixed->swapped ? b : a, fixed->swapped ? a : b});
-  }
-  absl::InlinedVector<uint64_t, 16> lanes;
-  for (int lane : from) lanes.push_back(static_cast<uint64_t>(std::max(lane, 0)));
-  const Variable indices = IsWide(element)
-                               ? builder_.Vector64(lanes)
-                               : builder_.Vector32(absl::InlinedVector<uint32_t, 16>(lanes.begin(), lanes.end()));
-  if (a == b) return Emit({.action = Action::kPermute, .element = element}, {indices, a});
-  return Emit({.action = Action::kPermuteTwo, .element = element}, {indices, a, b});
+  if (a == b) return Permute(from, a);
+  return avx512_ ? Emit({.action = Action::kPermuteTwo}, {Indices(from), a, b}) : ShuffleOnAvx2(from, a, b);
 }
 
 Parts Selector::Reduce(Opcode op, VectorType source, Parts v) {

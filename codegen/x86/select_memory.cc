@@ -203,6 +203,11 @@ void Selector::Store(const Inst& inst) {
     Variable part_mask = mask;
     Operation store = PartAccess(Action::kStore, type, p, address, &part_mask);
     store.streaming = streams_;
+    if (type.element == ElementType::kF16 && store.lanes >= 8 && !store.masked) {  // stores round by themselves
+      const Operation* const rounds = builder_.DefinitionOf(value[p]);
+      store.folded = rounds != nullptr && rounds->action == Action::kConvert;
+      if (store.folded) value = rounds->operands[0];
+    }
     store.AddOperand(value[p]);
     if (store.masked) store.AddOperand(part_mask);
     builder_.Append(store);

@@ -116,9 +116,12 @@ class Selector {
   Parts Extract(VectorType source, const Parts& v, int lane);
   Parts Lookup(const Inst& inst);
   Parts Shuffle(const Inst& inst);
-  Variable ShufflePart(ElementType element, std::span<const Variable> tables,
-                       std::span<const std::pair<int, int>> lanes);
-  Variable ShuffleTwo(ElementType element, std::span<const int> from, Variable a, Variable b);
+  Variable ShufflePart(bool wide, std::span<const Variable> tables, std::span<const std::pair<int, int>> lanes);
+  Variable ShuffleTwo(std::span<const int> from, Variable a, Variable b);
+  Variable Shuffle(ShuffleBy by, int immediate, Variable a, Variable b);
+  Variable Permute(std::span<const int> from, Variable a);
+  Variable Indices(std::span<const int> from);
+  bool IsSplat(Variable v) const;
   Parts Reduce(Opcode op, VectorType source, Parts v);
   Parts Iota(VectorType type);
   Parts Bitcast(VectorType from, VectorType to, const Parts& v);
