@@ -196,35 +196,15 @@ void Emitter::Divide(const Operation& op) {
   mov(Reg64(registers_->Define(op.result)), op.opcode == Opcode::kIntRem ? rdx : rax);
 }
 
-void Emitter::SetStatus(const Reg64& args, int64_t bit) {
+void Emitter::EmitReport(const Operation& op) {
+  const Reg64 value = UseGeneral(op.operands[0]), args = UseGeneral(op.operands[1]);
+  Xbyak::Label done;
+  test(value, value);
+  jz(done);
   mov(rax, ptr[args + 16]);
-  mov(rdx, uint64_t{1} << bit);
+  mov(rdx, uint64_t{1} << op.immediate);
   lock();
   or_(qword[rax], rdx);
-}
-
-void Emitter::EmitClampGeneral(const Operation& op) {
-  const Reg64 extent = UseGeneral(op.operands[1]), args = UseGeneral(op.operands[2]);
-  const Reg64 d(registers_->Overwrite(op.result, op.operands[0]));
-  Xbyak::Label inside;
-  cmp(d, extent);
-  jb(inside);  // as unsigned numbers: neither negative nor too large
-  SetStatus(args, op.immediate);
-  lea(rdx, ptr[extent - 1]);
-  xor_(eax, eax);
-  test(d, d);
-  cmovs(d, rax);
-  cmovns(d, rdx);
-  L(inside);
-}
-
-void Emitter::EmitReport(const Operation& op) {
-  const Reg64 args = UseGeneral(op.operands[1]);
-  MaskBits(eax, op.operands[0]);
-  Xbyak::Label done;
-  test(eax, (1u << op.lanes) - 1);
-  jz(done);
-  SetStatus(args, op.immediate);
   L(done);
 }
 

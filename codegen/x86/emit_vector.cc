@@ -21,6 +21,9 @@ using Encode = void (*)(Xbyak::CodeGenerator& code, const Xmm& d, const Xmm& a, 
 }
 #define OF_TWO(name) ENCODE(name(d, a, b))
 #define OF_ONE(name) ENCODE(name(d, b))
+#define ROUND(mode)                                                                      \
+  avx512 ? ByType{ENCODE(vrndscaleps(d, b, mode)), ENCODE(vrndscalepd(d, b, mode))} \
+         : ByType{ENCODE(vroundps(d, b, mode)), ENCODE(vroundpd(d, b, mode))}
 
 // By type: f32, f64, i32, i64; and u32, u64 where these are others.
 using ByType = std::array<Encode, 6>;
@@ -53,6 +56,10 @@ constexpr Instructions MakeInstructions(bool avx512) {
   bits(Opcode::kXor, OF_TWO(vxorps), OF_TWO(vpxord), OF_TWO(vpxorq));
   set(Opcode::kSqrt, {OF_ONE(vsqrtps), OF_ONE(vsqrtpd)});
   set(Opcode::kAbs, {nullptr, nullptr, OF_ONE(vpabsd), OF_ONE(vpabsq)});
+  set(Opcode::kRoundEven, ROUND(8));  // all without the exception for what is not exact
+  set(Opcode::kFloor, ROUND(9));
+  set(Opcode::kCeil, ROUND(10));
+  set(Opcode::kTrunc, ROUND(11));
   return table;
 }
 constexpr Instructions kInstructions[] = {MakeInstructions(false), MakeInstructions(true)};
@@ -61,23 +68,6 @@ Encode Find(bool avx512, Opcode op, ElementType element) {
   const ByType& encode = kInstructions[avx512][static_cast<size_t>(op)];
   const size_t column = (IsFloat(element) ? 0 : 2) + Wide(element);
   return IsUnsigned(element) && encode[column + 2] != nullptr ? encode[column + 2] : encode[column];
-}
-
-// -1 if `op` does not round.
-int RoundingMode(Opcode op) {
-  constexpr int kNoInexact = 8;
-  switch (op) {
-    case Opcode::kRoundEven:
-      return kNoInexact;
-    case Opcode::kFloor:
-      return kNoInexact | 1;
-    case Opcode::kCeil:
-      return kNoInexact | 2;
-    case Opcode::kTrunc:
-      return kNoInexact | 3;
-    default:
-      return -1;
-  }
 }
 
 struct ConversionInstruction {
@@ -108,14 +98,7 @@ void Emitter::EmitVector(const Operation& op) {
     const Xbyak::RegExp at = UseAddress(op.address);
     return encode(*this, DefineOver(op, bits), a, ptr[at]);
   }
-  if (op.operand_count == 1) {
-    const Xmm d = DefineOver(op, bits);
-    const int mode = RoundingMode(op.opcode);
-    if (mode < 0) return encode(*this, d, a, a);
-    const uint8_t immediate = static_cast<uint8_t>(mode);
-    if (avx512_) return Wide(op.element) ? vrndscalepd(d, a, immediate) : vrndscaleps(d, a, immediate);
-    return Wide(op.element) ? vroundpd(d, a, immediate) : vroundps(d, a, immediate);
-  }
+  if (op.operand_count == 1) return encode(*this, DefineOver(op, bits), a, a);
   const Source b = Read(right, op.element);
   const Xmm d = DefineOver(op, bits);
   encode(*this, d, a, At(b, bits));

@@ -78,7 +78,6 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void GeneralMinMax(const Operation& op);
   void GeneralShift(const Operation& op);
   void Divide(const Operation& op);
-  void SetStatus(const Reg64& args, int64_t bit);
 
   // --- emit_mask.cc ---
   // The mask's bits, one a lane, with anything above its lanes.

@@ -15,30 +15,29 @@ namespace {
 
 constexpr size_t kEntryAlignment = 32;  // as Emitter::EmitKernel aligns
 
-// Bytes of code to make room for.
-struct CodeEstimate {
-  size_t per_kernel, per_operation, per_loop;
+// More than a kernel takes. The longest operation, a division, is about 80 bytes, and each operand may cost a spill and a
+// reload of up to 12. A loop's brackets move every register at most once.
+size_t MostBytes(const x86::Program& program) {
+  return kEntryAlignment + 1024 + program.operations.size() * 256 + program.loops.size() * 4096;
+}
 
-  size_t Bytes(const x86::Program& program) const {
-    return kEntryAlignment + per_kernel + program.operations.size() * per_operation +
-           program.loops.size() * per_loop;
+// Memory of this thread for `bytes` of code. Kept: a new block costs page faults, 30 us for a kernel of 600 operations.
+// Xbyak aligns addresses, entries are offsets: the same thing only where the buffer is aligned.
+uint8_t* Buffer(size_t bytes) {
+  thread_local std::unique_ptr<uint8_t[]> memory;
+  thread_local size_t room = 0;
+  if (room < bytes) {
+    memory.reset(new uint8_t[bytes + kEntryAlignment]);
+    room = bytes;
   }
-};
+  return memory.get() + (-reinterpret_cast<uintptr_t>(memory.get())) % kEntryAlignment;
+}
 
-// Two to three times what kernels take. Large blocks come from the system and go back to it each
-// time, at 30 us of page faults for a kernel of 600 operations.
-constexpr CodeEstimate kUsual{.per_kernel = 512, .per_operation = 24, .per_loop = 128};
-// No operation takes more: the longest, a division, is about 80 bytes, and each operand may cost a
-// spill and a reload of up to 12. A loop's brackets move every register at most once.
-constexpr CodeEstimate kMost{.per_kernel = 1024, .per_operation = 256, .per_loop = 4096};
-
-// Emits a kernel behind those of `object`. Throws Xbyak::Error, among others where `bytes` are too few.
-absl::Status EmitProgram(const NamedNest& nest, const x86::Program& program, const Target& target, size_t bytes,
+// Emits a kernel behind those of `object`. Throws Xbyak::Error.
+absl::Status EmitProgram(const NamedNest& nest, const x86::Program& program, const Target& target,
                          std::vector<x86::CodePoint>* points, ObjectCode* object) {
-  // Xbyak aligns addresses, entries are offsets: the same thing only where the buffer is aligned.
-  const std::unique_ptr<uint8_t[]> memory(new uint8_t[bytes + kEntryAlignment]);
-  uint8_t* const buffer =
-      memory.get() + (-reinterpret_cast<uintptr_t>(memory.get())) % kEntryAlignment;
+  const size_t bytes = MostBytes(program);
+  uint8_t* const buffer = Buffer(bytes);
   x86::Emitter emitter(buffer, bytes, target);
   if (!emitter.EmitKernel(program, points)) {
     return Unimplemented("x86: ", nest.name, ": more operands than registers");
@@ -61,16 +60,10 @@ absl::Status Generate(const NamedNest& nest, const Target& target, x86::Constant
   const absl::StatusOr<x86::Program> program =
       x86::Selector(legal, constants, target.isa, listing != nullptr ? &notes : nullptr).Run();
   if (!program.ok()) return Annotate(program.status(), nest.name);
-  for (const CodeEstimate* estimate : {&kUsual, &kMost}) {
-    points.clear();
-    try {
-      SKEIN_RETURN_IF_ERROR(EmitProgram(nest, *program, target, estimate->Bytes(*program),
-                                        listing != nullptr ? &points : nullptr, object));
-      break;
-    } catch (const Xbyak::Error& error) {
-      const bool too_few = static_cast<int>(error) == Xbyak::ERR_CODE_IS_TOO_BIG && estimate != &kMost;
-      if (!too_few) return Internal("x86: Xbyak: ", error.what());
-    }
+  try {
+    SKEIN_RETURN_IF_ERROR(EmitProgram(nest, *program, target, listing != nullptr ? &points : nullptr, object));
+  } catch (const Xbyak::Error& error) {
+    return Internal("x86: Xbyak: ", error.what());
   }
   if (listing == nullptr) return absl::OkStatus();
   const LoopNestLines lines(legal);

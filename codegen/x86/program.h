@@ -84,7 +84,7 @@ struct Operation {
 
   void AddOperand(Variable v) { operands[operand_count++] = v; }
   const ActionFacts& facts() const { return kActionFacts[static_cast<int>(action)]; }
-  bool has_effect() const { return facts().result == RegisterClass::kNone || action == Action::kClampGeneral; }
+  bool has_effect() const { return facts().result == RegisterClass::kNone; }
 };
 
 struct Loop {

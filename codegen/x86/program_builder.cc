@@ -14,21 +14,6 @@ constexpr size_t kUsualDepth = 8;
 
 }  // namespace
 
-bool IsCommutative(Opcode op) {
-  switch (op) {
-    case Opcode::kAdd:
-    case Opcode::kMul:
-    case Opcode::kMin:
-    case Opcode::kMax:
-    case Opcode::kAnd:
-    case Opcode::kOr:
-    case Opcode::kXor:
-      return true;
-    default:
-      return false;
-  }
-}
-
 ProgramBuilder::ProgramBuilder(ConstantPool* pool, Isa isa) : pool_(pool), program_{.isa = isa}, open_(1) {
   program_.variables.reserve(kUsualVariables);
   depths_.reserve(kUsualVariables);

@@ -5,6 +5,7 @@
 #define SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -13,7 +14,18 @@
 
 namespace skein::x86 {
 
-bool IsCommutative(Opcode op);
+using OpcodeSet = uint64_t;
+static_assert(kOpcodeCount <= 64);
+constexpr OpcodeSet SetOf(std::initializer_list<Opcode> ops) {
+  OpcodeSet set = 0;
+  for (Opcode op : ops) set |= OpcodeSet{1} << static_cast<int>(op);
+  return set;
+}
+constexpr bool IsIn(Opcode op, OpcodeSet set) { return (set >> static_cast<int>(op) & 1) != 0; }
+constexpr bool IsCommutative(Opcode op) {
+  using enum Opcode;
+  return IsIn(op, SetOf({kAdd, kMul, kMin, kMax, kAnd, kOr, kXor}));
+}
 
 class ProgramBuilder {
  public:

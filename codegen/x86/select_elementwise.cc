@@ -9,29 +9,11 @@ namespace {
 
 using enum RegisterClass;
 
-bool IsCompare(Opcode op) {
-  return op == Opcode::kLess || op == Opcode::kLessEqual || op == Opcode::kEqual ||
-         op == Opcode::kNotEqual;
-}
-
-// Results that may leave the range of a narrow integer type.
-bool MayOverflow(Opcode op) {
-  switch (op) {
-    case Opcode::kAdd:
-    case Opcode::kSub:
-    case Opcode::kMul:
-    case Opcode::kNeg:
-    case Opcode::kAbs:
-    case Opcode::kNot:
-    case Opcode::kShl:
-    case Opcode::kShr:
-    case Opcode::kSar:
-    case Opcode::kIntDiv:
-      return true;
-    default:
-      return false;
-  }
-}
+constexpr OpcodeSet kCompares = SetOf({Opcode::kLess, Opcode::kLessEqual, Opcode::kEqual, Opcode::kNotEqual});
+constexpr OpcodeSet kShifts = SetOf({Opcode::kShl, Opcode::kShr, Opcode::kSar});
+constexpr OpcodeSet kExtrema = SetOf({Opcode::kMin, Opcode::kMax});
+// Results that stay in the range of a narrow integer type.
+constexpr OpcodeSet kStayInRange = SetOf({Opcode::kAnd, Opcode::kOr, Opcode::kXor}) | kExtrema;
 
 }  // namespace
 
@@ -47,7 +29,7 @@ Parts Selector::SelectElementwise(const Inst& inst) {
     status_.Update(Unimplemented("x86: no code for ", Name(inst.op), " of ", Name(operands.element)));
     return a;
   }
-  return IsCompare(inst.op) ? Parts(Compare(inst.op, operands, a, b)) : Elementwise(inst.op, operands, a, b, c);
+  return IsIn(inst.op, kCompares) ? Parts(Compare(inst.op, operands, a, b)) : Elementwise(inst.op, operands, a, b, c);
 }
 
 Parts Selector::Select(VectorType type, Variable mask, const Parts& a, const Parts& b) {
@@ -65,10 +47,8 @@ Parts Selector::Elementwise(Opcode op, VectorType type, const Parts& a, const Pa
     if (const int power = PowerOfTwo(type, b[0]); power >= 0) return DivideByPower(op, type, a, power);
     return IsWide(type.element) ? WideIntDivide(op, type, a, b) : IntDivide(op, type, a, b);
   }
-  Parts result = op == Opcode::kShl || op == Opcode::kShr || op == Opcode::kSar
-                     ? Shift(op, type, a, b)
-                     : ElementwiseInVectors(op, type, a, b, c);
-  return MayOverflow(op) ? Normalize(type, result) : result;
+  const Parts result = IsIn(op, kShifts) ? Shift(op, type, a, b) : ElementwiseInVectors(op, type, a, b, c);
+  return IsIn(op, kStayInRange) ? result : Normalize(type, result);
 }
 
 Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts b, const Parts& c) {
@@ -98,7 +78,7 @@ Parts Selector::ElementwiseInVectors(Opcode op, VectorType type, Parts a, Parts 
 // Of one register. Operands that are not there are invalid.
 Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Variable c) {
   if (!avx512_ && Avx2Lacks(op, type.element)) return VectorOnAvx2(op, type, a, b);
-  if (IsFloat(type.element) && (op == Opcode::kMin || op == Opcode::kMax)) return Extremum(op, type, a, b);
+  if (IsFloat(type.element) && IsIn(op, kExtrema)) return Extremum(op, type, a, b);
   if (IsCommutative(op) && builder_.info(a).constant != ConstantKind::kNone) std::swap(a, b);
   Operation operation{.action = Action::kVector,
                       .opcode = op,

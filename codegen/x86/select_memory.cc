@@ -302,18 +302,13 @@ Parts Selector::StrideVector(const Inst& inst, int lanes) {
 Parts Selector::ClampIndex(const Inst& inst) {
   const VectorType type = inst.type;
   const Parts& index = Get(inst.operands[0]);
-  const int64_t bit = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62);
-  const Variable args = builder_.Parameter(0);
-  if (type.lanes == 1) {
-    return Emit({.action = Action::kClampGeneral, .immediate = bit}, {index[0], index_.Evaluate(inst.expr), args});
-  }
-  const Parts limits = Splat(type, index_.Evaluate(inst.expr - DimExpr(1)));
-  const Parts zeros = Constant(type.element, 0, type.lanes);
-  const Parts at_most = ElementwiseInVectors(Opcode::kMin, type, index, limits, {});
-  const Parts result = ElementwiseInVectors(Opcode::kMax, type, at_most, zeros, {});
-  Operation report{.action = Action::kReport, .lanes = static_cast<int8_t>(type.lanes), .immediate = bit};
-  report.AddOperand(CompareInVectors(Opcode::kNotEqual, type, result, index));
-  report.AddOperand(args);
+  const Parts at_most = Elementwise(Opcode::kMin, type, index, Splat(type, index_.Evaluate(inst.expr - DimExpr(1))));
+  const Parts result = Elementwise(Opcode::kMax, type, at_most, Constant(type.element, 0, type.lanes));
+  Operation report{.action = Action::kReport, .immediate = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62)};
+  report.AddOperand(InGeneral(type) ? Emit(Action::kGeneralCompare, type, {result[0], index[0]}, Opcode::kNotEqual)
+                                    : Emit(Action::kGeneralFromMask, type,
+                                           {CompareInVectors(Opcode::kNotEqual, type, result, index)}));
+  report.AddOperand(builder_.Parameter(0));
   builder_.Append(report);
   return result;
 }
