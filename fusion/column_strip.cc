@@ -8,7 +8,7 @@ namespace {
 constexpr int kLanes = 64;
 constexpr int64_t kStrip = 2048;   // columns: 8 KiB of f32 accumulators and as much again of totals
 constexpr int64_t kFarStates = 256 << 10;  // bytes of accumulators and totals of a strip from memory
-constexpr int64_t kNearStates = 16 << 10;  // that stay in L1 beside what is read
+constexpr int64_t kNearStates = 32 << 10;  // that stay in L1 beside what is read
 constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
 constexpr int64_t kTiles = 8;      // enough to keep memory busy
 constexpr int64_t kPass = 4;
