@@ -60,8 +60,9 @@ ColumnStrip ChooseFar(const ColumnWork& work, const Target& target) {
     strip.ahead = target.prefetch_bytes / 8 * 3;
     strip.level = target.prefetch_level;
   } else {
-    const bool busy = work.units > 1 && strip.width >= kLongRun;
-    strip.ahead = target.prefetch_bytes / 8 * (busy ? 3 : 2) / kPass;
+    // The more instructions a line takes, the fewer lines the core's window has under way itself.
+    const bool brief = target.lanes() >= 16 && work.units == 1;
+    strip.ahead = target.prefetch_bytes / (brief || strip.width < kLongRun ? 4 : 2) / kPass;
     strip.level = target.prefetch_level;
   }
   return strip;
