@@ -36,12 +36,14 @@ int FastGroups(int64_t columns) {
 ColumnStrip ChooseNear(const ColumnWork& work, const Target& target) {
   if (!work.columns) return {kStrip, kPass};
   const int64_t n = std::max<int64_t>(*work.columns, 1), half = n / 2;
-  if (work.units > 1) {  // arithmetic takes longer than reading
+  if (work.units > 1 && !work.light) {  // arithmetic takes longer than reading
     return {std::min(kStrip, work.alone && half >= kLanes && half % kLanes == 0 ? half : n), 2};
   }
   if (n > kStrip) return {kStrip, kPass};
+  ColumnStrip strip{.width = n, .pass = 1};  // what is read in one run reaches L1 ahead of its use
+  if (work.units > 1) return strip;
   const bool halved = work.alone && n % 2 == 0 && half >= kLeastHalf && n <= kMostHalved && FastGroups(half) > 1;
-  ColumnStrip strip{.width = halved ? half : n, .pass = 1};  // what is read in one run reaches L1 ahead of its use
+  if (halved) strip.width = half;
   strip.groups = FastGroups(strip.width);
   if (strip.groups > 1) strip.pass = work.light && target.lanes() < 16 ? 4 : 2;  // narrow registers take more loads
   return strip;
