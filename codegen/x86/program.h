@@ -82,7 +82,9 @@ struct Operation {
   InstId inst;  // of the nest; what it was selected for
   int64_t immediate = 0;
 
-  void AddOperand(Variable v) { operands[operand_count++] = v; }
+  void AddOperand(Variable v) {  // none where `v` is invalid
+    if (v.valid()) operands[operand_count++] = v;
+  }
   const ActionFacts& facts() const { return kActionFacts[static_cast<int>(action)]; }
   bool has_effect() const { return facts().result == RegisterClass::kNone; }
 };

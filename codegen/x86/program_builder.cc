@@ -19,7 +19,7 @@ ProgramBuilder::ProgramBuilder(ConstantPool* pool, Isa isa) : pool_(pool), progr
   depths_.reserve(kUsualVariables);
   open_.reserve(kUsualDepth);
   for (Variable& v : program_.parameters) v = NewVariable(RegisterClass::kGeneral);
-  Append({.action = Action::kEntry});
+  Emit({.action = Action::kEntry});
 }
 
 Variable ProgramBuilder::NewVariable(RegisterClass register_class) {
@@ -90,19 +90,16 @@ Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) { return Lane
 
 Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) { return Lanes(lanes); }
 
-void ProgramBuilder::Append(const Operation& operation, int depth) {
-  std::vector<Operation>& line = open_[depth < 0 ? open_.size() - 1 : depth].line;
-  line.push_back(operation);
-  line.back().inst = inst_;
-}
-
 Variable ProgramBuilder::Emit(const Operation& operation, int depth) {
   if (depth < 0) depth = this->depth();
-  const Variable result = NewVariable(operation.facts().result);
-  depths_[result.index] = static_cast<int8_t>(depth);
-  open_[depth].line.push_back(operation);
-  open_[depth].line.back().result = result;
-  open_[depth].line.back().inst = inst_;
+  Variable result;
+  if (!operation.has_effect()) {
+    result = NewVariable(operation.facts().result);
+    depths_[result.index] = static_cast<int8_t>(depth);
+  }
+  Operation& emitted = open_[depth].line.emplace_back(operation);
+  emitted.result = result;
+  emitted.inst = inst_;
   return result;
 }
 

@@ -50,8 +50,7 @@ class ProgramBuilder {
   int depth() const { return static_cast<int>(open_.size()) - 1; }
   // How many of them change `v`.
   int DepthOf(Variable v) const { return depths_[v.index]; }
-  // Appends at `depth` (-1: the innermost) and returns the result.
-  void Append(const Operation& operation, int depth = -1);
+  // Appends at `depth` (-1: the innermost) and returns the result, which is invalid if there is none.
   Variable Emit(const Operation& operation, int depth = -1);
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.

@@ -1,7 +1,6 @@
 // What AVX2 has no instruction for, in terms of what it has. Values here are of one register.
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "codegen/x86/fixed_shuffle.h"
 #include "codegen/x86/selector.h"

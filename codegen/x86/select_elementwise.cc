@@ -80,14 +80,7 @@ Variable Selector::Vector(Opcode op, VectorType type, Variable a, Variable b, Va
   if (!avx512_ && Avx2Lacks(op, type.element)) return VectorOnAvx2(op, type, a, b);
   if (IsFloat(type.element) && IsIn(op, kExtrema)) return Extremum(op, type, a, b);
   if (IsCommutative(op) && builder_.info(a).constant != ConstantKind::kNone) std::swap(a, b);
-  Operation operation{.action = Action::kVector,
-                      .opcode = op,
-                      .element = type.element,
-                      .lanes = static_cast<int8_t>(type.lanes)};
-  for (Variable v : {a, b, c}) {
-    if (v.valid()) operation.AddOperand(v);
-  }
-  return Emit(operation);
+  return Emit(Action::kVector, type, {a, b, c}, op);
 }
 
 // NaN is put back behind the instruction, and once for all of them where operands are such minima or maxima themselves.
@@ -129,32 +122,21 @@ Variable Selector::AndIsNumber(VectorType type, Variable known, Variable v) {
   compare.AddOperand(v);
   compare.AddOperand(v);
   compare.masked = known.valid();
-  if (known.valid()) compare.AddOperand(known);
+  compare.AddOperand(known);
   return Emit(compare);
 }
 
 Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {
   if (op == Opcode::kAbs && IsUnsigned(element)) return a;
-  Operation operation{.action = Action::kGeneral, .opcode = op, .element = element};
-  operation.AddOperand(a[0]);
-  if (b.count > 0) operation.AddOperand(b[0]);
-  if (IsCommutative(op) && builder_.info(a[0]).constant != ConstantKind::kNone) {
-    std::swap(operation.operands[0], operation.operands[1]);
-  }
-  return Emit(operation);
+  const bool swaps = IsCommutative(op) && builder_.info(a[0]).constant != ConstantKind::kNone;
+  return Emit(Action::kGeneral, {element, 1}, {swaps ? b[0] : a[0], swaps ? a[0] : b[0]}, op);
 }
 
 Parts Selector::Shift(Opcode op, VectorType type, Parts a, const Parts& amount) {
-  const int bits = BitWidth(type.element);
   // A narrow value must be extended the way in which the shift fills it.
-  if (IsNarrow(type.element)) {
-    const bool sign = op == Opcode::kSar;
-    if (op != Opcode::kShl && sign != IsSigned(type.element)) {
-      const ElementType other = bits == 4   ? (sign ? ElementType::kI4 : ElementType::kU4)
-                                : bits == 8 ? (sign ? ElementType::kI8 : ElementType::kU8)
-                                            : (sign ? ElementType::kI16 : ElementType::kU16);
-      a = Normalize({other, type.lanes}, a);
-    }
+  const bool sign = op == Opcode::kSar;
+  if (IsNarrow(type.element) && op != Opcode::kShl && sign != IsSigned(type.element)) {
+    a = Extend(BitWidth(type.element), sign, type.lanes, a[0]);
   }
   const VariableInfo& info = builder_.info(amount[0]);
   const bool constant =
@@ -339,14 +321,15 @@ Parts Selector::MaskedValue(VectorType type, Variable mask, const Parts& v) {
   return Blend(type, mask, v, zeros);
 }
 
-Parts Selector::Normalize(VectorType type, Parts v) {
-  if (!IsNarrow(type.element)) return v;
-  const int bits = BitWidth(type.element);
-  if (!IsSigned(type.element)) {
-    return Vector(Opcode::kAnd, {ElementType::kU32, type.lanes}, v[0], builder_.Broadcast32((uint32_t{1} << bits) - 1));
-  }
-  const VectorType lanes{ElementType::kI32, type.lanes};
-  return ShiftBy(Opcode::kSar, lanes, ShiftBy(Opcode::kShl, lanes, v[0], 32 - bits), 32 - bits);
+Parts Selector::Normalize(VectorType type, const Parts& v) {
+  return IsNarrow(type.element) ? Parts(Extend(BitWidth(type.element), IsSigned(type.element), type.lanes, v[0])) : v;
+}
+
+// The low bits of 32-bit lanes, by their sign or with zeros.
+Variable Selector::Extend(int bits, bool sign, int lanes, Variable v) {
+  const VectorType type{ElementType::kI32, lanes};
+  if (!sign) return Vector(Opcode::kAnd, type, v, builder_.Broadcast32((uint32_t{1} << bits) - 1));
+  return ShiftBy(Opcode::kSar, type, ShiftBy(Opcode::kShl, type, v, 32 - bits), 32 - bits);
 }
 
 }  // namespace skein::x86

@@ -30,9 +30,9 @@ Parts Selector::SelectMemory(const Inst& inst) {
   if (inst.op == Opcode::kPrefetch) {
     const bool nibbles = BitWidth(nest_.buffers[inst.buffer.index].element) == 4;
     const DimExpr address = nibbles ? FloorDiv(inst.address, 2) : inst.address;
-    builder_.Append({.action = Action::kPrefetch,
-                     .address = index_.Locate(inst.buffer, address),
-                     .immediate = static_cast<int64_t>(inst.imm)});
+    Emit({.action = Action::kPrefetch,
+          .address = index_.Locate(inst.buffer, address),
+          .immediate = static_cast<int64_t>(inst.imm)});
     return {};
   }
   if (inst.masked && IsNone(Get(inst.operands.back())[0], type(inst.operands.back()).lanes)) {
@@ -119,9 +119,8 @@ Parts Selector::Load(const Inst& inst, VectorType type) {
   Parts result;
   for (int p = 0; p < PartCount(type); ++p) {
     Variable part_mask = mask;
-    Operation load = PartAccess(Action::kLoad, type, p, address, &part_mask);
-    if (load.masked) load.AddOperand(part_mask);
-    result.Add(Emit(load));
+    const Operation load = PartAccess(Action::kLoad, type, p, address, &part_mask);
+    result.Add(Emit(load, {part_mask}));
   }
   return type.lanes == 1 ? FromVector(result[0], type) : result;
 }
@@ -161,14 +160,12 @@ Parts Selector::LoadLanes(const Inst& inst, VectorType type, const Parts& index)
     if (lane % block_lanes == 0) blocks.push_back(builder_.Broadcast32(0));
     if (IsNone(inst, lane)) continue;
     const Variable mask = Mask(inst, lane);
-    Operation load{.action = Action::kLoadLane,
-                   .element = type.element,
-                   .masked = mask.valid(),
-                   .address = LaneAddress(inst, base, index, lane),
-                   .immediate = lane};
-    load.AddOperand(blocks.back());
-    if (mask.valid()) load.AddOperand(mask);
-    blocks.back() = Emit(load);
+    const Operation load{.action = Action::kLoadLane,
+                         .element = type.element,
+                         .masked = mask.valid(),
+                         .address = LaneAddress(inst, base, index, lane),
+                         .immediate = lane};
+    blocks.back() = Emit(load, {blocks.back(), mask});
   }
   Parts result;
   for (size_t first = 0; first < blocks.size(); first += register_blocks) {
@@ -208,9 +205,7 @@ void Selector::Store(const Inst& inst) {
       store.folded = rounds != nullptr && rounds->action == Action::kConvert;
       if (store.folded) value = rounds->operands[0];
     }
-    store.AddOperand(value[p]);
-    if (store.masked) store.AddOperand(part_mask);
-    builder_.Append(store);
+    Emit(store, {value[p], part_mask});
   }
 }
 
@@ -220,12 +215,10 @@ void Selector::Scatter(const Inst& inst, const Parts& value, const Parts& index)
   const Address base = IndexedBase(inst);
   for (int p = 0; p < index.count; ++p) {
     const int lanes = PartLanes({ElementType::kI64, type.lanes}, p);
-    Operation scatter{.action = Action::kScatter, .element = type.element, .masked = true, .address = base};
-    const Variable part = mask.valid() ? MaskPart(mask, p, ElementType::kI64) : mask;
-    scatter.AddOperand(IsWide(type.element) ? value[p] : LanesDown(value[0], type.element, p * wide_lanes_));
-    scatter.AddOperand(index[p]);
-    scatter.AddOperand(ExactMask(part, ElementType::kI64, lanes));
-    builder_.Append(scatter);
+    const Operation scatter{.action = Action::kScatter, .element = type.element, .masked = true, .address = base};
+    const Variable part = IsWide(type.element) ? value[p] : LanesDown(value[0], type.element, p * wide_lanes_);
+    const Variable part_mask = mask.valid() ? MaskPart(mask, p, ElementType::kI64) : mask;
+    Emit(scatter, {part, index[p], ExactMask(part_mask, ElementType::kI64, lanes)});
   }
 }
 
@@ -234,14 +227,12 @@ void Selector::StoreLanes(const Inst& inst, VectorType type, const Parts& value,
   for (int lane = 0; lane < type.lanes; ++lane) {
     if (IsNone(inst, lane)) continue;
     const Variable mask = Mask(inst, lane);
-    Operation store{.action = Action::kStoreLane,
-                    .element = type.element,
-                    .masked = mask.valid(),
-                    .address = LaneAddress(inst, base, index, lane),
-                    .immediate = lane};
-    store.AddOperand(value[lane / RegisterLanes(type.element)]);
-    if (mask.valid()) store.AddOperand(mask);
-    builder_.Append(store);
+    const Operation store{.action = Action::kStoreLane,
+                          .element = type.element,
+                          .masked = mask.valid(),
+                          .address = LaneAddress(inst, base, index, lane),
+                          .immediate = lane};
+    Emit(store, {value[lane / RegisterLanes(type.element)], mask});
   }
 }
 
@@ -304,12 +295,11 @@ Parts Selector::ClampIndex(const Inst& inst) {
   const Parts& index = Get(inst.operands[0]);
   const Parts at_most = Elementwise(Opcode::kMin, type, index, Splat(type, index_.Evaluate(inst.expr - DimExpr(1))));
   const Parts result = Elementwise(Opcode::kMax, type, at_most, Constant(type.element, 0, type.lanes));
-  Operation report{.action = Action::kReport, .immediate = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62)};
-  report.AddOperand(InGeneral(type) ? Emit(Action::kGeneralCompare, type, {result[0], index[0]}, Opcode::kNotEqual)
-                                    : Emit(Action::kGeneralFromMask, type,
-                                           {CompareInVectors(Opcode::kNotEqual, type, result, index)}));
-  report.AddOperand(builder_.Parameter(0));
-  builder_.Append(report);
+  const Variable outside =
+      InGeneral(type) ? Emit(Action::kGeneralCompare, type, {result[0], index[0]}, Opcode::kNotEqual)
+                      : Emit(Action::kGeneralFromMask, type, {CompareInVectors(Opcode::kNotEqual, type, result, index)});
+  Emit({.action = Action::kReport, .immediate = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62)},
+       {outside, builder_.Parameter(0)});
   return result;
 }
 

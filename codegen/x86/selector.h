@@ -107,7 +107,8 @@ class Selector {
   Variable CompareInVectors(Opcode op, VectorType type, const Parts& a, const Parts& b);
   Parts Blend(VectorType type, Variable mask, const Parts& a, const Parts& b);
   Parts MaskedValue(VectorType type, Variable mask, const Parts& v);
-  Parts Normalize(VectorType type, Parts v);  // extends narrow integers again
+  Parts Normalize(VectorType type, const Parts& v);  // extends narrow integers again
+  Variable Extend(int bits, bool sign, int lanes, Variable v);
 
   // --- lanes (select_lanes.cc) ---
   Parts Splat(VectorType type, const Parts& v);
