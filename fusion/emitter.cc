@@ -73,6 +73,7 @@ std::vector<Demand> PieceDemands(const Graph& graph, const Demand& demand,
                                  const std::vector<Piece>& pieces) {
   const Node& node = graph.node(demand.value.node);
   std::vector<Demand> result;
+  result.reserve(pieces.size());
   DimExpr remaining = demand.condition;
   for (const Piece& piece : pieces) {
     DimExpr condition = SubstituteCoords(piece.condition, demand.coords);
@@ -311,6 +312,7 @@ absl::StatusOr<std::vector<Demand>> Emitter::ComputedChildren(const Demand& dema
   const Node& node = graph_.node(demand.value.node);
   const OpDef& def = Def(node.op);
   if (def.op_class == OpClass::kPointwise) {
+    result.reserve(node.operands.size());
     for (Value v : OrderedOperands(node)) result.push_back({v, demand.coords, demand.condition});
     return result;
   }

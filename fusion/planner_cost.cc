@@ -50,6 +50,7 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
   included_.resize(g.size());
   absl::flat_hash_map<Value, int> numbers;
   absl::flat_hash_map<std::pair<NodeId, Value>, int> known;
+  auto bytes_of = [&](Value v) { return sizes.empty() ? graph.BytesOf(v) : NominalBytes(g.type(v), sizes); };
   auto add = [&](NodeId reader, NodeId by) {  // what node `by`, a part of computed node `reader`, reads
     const Node& node = g.node(by);
     for (size_t i = 0; i < node.operands.size(); ++i) {
@@ -57,7 +58,7 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
       const Op op = g.op(v);
       if (graph.IsInlined(v) || (op != Op::input && op != Op::constant && !graph.IsComputed(v.node))) continue;
       auto [number, fresh] = numbers.emplace(v, static_cast<int>(values_.size()));
-      if (fresh) values_.push_back({v.node, NominalBytes(g.type(v), sizes), {}});
+      if (fresh) values_.push_back({v.node, bytes_of(v), {}});
       auto [access, first] = known.emplace(std::pair(by, v), static_cast<int>(accesses_.size()));
       if (first) {
         const bool narrows = (node.op == Op::slice || node.op == Op::gather) && i == 0;
@@ -78,7 +79,7 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
     for (int value : values_of_[id.index]) values_[value].readers.push_back(id);
     for (size_t r = 0; r < g.node(id).results.size(); ++r) {
       const Value v{id, static_cast<int32_t>(r)};
-      if (r == 0 || graph.IsUsed(v)) written_[id.index] += NominalBytes(g.type(v), sizes);
+      if (r == 0 || graph.IsUsed(v)) written_[id.index] += bytes_of(v);
     }
   }
   counted_.resize(accesses_.size());

@@ -50,18 +50,25 @@ void PlanGraph::FindKinds() {
   elements_.reserve(graph_.size());
   for (int i = 0; i < graph_.size(); ++i) {
     const Node& node = graph_.node(NodeId(i));
-    is_movement_[i] =
-        Def(node.op).op_class == OpClass::kMovement || MovementPieces(graph_, NodeId(i)).has_value();
     const OpClass op_class = Def(node.op).op_class;
+    is_movement_[i] = op_class == OpClass::kMovement ||
+                      (op_class == OpClass::kGather && MovementPieces(graph_, NodeId(i)).has_value());
     if (op_class == OpClass::kContraction) kinds_[i] = Kind::kContraction;
     if (op_class == OpClass::kReduce) {
       const std::string* order = node.attributes.Get<std::string>("order");
       kinds_[i] = order != nullptr && *order == "outer" ? Kind::kOuterReduction : Kind::kInnerReduction;
     }
-    elements_.push_back(NominalElements(node.results[0]));
+    const bool as_operand = !node.operands.empty() && node.operands[0].result == 0 &&
+                            graph_.type(node.operands[0]).dims == node.results[0].dims;
+    elements_.push_back(as_operand ? ElementsOf(node.operands[0].node) : NominalElements(node.results[0]));
     const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
     is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();
   }
+}
+
+double PlanGraph::BytesOf(Value v) const {
+  const TensorType& type = graph_.type(v);
+  return (v.result == 0 ? ElementsOf(v.node) : NominalElements(type)) * BitWidth(type.element) / 8;
 }
 
 bool PlanGraph::Moves(NodeId id) const {
@@ -178,7 +185,7 @@ bool PlanGraph::RecomputedAnywhere(NodeId id) const {
     if (IsInlined(v) || !seen.insert(v.node).second) continue;
     const Node& node = graph_.node(v.node);
     if (node.op == Op::input || node.op == Op::constant || IsComputed(v.node)) {
-      if (leaves.insert(v).second) bytes += NominalBytes(graph_.type(v));
+      if (leaves.insert(v).second) bytes += BytesOf(v);
       continue;
     }
     const OpDef& def = Def(node.op);
@@ -190,7 +197,7 @@ bool PlanGraph::RecomputedAnywhere(NodeId id) const {
     if (flops > kFewFlops) return false;
     for (Value operand : node.operands) work.push_back(operand);
   }
-  return bytes <= NominalBytes(graph_.node(id).results[0]);
+  return bytes <= BytesOf({id, 0});
 }
 
 bool PlanGraph::BroadcastInPassing(NodeId id) const {

@@ -42,6 +42,7 @@ class PlanGraph {
   bool IsInlined(Value v) const { return is_splat_[v.node.index] || graph_.Known(v).has_value(); }
   // Of its first result, for nominal sizes.
   double ElementsOf(NodeId id) const { return elements_[id.index]; }
+  double BytesOf(Value v) const;
   // A constant, through whatever movement, all elements of which are equal.
   bool IsSplat(Value v) const { return is_splat_[v.node.index]; }
   // Whether anything reads this result.

@@ -1,5 +1,5 @@
-// Kernels that need no scheduler to say that they are: most candidates of the greedy planner are a product, a chain or
-// a row with one more operation.
+// Kernels that need no scheduler to say that they are: most candidates of the greedy planner are a product, a chain, a
+// row or a column with one more operation.
 #include <algorithm>
 
 #include "fusion/planner_rules.h"
@@ -34,7 +34,10 @@ class ObviousKernel {
       const Node& node = g_.node(id);
       const PlanGraph::Kind kind = graph_.KindOf(id);
       if (kind == PlanGraph::Kind::kContraction) ++dots_;
-      if (kind == PlanGraph::Kind::kInnerReduction && reduction == nullptr) reduction = &node;
+      const bool reduces = kind == PlanGraph::Kind::kInnerReduction || kind == PlanGraph::Kind::kOuterReduction;
+      if (!reduces || reduction != nullptr) continue;
+      reduction = &node;
+      kind_ = kind;
     }
     if (reduction == nullptr) {
       wide_ = g_.node(*nodes_.rbegin()).results[0].dims;
@@ -45,7 +48,9 @@ class ObviousKernel {
     row_ = wide_;
     for (int64_t axis : axes_) row_[axis] = 1;
     reduces_ = true;
-    return dots_ == 0 && row_ != wide_;
+    // One column is not a kernel of columns.
+    const bool many = std::any_of(row_.begin(), row_.end(), [](DimExpr d) { return !d.IsConst(1); });
+    return dots_ == 0 && row_ != wide_ && (many || kind_ == PlanGraph::Kind::kInnerReduction);
   }
 
   // The product is first, and has the shape of the others or, if only they read it, that shape with two dims of rows
@@ -79,7 +84,7 @@ class ObviousKernel {
         break;
       case OpClass::kContraction: break;
       case OpClass::kReduce: {
-        if (graph_.KindOf(id) != PlanGraph::Kind::kInnerReduction || node.operands.size() != 1 || dims != row_ ||
+        if (graph_.KindOf(id) != kind_ || node.operands.size() != 1 || dims != row_ ||
             g_.type(node.operands[0]).dims != wide_ || node.attributes.Ints("axes") != axes_) {
           return false;
         }
@@ -148,14 +153,12 @@ class ObviousKernel {
     };
     auto is_wide = [&](NodeId id) { return g_.node(id).results[0].dims == wide_; };
     const bool any_wide = std::any_of(nodes_.begin(), nodes_.end(), [&](NodeId id) { return is_wide(id) && is_result(id); });
-    NodeSet leading;
-    for (auto id = nodes_.rbegin(); id != nodes_.rend(); ++id) {
-      const auto readers = graph_.ReadersOf(*id);
-      const bool leads = (is_result(*id) && is_wide(*id) == any_wide) ||
-                         std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return leading.contains(reader); });
-      if (leads) leading.insert(*id);
-    }
-    return leading.size() == nodes_.size();
+    // Each but those results is read by one that leads there: all lead if every other has a reader here.
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](NodeId id) {
+      const auto readers = graph_.ReadersOf(id);
+      return (is_result(id) && is_wide(id) == any_wide) ||
+             std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return nodes_.contains(reader); });
+    });
   }
 
   const PlanGraph& graph_;
@@ -165,6 +168,7 @@ class ObviousKernel {
   std::vector<int64_t> axes_;
   int dots_ = 0;
   bool reduces_ = false;
+  PlanGraph::Kind kind_ = PlanGraph::Kind::kOther;  // of all reductions
   size_t pointers_ = 0;
 };
 

@@ -181,6 +181,8 @@ absl::StatusOr<std::vector<Demand>> ReachableDemands(const Emitter& emitter, std
   const Graph& graph = emitter.graph();
   absl::flat_hash_set<Demand> seen;
   std::vector<Demand> result;
+  result.reserve(32);  // most kernels have fewer
+  roots.reserve(32);
   while (!roots.empty()) {
     Demand d = std::move(roots.back());
     roots.pop_back();

@@ -85,7 +85,7 @@ class Simplifier {
   // simplify_order.cc
   Found SharedBroadcast(Op op, std::span<const Value> x, const Attributes& attributes);
   Found OrderOperands(Op op, std::span<const Value> x, const Attributes& attributes);
-  static std::string SizesText(std::span<const DimExpr> dims);
+  static void AppendSizes(std::span<const DimExpr> dims, std::string* text);
   static constexpr int kStructureDepth = 3;
   const Hash128& Structure(Value v, int depth = kStructureDepth);
   void SortByStructure(std::vector<Value>* values);

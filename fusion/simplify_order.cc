@@ -55,25 +55,38 @@ Simplifier::Found Simplifier::OrderOperands(Op op, std::span<const Value> x, con
 // A hash of how a value is computed, a few operations deep: names, file order and what lies further back do not
 // enter, so that equal layers at different depths are ordered alike.
 // What mentions a symbol is "?", because symbols have the user's names.
-std::string Simplifier::SizesText(std::span<const DimExpr> dims) {
-  std::string text = "[";
-  for (DimExpr d : dims) absl::StrAppend(&text, HasSymbols(d) ? "?" : d.ToString(), ",");
-  return text + "]";
+void Simplifier::AppendSizes(std::span<const DimExpr> dims, std::string* text) {
+  *text += '[';
+  for (DimExpr d : dims) {
+    if (HasSymbols(d)) {
+      *text += "?,";
+    } else if (d.IsConst()) {
+      absl::StrAppend(text, d.constant(), ",");
+    } else {
+      absl::StrAppend(text, d.ToString(), ",");
+    }
+  }
+  *text += ']';
 }
 
 const Hash128& Simplifier::Structure(Value v, int depth) {
   auto [it, fresh] = structure_.try_emplace({v.node, depth});
   if (!fresh) return it->second;
   const Node& node = NodeOf(v);
-  std::string text = absl::StrCat(static_cast<int>(node.results[0].element), SizesText(node.results[0].dims));
+  std::string text = absl::StrCat(static_cast<int>(node.results[0].element));
+  AppendSizes(node.results[0].dims, &text);
   if (depth == 0) return structure_[{v.node, depth}] = StableHash(text);  // a weight is one however it is stored
   absl::StrAppend(&text, ForStrCat(Name(node.op)));
   if (node.op == Op::constant) {
     if (std::optional<double> c = Splat(v)) absl::StrAppend(&text, *c);
   } else if (node.op != Op::input) {
     for (const auto& [name, value] : node.attributes.entries()) {
-      const Dims* dims = std::get_if<Dims>(&value);
-      absl::StrAppend(&text, name, dims ? SizesText(*dims) : Attributes({{name, value}}).ToString());
+      text += name;
+      if (const Dims* dims = std::get_if<Dims>(&value)) {
+        AppendSizes(*dims, &text);
+      } else {
+        text += Attributes({{name, value}}).ToString();
+      }
     }
   }
   std::vector<std::string> operands;

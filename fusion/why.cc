@@ -9,7 +9,7 @@
 namespace skein {
 
 std::string OriginText(const Graph& graph, NodeId node) {
-  const std::vector<int32_t>& origins = graph.origins(node);
+  const SourceNodes& origins = graph.origins(node);
   if (origins.empty()) return absl::StrCat(ForStrCat(Name(graph.node(node).op)), " node ", node.index);
   std::string text = absl::StrCat("'", graph.source_names[origins[0]], "'");
   if (origins.size() > 1) absl::StrAppend(&text, " and ", origins.size() - 1, " more");

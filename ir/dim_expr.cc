@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -66,20 +67,27 @@ struct NodeEqual {
 
 // One shard of the interner; the shards keep threads that build different expressions apart.
 struct Shard {
-  // Nodes are immortal, so they lie side by side.
-  DimNode* NewNode() {
-    constexpr size_t kNodes = 64;
-    if (left == 0) {
-      room = std::allocator<DimNode>().allocate(kNodes);
-      left = kNodes;
+  // Copies elements to memory that is never freed: nodes, and what they point to, are immortal and lie side by side.
+  template <typename T>
+  std::span<const T> Keep(std::span<const T> elements) {
+    static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= sizeof(void*));
+    constexpr size_t kBlock = 8 << 10;
+    const size_t size = (elements.size_bytes() + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
+    if (size > left) {
+      left = std::max(kBlock, size);
+      room = static_cast<char*>(::operator new(left));
     }
-    --left;
-    return new (room++) DimNode;
+    T* copy = reinterpret_cast<T*>(room);
+    std::uninitialized_copy(elements.begin(), elements.end(), copy);
+    room += size;
+    left -= size;
+    return {copy, elements.size()};
   }
+  const DimNode* MakeNode(const DimNodeKey& key);
 
   std::mutex mutex;
   absl::flat_hash_set<HashedNode, NodeHash, NodeEqual> nodes;
-  DimNode* room = nullptr;
+  char* room = nullptr;
   size_t left = 0;
 };
 
@@ -90,24 +98,25 @@ std::array<Shard, kShards>& Shards() {
   return *shards;
 }
 
-const DimNode* MakeNode(const DimNodeKey& key, DimNode* node) {
-  node->kind = key.kind;
-  node->index = key.index;
-  node->constant = key.constant;
-  node->extent = key.extent;
-  node->symbol = std::string(key.symbol);
-  node->operands.assign(key.operands.begin(), key.operands.end());
-  node->has_coords = key.kind == DimKind::kCoord || key.kind == DimKind::kValue;
-  node->has_symbols = key.kind == DimKind::kSymbol;
-  if (key.extent != nullptr) node->depth = key.extent->depth + 1;
+const DimNode* Shard::MakeNode(const DimNodeKey& key) {
+  const std::span<const char> symbol = Keep(std::span<const char>(key.symbol));
+  DimNode node = {.kind = key.kind,
+                  .has_coords = key.kind == DimKind::kCoord || key.kind == DimKind::kValue,
+                  .has_symbols = key.kind == DimKind::kSymbol,
+                  .index = key.index,
+                  .constant = key.constant,
+                  .extent = key.extent,
+                  .symbol = {symbol.data(), symbol.size()},
+                  .operands = Keep(key.operands)};
+  if (key.extent != nullptr) node.depth = key.extent->depth + 1;
   for (DimExpr operand : key.operands) {
     const DimNode* child = operand.node();
-    node->has_coords |= child->has_coords;
-    node->has_symbols |= child->has_symbols;
-    node->depth = std::max(node->depth, child->depth + 1);
+    node.has_coords |= child->has_coords;
+    node.has_symbols |= child->has_symbols;
+    node.depth = std::max(node.depth, child->depth + 1);
   }
-  node->range = RangeOfNode(*node);
-  return node;
+  node.range = RangeOfNode(node);
+  return Keep(std::span<const DimNode>(&node, 1)).data();
 }
 
 // Small constants are made once and found without a lock.
@@ -140,7 +149,7 @@ DimExpr DimInterner::Intern(const DimNodeKey& key) {
   Shard& shard = Shards()[(hashed.hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
   auto found = shard.nodes.find(hashed, hashed.hash);
-  if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, MakeNode(key, shard.NewNode())}).first;
+  if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, shard.MakeNode(key)}).first;
   recent = *found;
   return DimExpr(recent.node);
 }
@@ -337,7 +346,7 @@ bool DependsOnCoord(DimExpr e, int index) {
 
 std::optional<Affine> AsAffine(DimExpr e, int index) {
   if (!DependsOnCoord(e, index)) return Affine{e, DimExpr(0)};
-  std::vector<DimTerm> base, stride;
+  DimPolynomial base, stride;
   for (DimTerm& term : ToPolynomial(e)) {
     auto is_coord = [index](DimExpr f) {
       return f.kind() == DimKind::kCoord && f.index() == index;

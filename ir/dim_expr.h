@@ -95,8 +95,8 @@ struct DimNode {
   int64_t constant = 0;
   DimRange range{0, 0};
   const DimNode* extent = nullptr;  // kCoord
-  std::string symbol;
-  std::vector<DimExpr> operands;
+  std::string_view symbol;  // in memory as immortal as the node
+  std::span<const DimExpr> operands;
 };
 
 inline DimKind DimExpr::kind() const { return node_->kind; }

@@ -54,7 +54,7 @@ struct Reduction {
   // Monomials that divide the divisor and one or all terms of the dividend, the largest first;
   // and past + seq where the divisor is 12*past + 12*seq.
   std::vector<DimPolynomial> FactorCandidates() const {
-    std::vector<DimTerm> terms;
+    DimPolynomial terms;
     DimTerm content = ContentOf(divisor);
     DimTerm common = content;
     for (const DimTerm& term : dividend) {

@@ -63,6 +63,8 @@ DimTerm TermOf(DimExpr e) {
 }
 
 DimTerm MultiplyTerms(const DimTerm& a, const DimTerm& b) {
+  if (a.factors.empty()) return {DimMul(a.coefficient, b.coefficient), b.factors};
+  if (b.factors.empty()) return {DimMul(a.coefficient, b.coefficient), a.factors};
   DimTerm product{DimMul(a.coefficient, b.coefficient), {}};
   product.factors.reserve(a.factors.size() + b.factors.size());
   std::merge(a.factors.begin(), a.factors.end(), b.factors.begin(), b.factors.end(),
@@ -90,7 +92,7 @@ DimPolynomial ConstantPolynomial(int64_t c) {
   return {DimTerm{c, {}}};
 }
 
-DimPolynomial CollectTerms(std::vector<DimTerm> terms) {
+DimPolynomial CollectTerms(DimPolynomial terms) {
   std::sort(terms.begin(), terms.end(),
             [](const DimTerm& a, const DimTerm& b) { return CompareFactors(a, b) < 0; });
   DimPolynomial result;
@@ -107,7 +109,7 @@ DimPolynomial CollectTerms(std::vector<DimTerm> terms) {
 }
 
 DimPolynomial ToPolynomial(DimExpr e) {
-  std::vector<DimTerm> terms;
+  DimPolynomial terms;
   if (e.kind() != DimKind::kAdd) {
     terms.push_back(TermOf(e));
     if (terms[0].coefficient == 0) terms.clear();
@@ -130,10 +132,9 @@ DimExpr FromTerm(const DimTerm& term) {
 DimExpr FromPolynomial(const DimPolynomial& p) {
   if (p.empty()) return DimExpr(0);
   if (p.size() == 1) return FromTerm(p[0]);
-  std::vector<DimExpr> operands;
-  operands.reserve(p.size());
+  absl::InlinedVector<DimExpr, 12> operands;
   for (const DimTerm& term : p) operands.push_back(FromTerm(term));
-  return InternDim(DimKind::kAdd, operands);
+  return InternDim(DimKind::kAdd, std::span<const DimExpr>(operands));
 }
 
 DimPolynomial AddPolynomials(const DimPolynomial& a, const DimPolynomial& b) {
@@ -168,7 +169,7 @@ DimPolynomial SubtractPolynomials(const DimPolynomial& a, const DimPolynomial& b
 
 DimPolynomial MultiplyByTerm(const DimPolynomial& a, const DimTerm& term) {
   if (term.IsConstant()) return ScalePolynomial(a, term.coefficient);
-  std::vector<DimTerm> terms;
+  DimPolynomial terms;
   terms.reserve(a.size());
   for (const DimTerm& x : a) terms.push_back(MultiplyTerms(x, term));
   return CollectTerms(std::move(terms));
@@ -182,7 +183,7 @@ DimPolynomial MultiplyPolynomials(const DimPolynomial& a, const DimPolynomial& b
   if (stays_product || a.size() * b.size() > kMaxExpandedTerms) {
     return {MultiplyTerms(AsOneTerm(a), AsOneTerm(b))};
   }
-  std::vector<DimTerm> terms;
+  DimPolynomial terms;
   terms.reserve(a.size() * b.size());
   for (const DimTerm& x : a) {
     for (const DimTerm& y : b) terms.push_back(MultiplyTerms(x, y));
@@ -240,7 +241,7 @@ DimTerm ContentOf(const DimPolynomial& p) {
 
 DimLinearSplit SplitByAtom(const DimPolynomial& p, DimExpr atom) {
   DimLinearSplit split;
-  std::vector<DimTerm> coefficient;
+  DimPolynomial coefficient;
   for (const DimTerm& term : p) {
     auto found = std::find(term.factors.begin(), term.factors.end(), atom);
     if (found == term.factors.end()) {
@@ -261,7 +262,7 @@ DimDivision SplitMultiples(const DimPolynomial& p, const DimPolynomial& divisor)
   if (divisor.size() != 1) return SplitMultiplesOfSum(p, divisor);
   const DimTerm& by = divisor[0];
   const DimTerm monomial{1, by.factors};
-  std::vector<DimTerm> quotient, remainder;
+  DimPolynomial quotient, remainder;
   for (const DimTerm& term : p) {
     std::optional<DimTerm> multiple = DivideTerms(term, monomial);
     if (!multiple) {

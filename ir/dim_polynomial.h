@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "ir/dim_expr.h"
@@ -22,7 +21,7 @@ struct DimTerm {
 };
 
 // Sorted by factors (the constant last), one term per monomial, no zero coefficient.
-using DimPolynomial = std::vector<DimTerm>;
+using DimPolynomial = absl::InlinedVector<DimTerm, 3>;
 
 DimPolynomial ToPolynomial(DimExpr e);
 // Of anything but a sum.
@@ -40,7 +39,7 @@ DimPolynomial ScalePolynomial(const DimPolynomial& a, int64_t scale);
 DimPolynomial MultiplyPolynomials(const DimPolynomial& a, const DimPolynomial& b);
 DimPolynomial MultiplyByTerm(const DimPolynomial& a, const DimTerm& term);
 // The sum of terms in any order.
-DimPolynomial CollectTerms(std::vector<DimTerm> terms);
+DimPolynomial CollectTerms(DimPolynomial terms);
 
 int CompareFactors(const DimTerm& a, const DimTerm& b);
 // The constant term, 0 if there is none.

@@ -196,6 +196,12 @@ absl::StatusOr<NodeId> Graph::AddCopy(const Graph& from, NodeId id, std::span<co
   return Insert({node.op, {operands.begin(), operands.end()}, node.attributes, node.results});
 }
 
+void Graph::Reserve(int nodes) {
+  origins_.reserve(nodes);
+  known_.reserve(nodes);
+  consed_.reserve(nodes);
+}
+
 absl::StatusOr<NodeId> Graph::Insert(Node node) {
   const OpDef& def = Def(node.op);
   auto consed = consed_.end();
@@ -354,15 +360,14 @@ absl::StatusOr<DimExpr> Graph::AssumeEqual(DimExpr a, DimExpr b, std::string_vie
 }
 
 void Graph::AddOrigins(NodeId id, std::span<const int32_t> origins) {
-  std::vector<int32_t>& mine = origins_[id.index];
-  if (mine.empty()) mine.reserve(origins.size());
+  SourceNodes& mine = origins_[id.index];
   for (int32_t origin : origins) {
     auto at = std::lower_bound(mine.begin(), mine.end(), origin);
     if (at == mine.end() || *at != origin) mine.insert(at, origin);
   }
 }
 
-Graph::OriginScope::OriginScope(Graph* graph, std::vector<int32_t> origins)
+Graph::OriginScope::OriginScope(Graph* graph, SourceNodes origins)
     : graph_(graph), saved_(std::move(graph->current_origins_)) {
   graph_->current_origins_ = std::move(origins);
 }

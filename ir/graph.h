@@ -10,6 +10,7 @@
 #ifndef SKEIN_IR_GRAPH_H_
 #define SKEIN_IR_GRAPH_H_
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,7 +42,8 @@ struct Value {  // one result of a node
   }
 };
 
-using Dims = std::vector<DimExpr>;
+// Small enough to lie in the node: ranks above 4 are rare.
+using Dims = absl::InlinedVector<DimExpr, 4>;
 
 struct TensorType {
   ElementType element = ElementType::kF32;
@@ -50,6 +52,10 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
   std::string ToString() const;  // "f32[batch, seq, 768]"
 };
+
+using ResultTypes = absl::InlinedVector<TensorType, 1>;
+// Of a node: numbers of the source nodes that it came from, ascending.
+using SourceNodes = absl::InlinedVector<int32_t, 4>;
 
 // Constant data, row-major, little-endian, packed as BytesFor says. `data` stays valid as long as
 // `owner`; weights are mapped files shared by every graph that mentions them.
@@ -98,7 +104,7 @@ class Attributes {
   int64_t Int(std::string_view name, int64_t otherwise = 0) const;
   const std::vector<int64_t>& Ints(std::string_view name) const;  // empty if absent
   const Dims& DimList(std::string_view name) const;               // empty if absent
-  using Entries = std::vector<std::pair<std::string, Attribute>>;
+  using Entries = absl::InlinedVector<std::pair<std::string, Attribute>, 1>;
   const Entries& entries() const;
   // Surely equal, and found so at once.
   bool SharesWith(const Attributes& other) const { return entries_ == other.entries_; }
@@ -115,7 +121,7 @@ struct Node {
   Op op;
   absl::InlinedVector<Value, 3> operands;
   Attributes attributes;
-  std::vector<TensorType> results;
+  ResultTypes results;
   int32_t effect = -1;  // >= 0: ordered by it and never merged
 };
 
@@ -149,6 +155,8 @@ class Graph {
   Value AddIndex(ElementType t, Dims dims, DimExpr expr);
   void AddOutput(std::string name, Value value);
 
+  // Makes room for what is kept about as many nodes.
+  void Reserve(int nodes);
   int size() const { return static_cast<int>(nodes_.size()); }
   const Node& node(NodeId id) const { return nodes_[id.index]; }
   const TensorType& type(Value v) const { return nodes_[v.node.index].results[v.result]; }
@@ -185,16 +193,16 @@ class Graph {
   // Origins: indices into source_names of the user's nodes that a node came from. While an
   // OriginScope is alive, nodes that are added (or found) gain its origins.
   std::vector<std::string> source_names;  // the user's node names, in file order
-  const std::vector<int32_t>& origins(NodeId id) const { return origins_[id.index]; }
+  const SourceNodes& origins(NodeId id) const { return origins_[id.index]; }
   void AddOrigins(NodeId id, std::span<const int32_t> origins);
   class OriginScope {
    public:
-    OriginScope(Graph* graph, std::vector<int32_t> origins);
+    OriginScope(Graph* graph, SourceNodes origins);
     ~OriginScope();
 
    private:
     Graph* graph_;
-    std::vector<int32_t> saved_;
+    SourceNodes saved_;
   };
 
   // Users of every node's results, computed on demand by passes.
@@ -211,12 +219,12 @@ class Graph {
   void GuardGather(NodeId id);
   void LearnEquality(DimExpr a, DimExpr b);
 
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;  // nodes, their types and attributes stay where they are
   std::vector<Named> inputs_, outputs_;
   std::vector<Guard> guards_;
-  std::vector<std::vector<int32_t>> origins_;
+  std::vector<SourceNodes> origins_;
   std::vector<std::optional<DimExpr>> known_;  // of result 0
-  std::vector<int32_t> current_origins_;
+  SourceNodes current_origins_;
   absl::flat_hash_map<uint64_t, NodeId> consed_;  // by hash, or the first number from there that was free
   SymbolMap assumed_;  // symbol -> what it was assumed to equal
 };
@@ -254,14 +262,14 @@ class GraphRewriter {
   // Copies the node as it is on the mapped operands (types are inferred again where theirs differ), under its origins.
   // Operands that are not mapped yet are copied first. Results that are mapped already stay so.
   absl::StatusOr<NodeId> Copy(NodeId id);
-  void Set(Value from, Value to) { map_[from] = to; }
+  void Set(Value from, Value to);
   Value Get(Value from) const;  // invalid Value if not mapped yet
   absl::Status CopyOutputs();
 
  private:
   const Graph& from_;
   Graph* to_;
-  absl::flat_hash_map<Value, Value> map_;
+  std::vector<absl::InlinedVector<Value, 1>> map_;  // by node, then result; as far as there is any
 };
 
 }  // namespace skein

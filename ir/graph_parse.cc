@@ -309,12 +309,12 @@ class GraphParser {
     size_t attributes_at = at_;
     if (Take("{")) SKEIN_RETURN_IF_ERROR(SkipBraces());
     SKEIN_RETURN_IF_ERROR(Expect(":"));
-    std::vector<TensorType> types;
+    ResultTypes types;
     do {
       SKEIN_ASSIGN_OR_RETURN(TensorType t, Type());
       types.push_back(std::move(t));
     } while (Take(","));
-    std::vector<int32_t> origins = ParseOrigins(graph);
+    SourceNodes origins = ParseOrigins(graph);
     size_t end = at_;
     at_ = attributes_at;
     Attributes attributes;
@@ -337,7 +337,7 @@ class GraphParser {
 
   absl::Status AddNode(Graph* graph, std::vector<NodeId>* ids, Op op,
                        const std::vector<Value>& operands, Attributes attributes,
-                       const std::vector<TensorType>& types, std::vector<int32_t> origins) {
+                       const ResultTypes& types, SourceNodes origins) {
     Graph::OriginScope scope(graph, std::move(origins));
     NodeId id;
     if (op == Op::input) {
@@ -379,8 +379,8 @@ class GraphParser {
     return absl::OkStatus();
   }
 
-  std::vector<int32_t> ParseOrigins(Graph* graph) {
-    std::vector<int32_t> origins;
+  SourceNodes ParseOrigins(Graph* graph) {
+    SourceNodes origins;
     while (Peek() == ' ') ++at_;
     constexpr std::string_view kOrigins = "# origins: ";
     if (text_.substr(at_, kOrigins.size()) != kOrigins) return origins;

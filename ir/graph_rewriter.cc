@@ -7,7 +7,8 @@ namespace skein {
 
 GraphRewriter::GraphRewriter(const Graph& from, Graph* to) : from_(from), to_(to) {
   to_->source_names = from.source_names;
-  map_.reserve(from.size());
+  map_.resize(from.size());
+  to_->Reserve(from.size());
   // Guards first: what the old graph came to assume holds from the start of the new one.
   for (const Guard& guard : from.guards()) to_->AddGuard(guard.condition, guard.reason);
   for (const Graph::Named& input : from.inputs()) {
@@ -17,9 +18,15 @@ GraphRewriter::GraphRewriter(const Graph& from, Graph* to) : from_(from), to_(to
   }
 }
 
+void GraphRewriter::Set(Value from, Value to) {
+  auto& results = map_[from.node.index];
+  if (from.result >= static_cast<int32_t>(results.size())) results.resize(from.result + 1);
+  results[from.result] = to;
+}
+
 Value GraphRewriter::Get(Value from) const {
-  auto found = map_.find(from);
-  return found == map_.end() ? Value() : found->second;
+  const auto& results = map_[from.node.index];
+  return from.result < static_cast<int32_t>(results.size()) ? results[from.result] : Value();
 }
 
 absl::StatusOr<NodeId> GraphRewriter::Copy(NodeId id) {

@@ -1,21 +1,23 @@
+#include <algorithm>
+
 #include "ir/graph.h"
 #include "ir/op.h"
 
 namespace skein {
 namespace {
 
+bool SameDims(const Graph& graph, const Dims& a, const Dims& b) {
+  return a == b || std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                              [&](DimExpr x, DimExpr y) { return graph.Assumed(x) == graph.Assumed(y); });
+}
+
 absl::Status VerifyTypes(const Graph& graph, const Node& node) {
-  std::vector<TensorType> results;
+  ResultTypes results;
   SKEIN_RETURN_IF_ERROR(Def(node.op).infer(graph, node, &results));
   if (results.size() != node.results.size())
     return Internal("has ", node.results.size(), " results");
   for (size_t i = 0; i < results.size(); ++i) {
-    bool agree = results[i].element == node.results[i].element &&
-                 results[i].rank() == node.results[i].rank();
-    for (int d = 0; agree && d < results[i].rank(); ++d) {
-      agree = graph.Assumed(results[i].dims[d]) == graph.Assumed(node.results[i].dims[d]);
-    }
-    if (!agree)
+    if (results[i].element != node.results[i].element || !SameDims(graph, results[i].dims, node.results[i].dims))
       return Internal("result is ", node.results[i].ToString(), ", not ", results[i].ToString());
   }
   return absl::OkStatus();
@@ -34,13 +36,8 @@ absl::Status VerifyNode(const Graph& graph, int index) {
     if (v.result < 0 || v.result >= static_cast<int>(graph.node(v.node).results.size())) {
       return Internal("operand %", v.node.index, " has no result ", v.result);
     }
-    if (def.op_class == OpClass::kPointwise) {
-      const Dims& dims = graph.type(v).dims;
-      bool agree = dims.size() == node.results[0].dims.size();
-      for (size_t d = 0; agree && d < dims.size(); ++d) {
-        agree = graph.Assumed(dims[d]) == graph.Assumed(node.results[0].dims[d]);
-      }
-      if (!agree) return Internal("operand %", v.node.index, " is ", graph.type(v).ToString());
+    if (def.op_class == OpClass::kPointwise && !SameDims(graph, graph.type(v).dims, node.results[0].dims)) {
+      return Internal("operand %", v.node.index, " is ", graph.type(v).ToString());
     }
   }
   for (int32_t origin : graph.origins(NodeId(index))) {

@@ -48,7 +48,7 @@ struct OpDef {
   // Result types; also where attributes and operand types are checked. Shapes of pointwise operands
   // were already found equal.
   absl::Status (*infer)(const Graph& graph, const Node& node,
-                        std::vector<TensorType>* results) = nullptr;
+                        ResultTypes* results) = nullptr;
 
   // Known value of the result from known operands (by the identity of DimExpr arithmetic), if any.
   std::optional<DimExpr> (*fold)(const Graph& graph, const Node& node) = nullptr;
@@ -90,10 +90,10 @@ std::optional<std::vector<Piece>> MovementPieces(const Graph& graph, NodeId node
 
 // Helpers for infer functions.
 absl::Status ExpectFloat(const Node& node, const TensorType& t);
-absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results);
+absl::Status SameAsFirst(const Graph& graph, const Node& node, ResultTypes* results);
 absl::Status FloatSameAsFirst(const Graph& graph, const Node& node,
-                              std::vector<TensorType>* results);
-absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results);
+                              ResultTypes* results);
+absl::Status BoolLikeFirst(const Graph& graph, const Node& node, ResultTypes* results);
 // Half an ulp of |y| in `type` (0 for integers): what one rounding may add.
 double HalfUlp(ElementType type, double y);
 

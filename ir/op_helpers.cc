@@ -10,51 +10,51 @@ absl::Status ExpectFloat(const Node&, const TensorType& t) {
   return InvalidArgument("needs floats, not ", std::string(Name(t.element)));
 }
 
-absl::Status SameAsFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status SameAsFirst(const Graph& graph, const Node& node, ResultTypes* results) {
   results->assign(1, graph.type(node.operands[0]));
   return absl::OkStatus();
 }
 
 absl::Status FloatSameAsFirst(const Graph& graph, const Node& node,
-                              std::vector<TensorType>* results) {
+                              ResultTypes* results) {
   SKEIN_RETURN_IF_ERROR(ExpectFloat(node, graph.type(node.operands[0])));
   return SameAsFirst(graph, node, results);
 }
 
-absl::Status BoolLikeFirst(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status BoolLikeFirst(const Graph& graph, const Node& node, ResultTypes* results) {
   results->push_back({ElementType::kBool, graph.type(node.operands[0]).dims});
   return absl::OkStatus();
 }
 
 absl::Status NumberSameAsFirst(const Graph& graph, const Node& node,
-                               std::vector<TensorType>* results) {
+                               ResultTypes* results) {
   if (IsBool(graph.type(node.operands[0]).element))
     return InvalidArgument("needs numbers, not bool");
   return SameAsFirst(graph, node, results);
 }
 
 absl::Status IntegerSameAsFirst(const Graph& graph, const Node& node,
-                                std::vector<TensorType>* results) {
+                                ResultTypes* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (!IsInteger(t)) return InvalidArgument("needs integers, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
 }
 
 absl::Status BitsSameAsFirst(const Graph& graph, const Node& node,
-                             std::vector<TensorType>* results) {
+                             ResultTypes* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (IsFloat(t)) return InvalidArgument("needs integers or bools, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
 }
 
 absl::Status BoolSameAsFirst(const Graph& graph, const Node& node,
-                             std::vector<TensorType>* results) {
+                             ResultTypes* results) {
   ElementType t = graph.type(node.operands[0]).element;
   if (!IsBool(t)) return InvalidArgument("needs bools, not ", std::string(Name(t)));
   return SameAsFirst(graph, node, results);
 }
 
-absl::Status BoolLikeFloat(const Graph& graph, const Node& node, std::vector<TensorType>* results) {
+absl::Status BoolLikeFloat(const Graph& graph, const Node& node, ResultTypes* results) {
   SKEIN_RETURN_IF_ERROR(ExpectFloat(node, graph.type(node.operands[0])));
   return BoolLikeFirst(graph, node, results);
 }

@@ -14,15 +14,15 @@ namespace skein {
 
 // Results like the first operand, which must be a number / an integer / an integer or bool.
 absl::Status NumberSameAsFirst(const Graph& graph, const Node& node,
-                               std::vector<TensorType>* results);
+                               ResultTypes* results);
 absl::Status IntegerSameAsFirst(const Graph& graph, const Node& node,
-                                std::vector<TensorType>* results);
+                                ResultTypes* results);
 absl::Status BitsSameAsFirst(const Graph& graph, const Node& node,
-                             std::vector<TensorType>* results);
+                             ResultTypes* results);
 absl::Status BoolSameAsFirst(const Graph& graph, const Node& node,
-                             std::vector<TensorType>* results);
+                             ResultTypes* results);
 // Bool of the first operand's shape, which must be a float.
-absl::Status BoolLikeFloat(const Graph& graph, const Node& node, std::vector<TensorType>* results);
+absl::Status BoolLikeFloat(const Graph& graph, const Node& node, ResultTypes* results);
 
 // f of the known values of all operands.
 std::optional<DimExpr> FoldUnary(const Graph& graph, const Node& node, DimExpr (*f)(DimExpr));

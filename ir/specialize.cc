@@ -45,7 +45,7 @@ absl::StatusOr<Graph> SpecializeSymbols(const Graph& graph, const SymbolMap& wit
     absl::StatusOr<NodeId> added =
         result.AddNode(node.op, operands, SubstituteAttributes(node.attributes, with));
     if (!added.ok()) {
-      const std::vector<int32_t>& origins = graph.origins(NodeId(i));
+      const SourceNodes& origins = graph.origins(NodeId(i));
       return Annotate(added.status(), origins.empty() ? std::string(Name(node.op))
                                                       : graph.source_names[origins.front()]);
     }

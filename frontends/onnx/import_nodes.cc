@@ -113,7 +113,7 @@ absl::Status OnnxImporter::ImportNode(const onnx::NodeProto& node, const std::st
   auto function = functions_.find(OnnxOpName(node));
   bool expands = function != functions_.end() || OnnxOpName(node) == "If";
   // A call is known by the nodes of its body.
-  std::vector<int32_t> origins;
+  SourceNodes origins;
   if (!expands) {
     origins.push_back(static_cast<int32_t>(graph_.source_names.size()));
     graph_.source_names.push_back(name);

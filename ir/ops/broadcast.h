@@ -6,7 +6,7 @@ inline const OpDef k_broadcast = {
     .name = "broadcast",
     .op_class = OpClass::kMovement,
     .summary = "repeats operand dims of 1: {dims}, of the same rank",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       const Dims& dims = n.attributes.DimList("dims");
       bool fits = dims.size() == x.dims.size();

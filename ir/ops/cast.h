@@ -7,7 +7,7 @@ inline const OpDef k_cast = {
     .summary =
         "{to}: float to integer truncates, saturates, NaN gives 0; integers wrap; to bool is x != "
         "0",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const ElementType* to = n.attributes.Get<ElementType>("to");
       if (to == nullptr) return InvalidArgument("needs `to`, an element type");
       results->push_back({*to, g.type(n.operands[0]).dims});

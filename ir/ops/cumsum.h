@@ -8,7 +8,7 @@ inline const OpDef k_cumsum = {
     .summary =
         "running sums along {axis}; {exclusive}: without the element itself; {reverse}: from the "
         "end",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       int64_t axis = n.attributes.Int("axis", -1);
       if (axis < 0 || axis >= x.rank())

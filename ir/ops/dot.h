@@ -8,7 +8,7 @@ inline const OpDef k_dot = {
     .min_operands = 2,
     .max_operands = 2,
     .summary = "matrix product: (a[batch.., M, K], b[batch.., K, N]) -> [batch.., M, N]",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& a = g.type(n.operands[0]);
       const TensorType& b = g.type(n.operands[1]);
       if (IsBool(a.element)) return InvalidArgument("there is no product of bools");

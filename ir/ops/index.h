@@ -9,7 +9,7 @@ inline const OpDef k_index = {
     .max_operands = 0,
     .summary =
         "integers or bools given by an expression of their coordinates: {dims, expr, element}",
-    .infer = [](const Graph&, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph&, const Node& n, ResultTypes* results) -> absl::Status {
       const ElementType* element = n.attributes.Get<ElementType>("element");
       if (element == nullptr || IsFloat(*element))
         return InvalidArgument("needs an integer or bool element type");

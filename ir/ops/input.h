@@ -9,7 +9,7 @@ inline const OpDef k_input = {
     .min_operands = 0,
     .max_operands = 0,
     .summary = "an argument of the graph: {name, element, dims}",
-    .infer = [](const Graph&, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph&, const Node& n, ResultTypes* results) -> absl::Status {
       const ElementType* element = n.attributes.Get<ElementType>("element");
       if (element == nullptr || n.attributes.Get<std::string>("name") == nullptr) {
         return InvalidArgument("needs a name and an element type");

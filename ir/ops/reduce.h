@@ -10,7 +10,7 @@ inline const OpDef k_reduce = {
     .summary = "folds `axes` by `reducer` in a fixed order; the axes stay with extent 1",
     // "order" (fusion/settle.cc): "inner" or "outer", of the additions. "loose" (fusion/softmax_maxima.h): the NaN of a
     // maximum and the sign of its zeros do not matter.
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const ReducerRef* reducer = n.attributes.Get<ReducerRef>("reducer");
       if (reducer == nullptr) return InvalidArgument("reduce without a reducer");
       const std::vector<int64_t>& axes = n.attributes.Ints("axes");

@@ -9,7 +9,7 @@ inline const OpDef k_reshape = {
     .name = "reshape",
     .op_class = OpClass::kMovement,
     .summary = "the same elements in row-major order under other dims: {dims}",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       const Dims& dims = n.attributes.DimList("dims");
       DimExpr before = g.Assumed(Product(x.dims)), after = g.Assumed(Product(dims));

@@ -7,7 +7,7 @@ inline const OpDef k_select = {
     .min_operands = 3,
     .max_operands = 3,
     .summary = "a where the condition holds, else b: (bool, a, b)",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       if (!IsBool(g.type(n.operands[0]).element)) {
         return InvalidArgument("the condition is ", g.type(n.operands[0]).ToString(), ", not bool");
       }

@@ -10,7 +10,7 @@ inline const OpDef k_slice = {
     .summary =
         "element c is the operand's at starts + c*steps: {starts, steps, dims}; steps may be "
         "negative",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       const Dims& starts = n.attributes.DimList("starts");
       const Dims& steps = n.attributes.DimList("steps");

@@ -6,7 +6,7 @@ inline const OpDef k_transpose = {
     .name = "transpose",
     .op_class = OpClass::kMovement,
     .summary = "result dim i is operand dim permutation[i]",
-    .infer = [](const Graph& g, const Node& n, std::vector<TensorType>* results) -> absl::Status {
+    .infer = [](const Graph& g, const Node& n, ResultTypes* results) -> absl::Status {
       const TensorType& x = g.type(n.operands[0]);
       const std::vector<int64_t>& permutation = n.attributes.Ints("permutation");
       std::vector<bool> seen(x.rank(), false);

@@ -267,7 +267,7 @@ TEST(Graph, OriginsFollowMergedNodes) {
     Graph::OriginScope scope(&g, {1});
     EXPECT_EQ(*g.Add(Op::exp, {x}), y);
   }
-  EXPECT_EQ(g.origins(y.node), (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(g.origins(y.node), (SourceNodes{0, 1}));
 }
 
 std::string Everything() {

@@ -32,7 +32,7 @@ TEST(SpecializeTest, TypesAttributesKnownValuesAndOriginsFollow) {
   EXPECT_EQ(fixed->type(fixed->inputs()[0].value).ToString(), "i64[5, m]");
   EXPECT_EQ(fixed->type(fixed->outputs()[0].value).ToString(), "i64[4, m]");
   EXPECT_EQ(fixed->outputs()[0].name, "y");
-  EXPECT_EQ(fixed->origins(fixed->outputs()[0].value.node), std::vector<int32_t>({1}));
+  EXPECT_EQ(fixed->origins(fixed->outputs()[0].value.node), SourceNodes({1}));
   EXPECT_THAT(fixed->ToString(), testing::Not(HasSubstr("n -")));
 }
 
