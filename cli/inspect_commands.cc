@@ -66,7 +66,7 @@ absl::StatusOr<int> PlanCommand(const Flags& flags) {
     for (const Guard& guard : plan.graph.guards()) json.Value(std::string_view(guard.reason));
     json.EndArray().Key("refusals").BeginArray();
     for (const Refusal& r : plan.refusals) {
-      json.BeginObject().Field("code", std::string_view(r.code)).Field("reason", std::string_view(r.sentence)).EndObject();
+      json.BeginObject().Field("code", std::string_view(r.code)).Field("reason", std::string_view(SentenceOf(plan, r))).EndObject();
     }
     json.EndArray().EndObject();
     std::printf("%s\n", json.text().c_str());
@@ -113,7 +113,7 @@ absl::StatusOr<int> PlanCommand(const Flags& flags) {
   for (const auto& [code, count] : codes) {
     for (const Refusal& r : plan.refusals) {
       if (r.code != code) continue;
-      std::printf("%s, %d times, first: %s\n", code.c_str(), count, r.sentence.c_str());
+      std::printf("%s, %d times, first: %s\n", code.c_str(), count, SentenceOf(plan, r).c_str());
       break;
     }
   }

@@ -46,12 +46,12 @@ struct Group {
   std::vector<NodeId> gather_sites;  // site i of the status word reports an index of this node
 };
 
-// Why two neighbours do not share a kernel. `code` is stable ("SK101"); the sentence names the user's nodes.
+// Why two neighbours do not share a kernel.
 struct Refusal {
   Value producer;
   NodeId consumer;
-  std::string code;
-  std::string sentence;
+  std::string code;    // "SK101", stable
+  std::string reason;  // ends the sentence "A and B do not share a kernel: "
 };
 
 struct PlanOptions {
@@ -86,6 +86,8 @@ TrafficGap MeasureGap(const Plan& plan, const PlanOptions& options, const Symbol
 // The user's node names of a group, or of a node.
 std::vector<std::string> Origins(const Plan& plan, const Group& group);
 std::string OriginText(const Graph& graph, NodeId node);
+// The whole sentence, with the user's nodes.
+std::string SentenceOf(const Plan& plan, const Refusal& refusal);
 
 // Answers `skein why A B`: one sentence on whether and why the user's nodes A and B share a kernel.
 std::string Why(const Plan& plan, std::string_view a, std::string_view b);

@@ -87,7 +87,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const PlanOptions& options) {
     SKEIN_ASSIGN_OR_RETURN(Group group, KernelOf(nodes, groups, groups.nodes(part)));
     plan.groups.push_back(std::move(group));
   }
-  plan.refusals = groups.Refusals();
+  plan.refusals = groups.TakeRefusals();
   plan.fused_bytes = FusedBytes(plan);
   SKEIN_RETURN_IF_ERROR(SettleLocality(options.target, &plan));
   return plan;

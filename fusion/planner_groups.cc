@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <queue>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace skein {
 
 Groups::Groups(const PlanGraph& graph, const Target& target) : graph_(graph), memo_(graph.graph(), target) {
@@ -154,7 +156,7 @@ bool Groups::Regroup(const std::vector<NodeSet>& sets) {
 }
 
 void Groups::ExplainEdges() {
-  std::set<std::pair<int, int>> known;
+  absl::flat_hash_set<std::pair<int, int>> known;
   for (const auto& [edge, refusal] : refusals_) known.insert({PartOf(edge.first), PartOf(edge.second)});
   for (NodeId id : graph_.computed()) {
     for (NodeId reader : graph_.ReadersOf(id)) {
@@ -170,15 +172,13 @@ void Groups::ExplainEdges() {
   }
 }
 
-std::vector<Refusal> Groups::Refusals() const {
-  const Graph& graph = graph_.graph();
+std::vector<Refusal> Groups::TakeRefusals() {
   std::vector<Refusal> refusals;
-  for (const auto& [edge, reason] : refusals_) {
+  refusals.reserve(refusals_.size());
+  for (auto& [edge, reason] : refusals_) {
     const int a = PartOf(edge.first), b = PartOf(edge.second);
     if (a < 0 || b < 0 || a == b) continue;
-    std::string sentence = absl::StrCat(OriginText(graph, edge.first), " and ", OriginText(graph, edge.second),
-                                        " do not share a kernel: ", reason.sentence);
-    refusals.push_back({{edge.first, 0}, edge.second, reason.code, std::move(sentence)});
+    refusals.push_back({{edge.first, 0}, edge.second, std::move(reason.code), std::move(reason.sentence)});
   }
   return refusals;
 }
@@ -232,32 +232,32 @@ void Groups::Remove(int part, int by) {
 }
 
 std::optional<std::vector<int>> OrderOf(const PlanGraph& graph, const Groups& groups) {
-  std::vector<std::set<int>> needs(groups.size()), feeds(groups.size());
+  std::vector<std::pair<int, int>> edges;  // from a part to one that reads it
   int alive = 0;
   for (int i = 0; i < groups.size(); ++i) {
     alive += groups.alive(i);
     for (NodeId id : groups.nodes(i)) {
       for (NodeId from : graph.ReadsOf(id)) {
-        const int part = groups.PartOf(from);
-        if (part == i) continue;
-        needs[i].insert(part);
-        feeds[part].insert(i);
+        if (groups.PartOf(from) != i) edges.push_back({groups.PartOf(from), i});
       }
     }
   }
+  std::sort(edges.begin(), edges.end());
+  std::vector<int> waits_for(groups.size());  // edges from what is not in the order yet
+  for (const auto& [from, to] : edges) ++waits_for[to];
   auto later = [&](int a, int b) { return *groups.nodes(b).begin() < *groups.nodes(a).begin(); };
   std::priority_queue<int, std::vector<int>, decltype(later)> ready(later);
   for (int i = 0; i < groups.size(); ++i) {
-    if (groups.alive(i) && needs[i].empty()) ready.push(i);
+    if (groups.alive(i) && waits_for[i] == 0) ready.push(i);
   }
   std::vector<int> order;
   while (!ready.empty()) {
     const int i = ready.top();
     ready.pop();
     order.push_back(i);
-    for (int next : feeds[i]) {
-      needs[next].erase(i);
-      if (needs[next].empty()) ready.push(next);
+    for (auto edge = std::lower_bound(edges.begin(), edges.end(), std::pair(i, 0)); edge != edges.end() && edge->first == i;
+         ++edge) {
+      if (--waits_for[edge->second] == 0) ready.push(edge->second);
     }
   }
   if (static_cast<int>(order.size()) != alive) return std::nullopt;

@@ -65,7 +65,7 @@ class Groups {
   void Remove(int part, int by);
 
   // The refusals between nodes that ended up apart.
-  std::vector<Refusal> Refusals() const;
+  std::vector<Refusal> TakeRefusals();
 
  private:
   std::vector<Value> Outputs(const NodeSet& nodes) const;

@@ -39,12 +39,12 @@ class GreedyMerger {
   }
 
  private:
-  using Sizes = std::array<int, 2>;
+  using Sizes = std::array<int16_t, 2>;
   struct Candidate {  // small: a heap moves them about
     double gain;
     int producer, consumer;
-    Sizes sizes;   // of both, which only grow: whether they are what they were
     int siblings;  // their place in siblings_; -1: one reads the other
+    Sizes sizes;   // of both, which only grow: whether they are what they were
     bool operator<(const Candidate& o) const {
       // Equal gains: in the order of the graph.
       return std::tie(gain, o.producer, o.consumer) < std::tie(o.gain, producer, consumer);
@@ -67,11 +67,11 @@ class GreedyMerger {
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
     if (siblings) siblings_.push_back(*siblings);
-    queue_.push({Gain(producer, consumer), producer, consumer, SizesOf(producer, consumer),
-                 siblings ? static_cast<int>(siblings_.size()) - 1 : -1});
+    queue_.push({Gain(producer, consumer), producer, consumer, siblings ? static_cast<int>(siblings_.size()) - 1 : -1,
+                 SizesOf(producer, consumer)});
   }
   Sizes SizesOf(int producer, int consumer) const {
-    return {static_cast<int>(groups_.nodes(producer).size()), static_cast<int>(groups_.nodes(consumer).size())};
+    return {static_cast<int16_t>(groups_.nodes(producer).size()), static_cast<int16_t>(groups_.nodes(consumer).size())};
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.

@@ -125,23 +125,24 @@ std::vector<std::vector<NodeId>> FindComponents(const PlanGraph& graph, const Tr
   for (NodeId id : graph.computed()) {
     if (graph.PhaseOf(id) == Phase::kRun) nodes.push_back(id);
   }
-  absl::flat_hash_map<NodeId, NodeId> parent;
-  for (NodeId id : nodes) parent[id] = id;
+  std::vector<NodeId> parents(graph.graph().size());  // by node; of others none
+  auto parent = [&](NodeId id) -> NodeId& { return parents[id.index]; };
+  for (NodeId id : nodes) parent(id) = id;
   auto root = [&](NodeId id) {
-    while (parent[id] != id) id = parent[id] = parent[parent[id]];
+    while (parent(id) != id) id = parent(id) = parent(parent(id));
     return id;
   };
   auto join = [&](NodeId a, NodeId b) {
     const NodeId x = root(a), y = root(b);
     if (x == y) return;
-    if (groups.PartOf(a) == groups.PartOf(b) || groups.MayShare(reach, a, b)) parent[std::max(x, y)] = std::min(x, y);
+    if (groups.PartOf(a) == groups.PartOf(b) || groups.MayShare(reach, a, b)) parent(std::max(x, y)) = std::min(x, y);
   };
   for (NodeId id : nodes) {
     for (NodeId reader : graph.ReadersOf(id)) join(id, reader);
     for (int value : traffic.ReadBy(id)) {
       if (!IsLarge(traffic, value)) continue;
       for (NodeId reader : traffic.ReadersOf(value)) {
-        if (id < reader && parent.contains(reader) && !reach.Reaches(id, reader)) join(id, reader);
+        if (id < reader && parent(reader).valid() && !reach.Reaches(id, reader)) join(id, reader);
       }
     }
   }

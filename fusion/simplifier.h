@@ -10,9 +10,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/node_hash_map.h"
 #include "base/hash.h"
 #include "ir/graph.h"
@@ -102,6 +104,7 @@ class Simplifier {
   }
 
   Graph& g_;
+  absl::flat_hash_map<std::tuple<uint64_t, ElementType, Dims>, Value> constants_;  // by the bits of their elements
   absl::node_hash_map<std::pair<NodeId, int>, Hash128> structure_;
   std::vector<bool> settled_;
   int depth_ = 0;

@@ -2,6 +2,7 @@
 #include "fusion/simplifier.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "ir/numeric.h"
@@ -15,16 +16,21 @@ bool Simplifier::Holds(ElementType t, double c) {
   return std::isfinite(held) && HalfUlp(t, held) <= HalfUlp(t, 1) * std::abs(held);
 }
 
-// A constant of the shape of `like`.
+// A constant of the shape of `like`. Layers ask for the same few.
 absl::StatusOr<Value> Simplifier::Constant(double c, Value like) {
-  const TensorType type = g_.type(like);
-  Value scalar = g_.AddScalar(type.element, c);
-  if (type.rank() == 0) return scalar;
-  SKEIN_ASSIGN_OR_RETURN(Value ones, Make(Op::reshape, {scalar}, {{"dims", Dims(type.rank(), DimExpr(1))}}));
-  return Make(Op::broadcast, {ones}, {{"dims", type.dims}});
+  const TensorType& type = g_.type(like);
+  const std::tuple key(std::bit_cast<uint64_t>(c), type.element, type.dims);
+  if (const auto known = constants_.find(key); known != constants_.end()) {
+    Value v = known->second;
+    for (g_.AddCurrentOrigins(v.node); g_.op(v) != Op::constant; g_.AddCurrentOrigins(v.node)) v = NodeOf(v).operands[0];
+    return known->second;
+  }
+  SKEIN_ASSIGN_OR_RETURN(const Value constant, Filled(c, type.element, type.dims));
+  return constants_[key] = constant;
 }
 
 absl::StatusOr<Value> Simplifier::Filled(double c, ElementType t, const Dims& dims) {
+  if (dims.empty()) return g_.AddScalar(t, c);
   SKEIN_ASSIGN_OR_RETURN(Value v, Make(Op::reshape, {g_.AddScalar(t, c)}, {{"dims", Dims(dims.size(), DimExpr(1))}}));
   return Make(Op::broadcast, {v}, {{"dims", dims}});
 }

@@ -50,6 +50,11 @@ std::set<size_t> GroupsOf(const Plan& plan, const std::set<NodeId>& nodes) {
 
 }  // namespace
 
+std::string SentenceOf(const Plan& plan, const Refusal& refusal) {
+  return absl::StrCat(OriginText(plan.graph, refusal.producer.node), " and ", OriginText(plan.graph, refusal.consumer),
+                      " do not share a kernel: ", refusal.reason);
+}
+
 std::string Why(const Plan& plan, std::string_view a, std::string_view b) {
   for (std::string_view name : {a, b}) {
     const auto& names = plan.graph.source_names;
@@ -75,7 +80,7 @@ std::string Why(const Plan& plan, std::string_view a, std::string_view b) {
   for (const Refusal& r : plan.refusals) {
     const bool forward = nodes_a.contains(r.producer.node) && nodes_b.contains(r.consumer);
     const bool backward = nodes_b.contains(r.producer.node) && nodes_a.contains(r.consumer);
-    if (forward || backward) return absl::StrCat(r.code, ": ", r.sentence);
+    if (forward || backward) return absl::StrCat(r.code, ": ", SentenceOf(plan, r));
   }
   // Not neighbours: the refusal between their kernels, if those touch.
   for (const Refusal& r : plan.refusals) {
@@ -86,7 +91,7 @@ std::string Why(const Plan& plan, std::string_view a, std::string_view b) {
     };
     if ((meets(producers, groups_a) && meets(consumers, groups_b)) ||
         (meets(producers, groups_b) && meets(consumers, groups_a))) {
-      return absl::StrCat(r.code, ": their kernels were not merged: ", r.sentence);
+      return absl::StrCat(r.code, ": their kernels were not merged: ", SentenceOf(plan, r));
     }
   }
   return absl::StrCat("'", ForStrCat(a), "' (kernel ", *groups_a.begin(), ") and '", ForStrCat(b), "' (kernel ",

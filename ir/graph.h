@@ -10,7 +10,6 @@
 #ifndef SKEIN_IR_GRAPH_H_
 #define SKEIN_IR_GRAPH_H_
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -125,6 +124,28 @@ struct Node {
   int32_t effect = -1;  // >= 0: ordered by it and never merged
 };
 
+// Nodes by number. They stay where they are as more are added, and so do their types and attributes.
+class NodeList {
+ public:
+  NodeList() = default;
+  NodeList(NodeList&&) = default;
+  NodeList& operator=(NodeList&&) = default;
+  NodeList(const NodeList& other) {
+    for (int i = 0; i < other.size(); ++i) push_back(other[i]);
+  }
+  NodeList& operator=(const NodeList& other) { return *this = NodeList(other); }
+  int size() const { return chunks_.empty() ? 0 : static_cast<int>(kChunk * (chunks_.size() - 1) + chunks_.back().size()); }
+  const Node& operator[](size_t i) const { return chunks_[i / kChunk][i % kChunk]; }
+  void push_back(Node node) {
+    if (chunks_.empty() || chunks_.back().size() == kChunk) chunks_.emplace_back().reserve(kChunk);
+    chunks_.back().push_back(std::move(node));
+  }
+
+ private:
+  static constexpr size_t kChunk = 16;
+  std::vector<std::vector<Node>> chunks_;  // full, but the last
+};
+
 // A fact that was assumed while building. Checked whenever sizes are bound.
 struct Guard {
   DimExpr condition;   // holds iff != 0
@@ -157,7 +178,7 @@ class Graph {
 
   // Makes room for what is kept about as many nodes.
   void Reserve(int nodes);
-  int size() const { return static_cast<int>(nodes_.size()); }
+  int size() const { return nodes_.size(); }
   const Node& node(NodeId id) const { return nodes_[id.index]; }
   const TensorType& type(Value v) const { return nodes_[v.node.index].results[v.result]; }
   Op op(Value v) const { return nodes_[v.node.index].op; }
@@ -195,6 +216,7 @@ class Graph {
   std::vector<std::string> source_names;  // the user's node names, in file order
   const SourceNodes& origins(NodeId id) const { return origins_[id.index]; }
   void AddOrigins(NodeId id, std::span<const int32_t> origins);
+  void AddCurrentOrigins(NodeId id) { AddOrigins(id, current_origins_); }  // as if it was added again
   class OriginScope {
    public:
     OriginScope(Graph* graph, SourceNodes origins);
@@ -219,7 +241,7 @@ class Graph {
   void GuardGather(NodeId id);
   void LearnEquality(DimExpr a, DimExpr b);
 
-  std::deque<Node> nodes_;  // nodes, their types and attributes stay where they are
+  NodeList nodes_;
   std::vector<Named> inputs_, outputs_;
   std::vector<Guard> guards_;
   std::vector<SourceNodes> origins_;

@@ -66,8 +66,8 @@ void ExpectSound(const Plan& plan, const std::string& context) {
   }
   for (const Refusal& refusal : plan.refusals) {
     ASSERT_EQ(refusal.code.substr(0, 2), "SK") << context;
-    ASSERT_NE(refusal.code, "SK199") << context << refusal.sentence;
-    ASSERT_FALSE(refusal.sentence.empty()) << context;
+    ASSERT_NE(refusal.code, "SK199") << context << refusal.reason;
+    ASSERT_FALSE(refusal.reason.empty()) << context;
   }
 }
 

@@ -40,7 +40,7 @@ std::string PlanText(const Plan& plan) {
     if (group.kind == "dot") continue;  // its arguments follow from tile sizes, which are a matter of speed
     absl::StrAppend(&text, "  arguments ", absl::StrJoin(arguments, ", "), "\n");
   }
-  for (const Refusal& r : plan.refusals) absl::StrAppend(&text, r.code, ": ", r.sentence, "\n");
+  for (const Refusal& r : plan.refusals) absl::StrAppend(&text, r.code, ": ", SentenceOf(plan, r), "\n");
   return text;
 }
 
