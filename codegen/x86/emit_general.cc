@@ -67,16 +67,6 @@ void Emitter::EmitGeneral(const Operation& op) {
     case Opcode::kShr:
     case Opcode::kSar:
       return GeneralShift(op);
-    case Opcode::kNeg:
-      return neg(Reg64(registers_->Overwrite(op.result, a)));
-    case Opcode::kNot:
-      return not_(Reg64(registers_->Overwrite(op.result, a)));
-    case Opcode::kAbs: {
-      const Reg64 d(registers_->Overwrite(op.result, a));
-      mov(rax, d);
-      neg(rax);
-      return cmovns(d, rax);
-    }
     default:
       break;
   }

@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kEntryAlignment = 32;  // as Emitter::EmitKernel aligns
 
-// More than a kernel takes. The longest operation, a division, is about 80 bytes, and each operand may cost a spill and a
-// reload of up to 12. A loop's brackets move every register at most once.
+// More than a kernel takes. The longest operation, a division, is about 80 bytes, and each operand may cost a spill and
+// a reload of up to 12. A loop's brackets move every register at most once.
 size_t MostBytes(const x86::Program& program) {
   return kEntryAlignment + 1024 + program.operations.size() * 256 + program.loops.size() * 4096;
 }

@@ -219,7 +219,8 @@ Variable Selector::ShuffleOnAvx2(std::span<const int> from, Variable a, Variable
     bool fits = true;
     for (int i = 0; i < count; ++i) {
       const int lane = (i + k) % (2 * kLanes);
-      fits = fits && (from[i] < 0 || from[i] == lane || (from[i] / kLanes == lane / kLanes && IsSplat(source[lane / kLanes])));
+      const bool alike = from[i] / kLanes == lane / kLanes && IsSplat(source[lane / kLanes]);
+      fits = fits && (from[i] < 0 || from[i] == lane || alike);
     }
     if (!fits) continue;
     const Variable x = source[k / kLanes], y = source[1 - k / kLanes], middle = JoinOnAvx2({x, y}, {1, 0});

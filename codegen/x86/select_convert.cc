@@ -145,7 +145,9 @@ Parts Selector::Float64ToFloat32Odd(const Parts& v, int lanes) {
 // there are more than 53 bits, the last 11 are cut off and tell the next one that there were any.
 Parts Selector::Int64Odd(VectorType from, const Parts& v) {
   auto constant = [&](uint64_t bits) { return Constant(kU64, bits, 2 * wide_lanes_); };
-  auto binary = [&](Opcode op, const Parts& a, uint64_t b) { return ElementwiseInVectors(op, from, a, constant(b), {}); };
+  auto binary = [&](Opcode op, const Parts& a, uint64_t b) {
+    return ElementwiseInVectors(op, from, a, constant(b), {});
+  };
   const Parts magnitude = ElementwiseInVectors(Opcode::kAbs, from, v, {}, {});
   const Parts high = binary(Opcode::kShr, magnitude, 53);
   const Variable large = CompareInVectors(Opcode::kNotEqual, from, high, constant(0));

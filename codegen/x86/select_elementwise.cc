@@ -127,7 +127,10 @@ Variable Selector::AndIsNumber(VectorType type, Variable known, Variable v) {
 }
 
 Parts Selector::GeneralElementwise(Opcode op, ElementType element, const Parts& a, const Parts& b) {
+  if (op == Opcode::kNot) return General(Opcode::kXor, a[0], builder_.Immediate(-1));
+  if (op == Opcode::kNeg) return General(Opcode::kSub, builder_.Immediate(0), a[0]);
   if (op == Opcode::kAbs && IsUnsigned(element)) return a;
+  if (op == Opcode::kAbs) return General(Opcode::kMax, a[0], General(Opcode::kSub, builder_.Immediate(0), a[0]));
   const bool swaps = IsCommutative(op) && builder_.info(a[0]).constant != ConstantKind::kNone;
   return Emit(Action::kGeneral, {element, 1}, {swaps ? b[0] : a[0], swaps ? a[0] : b[0]}, op);
 }
@@ -232,7 +235,8 @@ Variable Selector::MaskLogic(Opcode op, int lanes, Variable a, Variable b) {
   auto bits = [&](Variable v) { return static_cast<uint16_t>(builder_.info(v).bits); };
   if (op == Opcode::kNot) {
     if (is_constant(a)) return builder_.MaskConstant(static_cast<uint16_t>(~bits(a)));
-    if (const Operation* made = builder_.DefinitionOf(a); made != nullptr && made->action == Action::kCompare && !made->masked) {
+    const Operation* const made = builder_.DefinitionOf(a);
+    if (made != nullptr && made->action == Action::kCompare && !made->masked) {
       Operation opposite = *made;
       opposite.immediate ^= 4;
       if (avx512_ || IsFloat(opposite.element)) return Emit(opposite);

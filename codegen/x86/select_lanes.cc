@@ -93,7 +93,8 @@ Parts Selector::Lookup(const Inst& inst) {
   if (avx512_) return look_up(table);
   const std::span<const uint32_t> entries(table);
   const Variable low = look_up(entries.first(8)), high = look_up(entries.subspan(8));
-  const Variable upper = ShiftBy(Opcode::kShl, {ElementType::kU32, inst.type.lanes}, index, 28);  // blends look at signs
+  // Blends look at signs.
+  const Variable upper = ShiftBy(Opcode::kShl, {ElementType::kU32, inst.type.lanes}, index, 28);
   return Emit(Action::kBlend, inst.type, {upper, high, low});
 }
 
@@ -138,7 +139,8 @@ Parts Selector::Shuffle(const Inst& inst) {
 }
 
 // One register of lanes from any number of registers.
-Variable Selector::ShufflePart(bool wide, std::span<const Variable> tables, std::span<const std::pair<int, int>> lanes) {
+Variable Selector::ShufflePart(bool wide, std::span<const Variable> tables,
+                               std::span<const std::pair<int, int>> lanes) {
   absl::InlinedVector<int, 8> used;  // tables, in order of first use
   for (auto [table, lane] : lanes) {
     if (std::find(used.begin(), used.end(), table) == used.end()) used.push_back(table);
@@ -186,8 +188,8 @@ Variable Selector::ShuffleTwo(std::span<const int> from, Variable a, Variable b)
   const int splats = IsSplat(a) + 2 * IsSplat(b);
   if (const std::optional<FixedShuffle> fixed = FindFixedShuffle(from, 2 * wide_lanes_, a == b, splats)) {
     const int swapped = fixed->swapped;
-    if (fixed->by != ShuffleBy::kHalves) return Shuffle(fixed->by, fixed->immediate, source[swapped], source[1 - swapped]);
-    const int low = fixed->immediate & 3, high = fixed->immediate >> 4;
+    const int immediate = fixed->immediate, low = immediate & 3, high = immediate >> 4;
+    if (fixed->by != ShuffleBy::kHalves) return Shuffle(fixed->by, immediate, source[swapped], source[1 - swapped]);
     return JoinOnAvx2({source[(low >> 1) ^ swapped], source[(high >> 1) ^ swapped]}, {low & 1, high & 1});
   }
   if (a == b) return Permute(from, a);

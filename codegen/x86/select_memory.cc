@@ -295,9 +295,12 @@ Parts Selector::ClampIndex(const Inst& inst) {
   const Parts& index = Get(inst.operands[0]);
   const Parts at_most = Elementwise(Opcode::kMin, type, index, Splat(type, index_.Evaluate(inst.expr - DimExpr(1))));
   const Parts result = Elementwise(Opcode::kMax, type, at_most, Constant(type.element, 0, type.lanes));
-  const Variable outside =
-      InGeneral(type) ? Emit(Action::kGeneralCompare, type, {result[0], index[0]}, Opcode::kNotEqual)
-                      : Emit(Action::kGeneralFromMask, type, {CompareInVectors(Opcode::kNotEqual, type, result, index)});
+  Variable outside;
+  if (InGeneral(type)) {
+    outside = Emit(Action::kGeneralCompare, type, {result[0], index[0]}, Opcode::kNotEqual);
+  } else {
+    outside = Emit(Action::kGeneralFromMask, type, {CompareInVectors(Opcode::kNotEqual, type, result, index)});
+  }
   Emit({.action = Action::kReport, .immediate = std::min<int64_t>(static_cast<int64_t>(inst.imm), 62)},
        {outside, builder_.Parameter(0)});
   return result;

@@ -66,7 +66,9 @@ class Selector {
   // On lanes of `type`.
   Variable Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode = Opcode::kAdd,
                 int64_t immediate = 0);
-  Variable General(Opcode op, Variable a, Variable b) { return Emit({.action = Action::kGeneral, .opcode = op}, {a, b}); }
+  Variable General(Opcode op, Variable a, Variable b) {
+    return Emit({.action = Action::kGeneral, .opcode = op}, {a, b});
+  }
   Parts Constant(ElementType element, uint64_t bits, int lanes);
   int PartCount(VectorType t) const { return IsWide(t.element) && t.lanes > wide_lanes_ ? 2 : 1; }
   int PartLanes(VectorType t, int part) const {
