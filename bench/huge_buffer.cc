@@ -9,17 +9,15 @@
 namespace skein {
 
 HugeBuffer::HugeBuffer(size_t bytes) {
-  constexpr size_t kHugePage = size_t{2} << 20;
-  constexpr int kPlaces = 12;
-  static std::atomic<unsigned> count = 0;
-  const size_t stagger = size_t{64} * 5 * (count++ % kPlaces);
-  mapped_bytes_ = (bytes + stagger + kHugePage - 1) / kHugePage * kHugePage + kHugePage;
+  constexpr size_t kHugePage = size_t{2} << 20, kPlaces = 12, kRegion = 16 * kHugePage;
+  static std::atomic<size_t> count = 0;
+  const size_t number = count++, stagger = 64 * 5 * (number % kPlaces), page = number % (kRegion / kHugePage) * kHugePage;
+  mapped_bytes_ = (bytes + stagger + kHugePage - 1) / kHugePage * kHugePage + 2 * kRegion;
   mapping_ =
       mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping_ == MAP_FAILED) throw std::bad_alloc();
-  const uintptr_t start =
-      (reinterpret_cast<uintptr_t>(mapping_) + kHugePage - 1) / kHugePage * kHugePage;
-  madvise(reinterpret_cast<void*>(start), mapped_bytes_ - kHugePage, MADV_HUGEPAGE);
+  const uintptr_t start = (reinterpret_cast<uintptr_t>(mapping_) + kRegion - 1) / kRegion * kRegion + page;
+  madvise(reinterpret_cast<void*>(start), bytes + stagger, MADV_HUGEPAGE);
   data_ = reinterpret_cast<std::byte*>(start) + stagger;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/heap.h"
 #include "bench/calibrate.h"
 #include "bench/ceilings.h"
 #include "bench/compile_times.h"
@@ -167,6 +168,7 @@ int Run(int argc, char** argv) {
     return 3;
   }
   if (arguments.calibrate || arguments.compile) {
+    if (arguments.compile) UseHugePagesForHeap();  // as the command `skein` does
     const absl::Status status =
         arguments.compile ? PrintCompileTimes(arguments.files, Team::OfThisRun().size()) : Calibrate();
     if (status.ok()) return 0;
