@@ -12,16 +12,18 @@ namespace skein {
 
 void UseHugePagesForHeap() {
   constexpr size_t kHugePage = 2 << 20, kBytes = 16 << 20, kBefore = 512 << 10;
-  // What malloc writes when it grows must not lie in the first of them, which would be made then.
-  const uintptr_t end = reinterpret_cast<uintptr_t>(sbrk(0));
-  const uintptr_t begin = (end + kBefore + kHugePage - 1) / kHugePage * kHugePage;
-  sbrk(static_cast<intptr_t>(begin - kBefore - end));  // malloc copes with a break that was moved
-  mallopt(M_TOP_PAD, kBytes + kBefore);
+  mallopt(M_TOP_PAD, kBytes);
   mallopt(M_TRIM_THRESHOLD, 4 * kBytes);
   mallopt(M_MMAP_THRESHOLD, kHugePage);
-  void* volatile const grown = std::malloc(kBefore / 8 * 5);  // malloc keeps less than 264 KiB to give
-  madvise(reinterpret_cast<void*>(begin), kBytes, MADV_HUGEPAGE);
-  std::free(grown);
+  // Address space that is never touched, up to a little before a huge page: what malloc writes behind it when it grows
+  // must not lie in that page, which would be made, of small ones, there and then.
+  static void* volatile gap = std::malloc(kBefore);
+  if (gap == nullptr) return;
+  const auto start = reinterpret_cast<uintptr_t>(gap);
+  const uintptr_t begin = (start + 2 * kBefore + kHugePage - 1) / kHugePage * kHugePage;
+  gap = std::realloc(gap, begin - kBefore - start);
+  const auto end = reinterpret_cast<uintptr_t>(sbrk(0));
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 }  // namespace skein
