@@ -13,8 +13,7 @@ namespace {
 // A block of rows runs every stage for a few rows more than it has, so blocks are long; and threads share them, so
 // they are not too long, and where the number of rows is known there are kBlocks of them, or a smaller power of two.
 constexpr int64_t kMaxBlockBytes = 1 << 20, kMaxBlockRows = 512, kUsualBlockRows = 64;
-constexpr int64_t kMinBlockElements = 16 << 10, kMinLightBlockElements = 48 << 10;
-constexpr int64_t kUsualRowsPerExtraRow = 16, kMinRowsPerExtraRow = 8;
+constexpr int64_t kMinBlockElements = 16 << 10, kUsualRowsPerExtraRow = 16, kMinRowsPerExtraRow = 8;
 constexpr int64_t kBlocks = 16;
 
 // Operations on an element from which on arithmetic hides that the rows in flight come from L2.
@@ -187,8 +186,7 @@ bool RowPipeline::ChooseSizes(const LoopNest& nest, const Target& target) {
   // With a row between two stages, the end of one row's sums overlaps with the next row.
   lag_ = in_flight(2) <= near_bytes ? 2 : 1;
   const int64_t extra = lag_ * last_stage;
-  const int64_t elements = light_ ? kMinLightBlockElements : kMinBlockElements;
-  const int64_t least = std::max(elements / columns, kUsualRowsPerExtraRow * extra);
+  const int64_t least = std::max(kMinBlockElements / columns, kUsualRowsPerExtraRow * extra);
   const int64_t most = std::max(least, std::min(kMaxBlockBytes / std::max<int64_t>(in_flight(0), 1), kMaxBlockRows));
   block_rows_ = std::max(least, kUsualBlockRows);
   if (std::optional<int64_t> rows = row_loop.extent.AsConst()) {
