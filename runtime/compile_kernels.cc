@@ -47,10 +47,14 @@ class KernelCompiler {
     optimizing_ = MakeOptions("llvm", back_ends_.optimizing, kLlvmBatch);
   }
 
-  void Run() {
+  void Run(bool may_wait) {
     const std::string why_not = options_.interpret ? "asked for" : WhyNotHere(options_.target);
+    // A program that waits for LLVM does not start in a hurry.
+    if (why_not.empty() && !options_.pack_first && options_.tier != Tier::kOptimized) CompileUnpacked();
+    variant_.complete = !may_wait || variant_.late.empty();
     for (size_t g = 0; g < variant_.groups.size(); ++g) {
       const Group& group = variant_.plan.groups[g];
+      if (!variant_.IsReady(g)) continue;
       if (group.nest == nullptr) {
         Interpret(static_cast<int>(g), Runner::kGraphInterpreter, "no scheduler takes it");
       } else if (!why_not.empty()) {
@@ -59,16 +63,21 @@ class KernelCompiler {
         Request(static_cast<int>(g));
       }
     }
-    // What one back end does not take goes to the next.
-    if (options_.tier == Tier::kAuto) TakeOptimizedCodeAtHand();
-    if (options_.tier == Tier::kOptimized) Compile(optimizing_);
-    Compile(fast_);
-    if (options_.tier != Tier::kOptimized) Compile(optimizing_);
-    // A program that waits for LLVM does not start in a hurry.
-    if (!options_.interpret && !options_.pack_first && options_.tier != Tier::kOptimized) CompileUnpacked();
+    CompilePending();
     for (const Pending& p : pending_) {
       Interpret(p.group, Runner::kLoopNestInterpreter, p.reason.empty() ? "no back end is built in" : p.reason);
     }
+  }
+
+  // On the calling thread alone: the others may be at a run.
+  absl::Status RunRest() {
+    parallel_ = nullptr;
+    for (size_t g = 0; g < variant_.groups.size(); ++g) {
+      if (!variant_.IsReady(g)) Request(static_cast<int>(g));
+    }
+    CompilePending();
+    if (pending_.empty()) return absl::OkStatus();
+    return Internal(Report(pending_[0].group, pending_[0].reason));
   }
 
  private:
@@ -77,6 +86,14 @@ class KernelCompiler {
     int group;
     std::string reason;  // why the back ends so far did not take it
   };
+
+  // What one back end does not take goes to the next.
+  void CompilePending() {
+    if (options_.tier == Tier::kAuto) TakeOptimizedCodeAtHand();
+    if (options_.tier == Tier::kOptimized) Compile(optimizing_);
+    Compile(fast_);
+    if (options_.tier != Tier::kOptimized) Compile(optimizing_);
+  }
 
   // Null without a generator.
   CacheOptions MakeOptions(std::string_view name, const BackEnds::Generator& generator, int batch) const {
@@ -204,10 +221,10 @@ class KernelCompiler {
     }
   }
 
-  // Whether a group is one kernel that needs nothing but its two buffers.
+  // Whether a group needs nothing but its two buffers.
   bool PacksAlone(int g) const {
     const Group& group = variant_.plan.groups[g];
-    return variant_.groups[g].kernel != nullptr && group.arguments.empty() &&
+    return group.nest != nullptr && group.arguments.empty() &&
            std::none_of(group.nest->buffers.begin(), group.nest->buffers.end(),
                         [](const Buffer& buffer) { return buffer.kind == BufferKind::kScratch; });
   }
@@ -232,6 +249,12 @@ std::string WhyNotHere(const Target& target) {
   return "";
 }
 
-void CompileKernels(const CompileOptions& options, Variant* variant) { KernelCompiler(options, variant).Run(); }
+void CompileKernels(const CompileOptions& options, bool may_wait, Variant* variant) {
+  KernelCompiler(options, variant).Run(may_wait);
+}
+
+absl::Status CompileRest(const CompileOptions& options, Variant* variant) {
+  return KernelCompiler(options, variant).RunRest();
+}
 
 }  // namespace skein

@@ -39,26 +39,45 @@ struct PackingArgs {
 
 }  // namespace
 
-LatePacking::LatePacking(std::vector<Job> jobs, int64_t bytes)
-    : jobs_(std::move(jobs)), progress_(jobs_.size()), failure_(memory_.Reserve(bytes)), left_(size()) {}
+LatePacking::LatePacking(std::vector<Job> jobs, int64_t bytes, MakeKernels make_kernels)
+    : jobs_(std::move(jobs)),
+      progress_(jobs_.size()),
+      make_kernels_(std::move(make_kernels)),
+      failure_(memory_.Reserve(bytes)),
+      failed_(!failure_.ok()),
+      left_(size()) {}
 
-LatePacking::~LatePacking() {
+void LatePacking::Stop() {
   stop_.store(true, std::memory_order_relaxed);
   if (thread_.joinable()) thread_.join();
 }
 
 void LatePacking::Start() {
-  if (!failure_.ok() || started_.exchange(true)) return;
+  if (failed_ || started_.exchange(true)) return;
   try {
     thread_ = std::thread([this] { PackBehind(); });
   } catch (const std::system_error&) {  // the runs pack
   }
 }
 
+// Whether there are kernels, which are made now if nobody has tried.
+bool LatePacking::GetKernels(std::unique_lock<std::mutex> making) {
+  if (!making.owns_lock()) return false;
+  if (failed_ || kernels_.size() == jobs_.size()) return !failed_;
+  absl::StatusOr<std::vector<KernelRef>> kernels = make_kernels_();
+  if (kernels.ok()) {
+    kernels_ = *std::move(kernels);
+  } else {
+    failure_ = kernels.status();
+    failed_ = true;
+  }
+  return !failed_;
+}
+
 bool LatePacking::PackedForLaunch(int job, const Executor& executor) {
   if (progress_[job].state.load(std::memory_order_acquire) == State::kPacked) return true;
   const int launches = progress_[job].launches.fetch_add(1, std::memory_order_relaxed);
-  if (launches >= kUnpackedLaunches && failure_.ok() && Begin(job)) {
+  if (launches >= kUnpackedLaunches && !failed_ && GetKernels(std::unique_lock(making_, std::try_to_lock)) && Begin(job)) {
     Pack(job, executor);
     return true;
   }
@@ -68,7 +87,7 @@ bool LatePacking::PackedForLaunch(int job, const Executor& executor) {
 }
 
 absl::Status LatePacking::Finish(const Executor& executor) {
-  SKEIN_RETURN_IF_ERROR(failure_);
+  if (!GetKernels(std::unique_lock(making_))) return failure();
   for (int job = 0; job < size(); ++job) {
     if (Begin(job)) Pack(job, executor);
   }
@@ -84,7 +103,7 @@ bool LatePacking::Begin(int job) {
 void LatePacking::Pack(int job, const Executor& executor) {
   PackingArgs packing(jobs_[job], memory_.data());
   LaunchTasks tasks;
-  tasks.Run(jobs_[job].kernel->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
+  tasks.Run(kernels_[job]->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
   Publish(job);
 }
 
@@ -96,6 +115,7 @@ void LatePacking::Publish(int job) {
 
 void LatePacking::PackBehind() {
   LowerPriorityOfThisThread();
+  if (!GetKernels(std::unique_lock(making_))) return;
   for (int job = 0; job < size(); ++job) {
     if (!Begin(job)) continue;
     if (!PackInSlices(job)) return;
@@ -110,7 +130,7 @@ bool LatePacking::PackInSlices(int job) {
   const int64_t step = (j.sizes.tiles + slices - 1) / slices;
   for (int64_t begin = 0; begin < j.sizes.tiles; begin += step) {
     if (stop_.load(std::memory_order_relaxed)) return false;
-    j.kernel->function(&packing.args, begin, std::min(begin + step, j.sizes.tiles), nullptr);
+    kernels_[job]->function(&packing.args, begin, std::min(begin + step, j.sizes.tiles), nullptr);
   }
   return true;
 }

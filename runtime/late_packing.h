@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -22,15 +24,20 @@ namespace skein {
 class LatePacking {
  public:
   struct Job {
-    KernelRef kernel;  // weight to packed; without arguments or scratch
     LiteralRef weight;
     int64_t offset = 0;  // of the packed form, in the memory of all
     GroupSizes sizes;
   };
 
-  // Takes memory for all, of `bytes`, without touching it. Where there is none (failure()), nothing is ever packed.
-  LatePacking(std::vector<Job> jobs, int64_t bytes);
-  ~LatePacking();  // waits for a MiB of packing at most
+  // Makes a kernel per job, weight to packed, without arguments or scratch; and whatever else the runs are to call once a
+  // weight is packed.
+  using MakeKernels = std::function<absl::StatusOr<std::vector<KernelRef>>()>;
+
+  // Takes memory for all, of `bytes`, without touching it. Where there is none, or are no kernels (failure()), nothing is
+  // ever packed.
+  //   make_kernels: called once, before the first weight is packed, by whoever packs it.
+  LatePacking(std::vector<Job> jobs, int64_t bytes, MakeKernels make_kernels);
+  ~LatePacking() { Stop(); }
   LatePacking(const LatePacking&) = delete;
   LatePacking& operator=(const LatePacking&) = delete;
 
@@ -38,18 +45,21 @@ class LatePacking {
   // ms a thread. Where the system has none, the runs pack.
   void Start();
 
+  // Ends the thread, after the MiB that it is at. The runs may go on packing.
+  void Stop();
+
   std::byte* memory() const { return memory_.data(); }
   bool AllPacked() const { return left_.load(std::memory_order_acquire) == 0; }
 
   // For a kernel that is about to be launched: whether weight `job` is packed. One that is not by its third launch
-  // and that nobody is at is packed here: on a busy machine the thread may take seconds, and reading
+  // and that nobody is at, nor at making the kernels, is packed here: on a busy machine the thread may take seconds, and reading
   // weights as they lie costs BERT base 2% of a run, packing them a third of one, once.
   bool PackedForLaunch(int job, const Executor& executor);
 
   // Packs what is left and returns when all is done. Errors: failure().
   absl::Status Finish(const Executor& executor);
 
-  absl::Status failure() const { return failure_; }
+  absl::Status failure() const { return failed_ ? failure_ : absl::OkStatus(); }
   int packed() const { return static_cast<int>(jobs_.size()) - left_.load(std::memory_order_relaxed); }
   int size() const { return static_cast<int>(jobs_.size()); }
   int64_t unpacked_launches() const { return unpacked_launches_.load(std::memory_order_relaxed); }
@@ -61,6 +71,7 @@ class LatePacking {
     std::atomic<int> launches{0};
   };
 
+  bool GetKernels(std::unique_lock<std::mutex> making);
   bool Begin(int job);  // whether it is the caller's to pack
   void Pack(int job, const Executor& executor);
   void Publish(int job);
@@ -70,7 +81,11 @@ class LatePacking {
   const std::vector<Job> jobs_;
   std::vector<Progress> progress_;
   AlignedBytes memory_;
-  absl::Status failure_;
+  std::mutex making_;                    // held while kernels are made
+  MakeKernels make_kernels_;
+  std::vector<KernelRef> kernels_;       // per job
+  absl::Status failure_;                 // not to be looked at before failed_
+  std::atomic<bool> failed_;
   std::atomic<int> left_;
   std::atomic<int64_t> unpacked_launches_{0};
   std::atomic<bool> started_{false}, stop_{false};

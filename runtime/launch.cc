@@ -130,11 +130,11 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   }
   if (own.status != 0) own.status = 0;
   const KernelArgs args{own.buffers.data(), binding.arguments.data() + sizes.first_argument, &own.status};
-  if (program.runner == Runner::kLoopNestInterpreter) {
+  if (unpacked != nullptr) {
+    own.tasks.Run(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+  } else if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
     SKEIN_RETURN_IF_ERROR(InterpretLoopNest(*variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
-  } else if (unpacked != nullptr) {
-    own.tasks.Run(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
   } else if (program.tiered != nullptr) {
     const bool counts = variant.has_run.load(std::memory_order_relaxed);
     RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, executor,

@@ -26,11 +26,6 @@ using Clock = std::chrono::steady_clock;
 // Bindings whose sizes and per-binding results are kept: a few shapes in turn, or the steps of a decoder.
 constexpr size_t kKeptBindings = 16;
 
-// Whether a group packs a weight behind the runs.
-bool IsLate(const Variant& variant, size_t g) {
-  return variant.values[variant.groups[g].buffers.back()].place == Place::kLate;
-}
-
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 class ProgramImpl final : public Program {
@@ -46,6 +41,10 @@ class ProgramImpl final : public Program {
         pool->Run(count, body);
       };
     }
+  }
+
+  ~ProgramImpl() override {
+    for (const std::shared_ptr<LatePacking>& packing : LatePackings()) packing->Stop();  // it compiles for variants
   }
 
   absl::Status CompileMain(const Graph& graph) { return AddVariant(graph, {}, Clock::now()).status(); }
@@ -84,11 +83,13 @@ class ProgramImpl final : public Program {
   absl::StatusOr<Variant*> AddSpecialized(SymbolValues fixed);
   absl::StatusOr<Variant*> AddPlan(Plan plan, SymbolValues fixed, Clock::time_point start,
                                    std::vector<Locality> localities = {});
+  absl::Status Complete(Variant* variant);
   absl::StatusOr<Variant*> ForLocality(Variant* variant, const std::vector<int64_t>& sizes);
   absl::Status CheckSameInterface(const Graph& other) const;
   absl::Status Fill(const Binding& binding, Phase phase, int64_t bytes, OnceMemory* memory,
                     const RunOptions& options, RunState* state);
   void PrepareLate(const Binding& binding, OnceMemory* memory);
+  std::vector<std::shared_ptr<LatePacking>> LatePackings() const;
   absl::Status RunGroups(const Binding& binding, Phase phase, const RunOptions& options, RunState* state);
   absl::Status RunIn(Binding& binding, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                      const RunOptions& options, RunState* state);
@@ -119,7 +120,7 @@ CompileStats ProgramImpl::stats() const {
   for (const std::unique_ptr<Variant>& variant : variants_) {
     for (size_t g = 0; g < variant->groups.size(); ++g) {
       const GroupProgram& group = variant->groups[g];
-      if (group.kernel == nullptr || !seen.insert(group.kernel.get()).second) continue;
+      if (!variant->IsReady(g) || group.kernel == nullptr || !seen.insert(group.kernel.get()).second) continue;
       using State = TieredKernel::State;
       const State state = group.tiered != nullptr ? group.tiered->state() : State::kCold;
       const bool swapped = state == State::kOptimized;
@@ -141,21 +142,28 @@ CompileStats ProgramImpl::stats() const {
   return stats;
 }
 
-void ProgramImpl::WaitForBackgroundWork() {
-  std::vector<TieredKernelRef> kernels;
+std::vector<std::shared_ptr<LatePacking>> ProgramImpl::LatePackings() const {
+  std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<LatePacking>> packings;
+  for (const std::unique_ptr<Variant>& variant : variants_) {
+    const OnceMemory& memory = *variant->program_memory;
+    if (memory.filled.load(std::memory_order_acquire) && memory.late != nullptr) packings.push_back(memory.late);
+  }
+  return packings;
+}
+
+void ProgramImpl::WaitForBackgroundWork() {
+  for (const std::shared_ptr<LatePacking>& packing : LatePackings()) {
+    packing->Finish(executor_).IgnoreError();  // stats() has it
+  }
+  std::vector<TieredKernelRef> kernels;
   {
     std::lock_guard lock(mutex_);
     for (const std::unique_ptr<Variant>& variant : variants_) {
-      const OnceMemory& memory = *variant->program_memory;
-      if (memory.filled.load(std::memory_order_acquire) && memory.late != nullptr) packings.push_back(memory.late);
-      for (const GroupProgram& group : variant->groups) {
-        if (group.tiered != nullptr) kernels.push_back(group.tiered);
+      for (size_t g = 0; g < variant->groups.size(); ++g) {
+        if (variant->IsReady(g) && variant->groups[g].tiered != nullptr) kernels.push_back(variant->groups[g].tiered);
       }
     }
-  }
-  for (const std::shared_ptr<LatePacking>& packing : packings) {
-    packing->Finish(executor_).IgnoreError();  // stats() has it
   }
   options_.back_ends->upgrader.Wait(kernels);
 }
@@ -195,7 +203,8 @@ absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clo
                                               std::vector<Locality> localities) {
   const auto planned = Clock::now();
   SKEIN_ASSIGN_OR_RETURN(std::unique_ptr<Variant> variant, LayOutPlan(std::move(plan), std::move(fixed), &binder_));
-  CompileKernels(options_, variant.get());
+  // With localities it shares what is packed with a variant that is complete.
+  CompileKernels(options_, /*may_wait=*/localities.empty(), variant.get());
   variant->localities = std::move(localities);
   std::lock_guard lock(mutex_);
   stats_.plan_ms += 1e3 * Seconds(planned - start);
@@ -208,6 +217,21 @@ absl::StatusOr<Variant*> ProgramImpl::AddPlan(Plan plan, SymbolValues fixed, Clo
   variants_.push_back(std::move(variant));
   stats_.variants = static_cast<int>(variants_.size());
   return variants_.back().get();
+}
+
+// Compiles what CompileKernels left out, unless somebody has.
+absl::Status ProgramImpl::Complete(Variant* variant) {
+  std::lock_guard completing(variant->completing);
+  if (variant->complete.load(std::memory_order_relaxed)) return absl::OkStatus();
+  const int compiled = variant->kernels_compiled, hits = variant->cache_hits;
+  const size_t failures = variant->failures.size();
+  const absl::Status status = CompileRest(options_, variant);
+  if (status.ok()) variant->complete.store(true, std::memory_order_release);
+  std::lock_guard lock(mutex_);
+  stats_.kernels_compiled += variant->kernels_compiled - compiled;
+  stats_.cache_hits += variant->cache_hits - hits;
+  stats_.back_end_failures.insert(stats_.back_end_failures.end(), variant->failures.begin() + failures, variant->failures.end());
+  return status;
 }
 
 // The variant whose kernels suit the memory that these sizes take, where outputs are too large for the caches: bits
@@ -247,7 +271,7 @@ absl::StatusOr<Variant*> ProgramImpl::ForLocality(Variant* variant, const std::v
   Plan plan = variant->plan;
   SKEIN_RETURN_IF_ERROR(ScheduleForLocalities(options_.target, localities, &plan));
   SKEIN_ASSIGN_OR_RETURN(Variant * added, AddPlan(std::move(plan), variant->fixed, start, std::move(localities)));
-  if (added->late == variant->late) added->program_memory = variant->program_memory;  // what is computed once is the same
+  if (added->late == variant->late && Complete(variant).ok()) added->program_memory = variant->program_memory;  // what is computed once is the same
   return added;
 }
 
@@ -339,7 +363,7 @@ absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const R
                                     RunState* state) {
   const std::vector<Group>& groups = binding.variant->plan.groups;
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (groups[g].phase != phase || IsLate(*binding.variant, g)) continue;
+    if (groups[g].phase != phase || binding.variant->IsLate(g)) continue;
     const auto start = options.group_seconds != nullptr ? Clock::now() : Clock::time_point();
     SKEIN_RETURN_IF_ERROR(Launch(binding, static_cast<int>(g), executor_, state));
     if (options.group_seconds != nullptr) (*options.group_seconds)[g] += Seconds(Clock::now() - start);
@@ -351,14 +375,22 @@ absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const R
 }
 
 void ProgramImpl::PrepareLate(const Binding& binding, OnceMemory* memory) {
-  const Variant& variant = *binding.variant;
+  Variant* const variant = binding.variant;
   std::vector<LatePacking::Job> jobs;
-  for (int g : variant.late) {
-    const GroupProgram& program = variant.groups[g];
-    const int weight = program.buffers[0], packed = program.buffers[1];
-    jobs.push_back({program.kernel, variant.values[weight].literal, binding.offsets[packed], binding.groups[g]});
+  for (int g : variant->late) {
+    const int weight = variant->groups[g].buffers[0], packed = variant->groups[g].buffers[1];
+    jobs.push_back({variant->values[weight].literal, binding.offsets[packed], binding.groups[g]});
   }
-  memory->late = std::make_shared<LatePacking>(std::move(jobs), binding.late_bytes);
+  auto compile = [this, variant]() -> absl::StatusOr<std::vector<KernelRef>> {
+    SKEIN_RETURN_IF_ERROR(Complete(variant));
+    std::vector<KernelRef> kernels;
+    for (int g : variant->late) {
+      kernels.push_back(variant->groups[g].kernel);
+      if (kernels.back() == nullptr) return Internal("no back end took a kernel that packs a weight");
+    }
+    return kernels;
+  };
+  memory->late = std::make_shared<LatePacking>(std::move(jobs), binding.late_bytes, std::move(compile));
 }
 
 // Points the values of the phase's place into `memory`, which its groups fill if nobody has yet.

@@ -58,6 +58,7 @@ struct CompileOptions {
 
 struct CompileStats {
   double plan_ms = 0, compile_ms = 0;
+  // Kernels that pack weights behind the runs, or read what is packed, are counted once they are made.
   int groups = 0, kernels_compiled = 0, cache_hits = 0, variants = 0;
   std::vector<std::string> failed_guards;    // each compiled a variant once
   std::vector<std::string> interpreted_ops;  // groups that no back end took, with the reason

@@ -101,9 +101,18 @@ struct Variant {
   ExpressionTable expressions;
   std::shared_ptr<OnceMemory> program_memory = std::make_shared<OnceMemory>();
   std::atomic<bool> has_run{false};            // a first output is there: from now on, work goes on behind the runs
+  std::mutex completing;                       // held while kernels are made that CompileKernels left out
+  std::atomic<bool> complete{true};            // whether they are there; they are not to be looked at before
   int kernels_compiled = 0, cache_hits = 0;
   std::vector<std::string> interpreted;        // groups that no back end took, with the reason
   std::vector<std::string> failures;           // of back ends, on kernels that they should have taken
+
+  // Whether group `g` has its kernel: all have in the end, those that pack or read packed weights perhaps not at first.
+  bool IsReady(size_t g) const {
+    return complete.load(std::memory_order_acquire) || (groups[g].unpacked == nullptr && !IsLate(g));
+  }
+  // Whether group `g` packs a weight behind the runs.
+  bool IsLate(size_t g) const { return values[groups[g].buffers.back()].place == Place::kLate; }
 
   // What messages call a value: an input or output by name, any other by the node it comes from.
   std::string Describe(int value) const;

@@ -114,6 +114,42 @@ TEST_F(LatePackingTest, AProgramMayEndAtAnyMoment) {
   }
 }
 
+TEST_F(LatePackingTest, KernelsThatNobodyCallsYetAreMadeBehindTheFirstRun) {
+  const Graph graph = Layers(2);
+  const auto program = Compile(graph);
+  std::vector<HostTensor> inputs = Inputs(graph, 37);
+  for (int run = 0; run < 3; ++run) {
+    // Tanh of a product, unpacked; then the same packed, and the kernel that packs.
+    EXPECT_EQ(program->stats().kernels_compiled, 0) << "run " << run;
+    EXPECT_EQ(program->stats().fast_kernels, 0) << "run " << run;
+    ASSERT_TRUE(RunProgram(*program, inputs).ok());
+  }
+  EXPECT_EQ(program->stats().kernels_compiled, 2);
+  EXPECT_EQ(program->stats().fast_kernels, 2);
+}
+
+TEST_F(LatePackingTest, WhereABackEndFailsOnPackedKernelsWeightsStayAsTheyLie) {
+  const Graph graph = Layers(2);
+  const std::vector<HostTensor> expected = Expected(graph, 37);
+  std::atomic<bool> fails{false};
+  CompileOptions options;
+  options.target.l2_bytes = 64 << 10;
+  options.back_ends = std::make_shared<BackEnds>(
+      [&](std::span<const NamedNest> nests, const Target& target) -> absl::StatusOr<ObjectCode> {
+        if (fails) return Internal("out of registers");
+        return GenerateXbyak(nests, target);
+      },
+      nullptr);
+  const auto program = *Program::Compile(graph, options);
+  fails = true;
+  std::vector<HostTensor> inputs = Inputs(graph, 37);
+  for (int run = 0; run < 4; ++run) EXPECT_EQ(FirstDifference(expected, *RunProgram(*program, inputs)), "") << "run " << run;
+  program->WaitForBackgroundWork();
+  EXPECT_THAT(program->stats().packing_failure, HasSubstr("out of registers"));
+  EXPECT_EQ(program->stats().late_weights_packed, 0);
+  EXPECT_EQ(program->stats().unpacked_launches, 8);
+}
+
 TEST_F(LatePackingTest, WhoLooksAtBuffersSeesThemPacked) {
   const Graph graph = Layers(2);
   const auto program = Compile(graph);
@@ -154,14 +190,19 @@ void CopyTiles(const KernelArgs* args, int64_t begin, int64_t end, void*) {
   std::copy(from + begin, from + end, static_cast<uint8_t*>(args->buffers[1]) + begin);
 }
 
+LatePacking::MakeKernels AllAre(KernelFunction function, int count) {
+  return [=] {
+    return std::vector<KernelRef>(count, std::make_shared<CompiledKernel>(CompiledKernel{function, nullptr, 0}));
+  };
+}
+
 std::vector<LatePacking::Job> Copies(int count) {
   begun = 0;
   held = false;
   std::vector<LatePacking::Job> jobs;
   for (int i = 0; i < count; ++i) {
-    auto kernel = std::make_shared<CompiledKernel>(CompiledKernel{CopyTiles, nullptr, 0});
     LiteralRef weight = MakeLiteral(ElementType::kU8, {8}, std::vector<uint8_t>(8, static_cast<uint8_t>(i + 1)));
-    jobs.push_back({std::move(kernel), std::move(weight), 64 * i, GroupSizes{.tiles = 8, .bytes = 4 << 20}});
+    jobs.push_back({std::move(weight), 64 * i, GroupSizes{.tiles = 8, .bytes = 4 << 20}});
   }
   return jobs;
 }
@@ -175,7 +216,7 @@ bool IsCopied(const LatePacking& packing, int job) {
 }
 
 TEST(LatePackingClass, NobodyWaitsForTheThread) {
-  LatePacking packing(Copies(2), 128);
+  LatePacking packing(Copies(2), 128, AllAre(CopyTiles, 2));
   held = true;
   packing.Start();
   begun.wait(0);  // in the first slice of the first
@@ -197,10 +238,9 @@ TEST(LatePackingClass, EndsWithTheSliceThatItIsAt) {
     slices.notify_all();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   };
-  jobs[0].kernel = std::make_shared<CompiledKernel>(CompiledKernel{slow, nullptr, 0});
   jobs[0].sizes = GroupSizes{.tiles = 1000, .bytes = 1000 << 20};
   {
-    LatePacking packing(std::move(jobs), 128);
+    LatePacking packing(std::move(jobs), 128, AllAre(slow, 1));
     packing.Start();
     slices.wait(0);
   }
@@ -208,13 +248,26 @@ TEST(LatePackingClass, EndsWithTheSliceThatItIsAt) {
 }
 
 TEST(LatePackingClass, WithoutMemoryWeightsStayAsTheyLie) {
-  LatePacking packing(Copies(1), int64_t{1} << 50);
+  LatePacking packing(Copies(1), int64_t{1} << 50, AllAre(CopyTiles, 1));
   packing.Start();
   EXPECT_THAT(packing.failure().message(), HasSubstr("cannot allocate"));
   for (int launch = 0; launch < 5; ++launch) EXPECT_FALSE(packing.PackedForLaunch(0, kHere));
   EXPECT_EQ(packing.Finish(kHere).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(packing.packed(), 0);
   EXPECT_EQ(begun, 0);
+}
+
+TEST(LatePackingClass, WithoutKernelsWeightsStayAsTheyLie) {
+  int asked = 0;
+  LatePacking packing(Copies(1), 128, [&]() -> absl::StatusOr<std::vector<KernelRef>> {
+    ++asked;
+    return Internal("no such kernel");
+  });
+  for (int launch = 0; launch < 5; ++launch) EXPECT_FALSE(packing.PackedForLaunch(0, kHere));
+  EXPECT_EQ(packing.Finish(kHere).message(), "no such kernel");
+  EXPECT_EQ(packing.failure().message(), "no such kernel");
+  EXPECT_EQ(packing.packed(), 0);
+  EXPECT_EQ(asked, 1);
 }
 
 }  // namespace
