@@ -304,7 +304,7 @@ class Splitter {
         BitWidth(source_.buffers[b.buffer.index].element)) {
       return true;
     }
-    const std::optional<int64_t> distance = (b.address - a.address).AsConst();
+    const std::optional<int64_t> distance = (ElementOf(b) - ElementOf(a)).AsConst();
     if (!distance) return true;
     const int64_t group_lanes = group_pieces_ * register_lanes_;
     const int64_t a_begin = group_a * group_lanes;
@@ -356,10 +356,15 @@ class Splitter {
       result_.block(block_).insts.push_back(id);
       Inst& piece = result_.inst(id);
       for (ValueId& operand : piece.operands) operand = Piece(operand, p);
-      const DimExpr offset = p * register_lanes_;
-      piece.expr = inst.op == Opcode::kLaneMask ? expr - offset : expr;
-      piece.address = contiguous && p > 0 ? address + offset * stride : address;
+      const int64_t lane = p * register_lanes_;
+      piece.expr = inst.op == Opcode::kLaneMask ? expr - DimExpr(lane) : expr;
+      piece.address = address;
       piece.stride = stride;
+      if (contiguous && stride.IsConst()) {
+        piece.offset += lane * stride.constant();
+      } else if (contiguous) {
+        piece.address = address + DimExpr(lane) * stride;
+      }
       if (is_broadcast) MakeGather(piece, zero);
       if (inst.results.empty()) continue;
       piece.type = type;

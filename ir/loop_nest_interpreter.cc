@@ -177,7 +177,7 @@ absl::Status Interpreter::PrepareStep(InstId id) {
   }
   if (!inst.results.empty()) step.result = SlotOf(inst.results[0]);
   SKEIN_ASSIGN_OR_RETURN(step.expr, Compile(inst.expr));
-  SKEIN_ASSIGN_OR_RETURN(step.address, Compile(inst.address));
+  SKEIN_ASSIGN_OR_RETURN(step.address, Compile(ElementOf(inst)));
   SKEIN_ASSIGN_OR_RETURN(step.stride, Compile(inst.stride));
   if (inst.op == Opcode::kConst || inst.op == Opcode::kIota) {
     RunSource(step);
@@ -350,7 +350,7 @@ bool Interpreter::OutOfBounds(const Step& step, __int128 index, int lane) {
   std::string result;
   if (!inst.results.empty()) result = absl::StrCat("%", inst.results[0].index, " = ");
   error_ = Internal("instruction ", step.id.index, " (", result, std::string(Name(inst.op)), " b",
-                    buffer.index, "[", inst.address.ToString(), "]): lane ", lane,
+                    buffer.index, "[", ElementOf(inst).ToString(), "]): lane ", lane,
                     " is at element ", shown, ", outside [0, ", buffers_[buffer.index].size, ")");
   return false;
 }

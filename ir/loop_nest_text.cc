@@ -271,7 +271,7 @@ class Printer {
     Append(" b");
     AppendNumber(inst.buffer.index);
     out_ += '[';
-    AppendExpr(inst.address);
+    AppendExpr(ElementOf(inst));
     if (!inst.stride.IsConst(1)) {
       Append("; ");
       AppendExpr(inst.stride);

@@ -217,7 +217,7 @@ Value* MemoryEmitter::LaneIndex(const Inst& inst, int lanes, Value* index) {
 MemoryEmitter::Access MemoryEmitter::Describe(const Inst& inst, VectorType type, Value* index,
                                               Value* mask) {
   llvm::Type* stored = StoredType(b_.getContext(), type.element);
-  Value* pointers = indices_.Pointer(bases_[inst.buffer.index], stored, inst.address);
+  Value* pointers = indices_.Pointer(bases_[inst.buffer.index], stored, ElementOf(inst));
   index = LaneIndex(inst, type.lanes, index);
   if (index != nullptr) pointers = b_.CreateGEP(stored, pointers, index);
   return {inst.buffer, stored, type.lanes, pointers, mask};
@@ -248,7 +248,7 @@ int MemoryEmitter::StreamedLanes(const Inst& first, const Inst& next, VectorType
       (bytes & (bytes - 1)) != 0 || IsFourBit(type.element)) {
     return 0;
   }
-  const std::optional<int64_t> distance = (next.address - first.address).AsConst();
+  const std::optional<int64_t> distance = (ElementOf(next) - ElementOf(first)).AsConst();
   if (next.buffer != first.buffer || !distance || *distance % type.lanes != 0) return 0;
   const int lanes = next.masked ? LeadingLanes(mask, BitWidth(type.element)) : type.lanes;
   return lanes == type.lanes || (lanes == type.lanes / 2 && bytes / 2 >= kHalfLine) ? lanes : 0;
@@ -259,7 +259,7 @@ int MemoryEmitter::StreamedLanes(const Inst& first, const Inst& next, VectorType
 // used on both sides of the branch, so that none is computed behind it. Rows of odd half lines go by halves.
 void MemoryEmitter::EmitStreamingRun(std::span<const StreamingStore> run, VectorType type) {
   has_streaming_stores_ = true;
-  const DimExpr address = run[0].inst->address;
+  const DimExpr address = ElementOf(*run[0].inst);
   int unit = type.lanes;
   for (const StreamingStore& store : run) unit = std::min(unit, store.lanes);
   if (BytesFor(type.element, type.lanes / 2) >= kHalfLine && !indices_.NotMultipleOf(address, unit).IsConst(0) &&
@@ -308,7 +308,7 @@ void MemoryEmitter::EmitStreamingRun(std::span<const StreamingStore> run, Vector
 
 void MemoryEmitter::EmitPrefetch(const Inst& inst) {
   const ElementType element = nest_.buffers[inst.buffer.index].element;
-  const DimExpr address = IsFourBit(element) ? FloorDiv(inst.address, 2) : inst.address;
+  const DimExpr address = IsFourBit(element) ? FloorDiv(ElementOf(inst), 2) : ElementOf(inst);
   Value* pointer =
       indices_.Pointer(bases_[inst.buffer.index], StoredType(b_.getContext(), element), address);
   const uint32_t locality = inst.imm == 0 ? 3 : 2;  // prefetcht0, prefetcht1
@@ -322,17 +322,17 @@ void MemoryEmitter::EmitPrefetch(const Inst& inst) {
 bool MemoryEmitter::IsPairs(const Inst& inst, int lanes) const {
   return !inst.masked && inst.op != Opcode::kGather && inst.op != Opcode::kScatter &&
          lanes % 2 == 0 && inst.stride.IsConst(1) &&
-         indices_.NotMultipleOf(inst.address, 2).IsConst(0);
+         indices_.NotMultipleOf(ElementOf(inst), 2).IsConst(0);
 }
 
 MemoryEmitter::Access MemoryEmitter::DescribePairs(const Inst& inst, int lanes) {
   Value* pointer =
-      indices_.Pointer(bases_[inst.buffer.index], b_.getInt8Ty(), FloorDiv(inst.address, 2));
+      indices_.Pointer(bases_[inst.buffer.index], b_.getInt8Ty(), FloorDiv(ElementOf(inst), 2));
   return {inst.buffer, b_.getInt8Ty(), lanes / 2, pointer};
 }
 
 Value* MemoryEmitter::FourBitElements(const Inst& inst, int lanes, Value* index) {
-  Value* elements = indices_.Emit(inst.address);
+  Value* elements = indices_.Emit(ElementOf(inst));
   if (lanes > 1) elements = b_.CreateVectorSplat(static_cast<unsigned>(lanes), elements);
   index = LaneIndex(inst, lanes, index);
   if (index == nullptr && lanes > 1) index = b_.CreateStepVector(elements->getType());

@@ -268,13 +268,17 @@ Variable IndexBuilder::Base(BufferId buffer, std::span<const DimExpr> terms) {
   return v;
 }
 
-Address IndexBuilder::Locate(BufferId buffer, DimExpr element) {
+Address IndexBuilder::Locate(BufferId buffer, DimExpr element, int64_t offset) {
   std::span<const DimExpr> terms = TermsOf(element);
-  int64_t constant = 0;
-  if (!terms.empty() && terms.back().IsConst() &&
-      std::abs(terms.back().constant()) < (int64_t{1} << 27)) {
-    constant = terms.back().constant();
+  int64_t constant = offset;
+  if (!terms.empty() && terms.back().IsConst()) {
+    constant += terms.back().constant();
     terms = terms.first(terms.size() - 1);
+  }
+  if (std::abs(constant) >= (int64_t{1} << 27)) {  // no displacement
+    element = element + DimExpr(offset);
+    terms = TermsOf(element);
+    constant = 0;
   }
   at_depth_.resize(builder_->depth() + 1);
   // Pieces of a vector and rows of a tile differ in nothing but the constant.

@@ -28,8 +28,8 @@ class IndexBuilder {
   // Number of open loops that `e` depends on, counted from the outermost.
   int DepthOf(DimExpr e) const;
   Variable Evaluate(DimExpr e);
-  // Where element `element` of a buffer lies.
-  Address Locate(BufferId buffer, DimExpr element);
+  // Where the element number `element` + `offset` of a buffer lies.
+  Address Locate(BufferId buffer, DimExpr element, int64_t offset = 0);
 
  private:
   struct Bound {

@@ -29,7 +29,7 @@ Parts Selector::SelectMemory(const Inst& inst) {
   if (inst.op == Opcode::kClampIndex) return ClampIndex(inst);
   if (inst.op == Opcode::kPrefetch) {
     const bool nibbles = BitWidth(nest_.buffers[inst.buffer.index].element) == 4;
-    const DimExpr address = nibbles ? FloorDiv(inst.address, 2) : inst.address;
+    const DimExpr address = nibbles ? FloorDiv(ElementOf(inst), 2) : ElementOf(inst);
     Emit({.action = Action::kPrefetch,
           .address = index_.Locate(inst.buffer, address),
           .immediate = static_cast<int64_t>(inst.imm)});
@@ -110,7 +110,7 @@ Parts Selector::Load(const Inst& inst, VectorType type) {
     return Emit({.action = Action::kLoadNibbles,
                  .element = type.element,
                  .lanes = static_cast<int8_t>(type.lanes),
-                 .address = index_.Locate(inst.buffer, FloorDiv(inst.address, 2))});
+                 .address = index_.Locate(inst.buffer, FloorDiv(ElementOf(inst), 2))});
   }
   if (GoesByLanes(type, apart, mask.valid())) return LoadLanes(inst, type, index);
   if (apart) return Gather(inst, index.count > 0 ? index : StrideVector(inst, type.lanes));
@@ -129,7 +129,7 @@ Parts Selector::Load(const Inst& inst, VectorType type) {
 bool Selector::StartsWithByte(const Inst& inst) const {
   if (BitWidth(inst.type.element) != 4 || inst.masked || !inst.stride.IsConst(1)) return false;
   if (inst.type.lanes != 2 * wide_lanes_) return false;
-  const DimExpr address = Substitute(inst.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
+  const DimExpr address = Substitute(ElementOf(inst), [&](DimExpr leaf) -> std::optional<DimExpr> {
     if (leaf.kind() != DimKind::kCoord || !even_loops_[leaf.index()]) return std::nullopt;
     return 2 * DimExpr::Coord(leaf.index(), leaf.extent());  // another even number: only parity matters
   });
@@ -240,7 +240,7 @@ void Selector::StoreLanes(const Inst& inst, VectorType type, const Parts& value,
 
 // Of lane 0, with lanes of 64 or fewer bits behind it.   index: of one lane, or none.
 Address Selector::OfNeighbours(const Inst& inst, const Parts& index) {
-  if (index.count == 0) return index_.Locate(inst.buffer, inst.address);
+  if (index.count == 0) return index_.Locate(inst.buffer, inst.address, inst.offset);
   return LaneAddress(inst, IndexedBase(inst), index, 0);
 }
 
@@ -248,7 +248,7 @@ Address Selector::OfNeighbours(const Inst& inst, const Parts& index) {
 Address Selector::IndexedBase(const Inst& inst) {
   const ElementType element = nest_.buffers[inst.buffer.index].element;
   if (BitWidth(element) == 4) return index_.Locate(inst.buffer, 0);
-  Address address = index_.Locate(inst.buffer, inst.address);
+  Address address = index_.Locate(inst.buffer, inst.address, inst.offset);
   if (address.index.valid()) address = {.base = Emit({.action = Action::kLea, .address = address})};
   address.scale = static_cast<int>(BytesFor(element, 1));
   return address;
@@ -258,7 +258,7 @@ Address Selector::IndexedBase(const Inst& inst) {
 Address Selector::LaneAddress(const Inst& inst, Address base, const Parts& index, int lane) {
   const bool nibbles = BitWidth(nest_.buffers[inst.buffer.index].element) == 4;
   if (index.count == 0) {
-    const DimExpr element = inst.address + inst.stride * DimExpr(lane);
+    const DimExpr element = ElementOf(inst) + inst.stride * DimExpr(lane);
     if (!nibbles) return index_.Locate(inst.buffer, element);
     base.index = index_.Evaluate(element);
     return base;
@@ -268,7 +268,7 @@ Address Selector::LaneAddress(const Inst& inst, Address base, const Parts& index
     const Variable within = LanesDown(index[lane / wide_lanes_], ElementType::kI64, lane % wide_lanes_);
     base.index = FromVector(within, {ElementType::kI64, 1})[0];
   }
-  if (nibbles) base.index = General(Opcode::kAdd, base.index, index_.Evaluate(inst.address));
+  if (nibbles) base.index = General(Opcode::kAdd, base.index, index_.Evaluate(ElementOf(inst)));
   return base;
 }
 
