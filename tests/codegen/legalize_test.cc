@@ -99,6 +99,29 @@ TEST(Legalize, GemmTileLoadsBOnceThenRowByRow) {
   EXPECT_EQ(order, "bbbbasffffasffffasffffasffffasffffasffff");
 }
 
+// Pieces share the expression of their address, of strided accesses too; the text has the sums.
+TEST(Legalize, PiecesDifferInTheirOffset) {
+  LoopNest nest;
+  LoopBuilder b(&nest);
+  const BufferId in = b.AddBuffer(BufferKind::kInput, ElementType::kF32, 1000);
+  const BufferId out = b.AddBuffer(BufferKind::kOutput, ElementType::kF32, 1000);
+  const DimExpr i = b.BeginLoop(LoopKind::kParallel, 5);
+  b.Store(out, 40 * i + DimExpr(7), b.Load(in, 100 * i, 32, 3));
+  b.EndLoop();
+  const LoopNest legal = LegalizeOrDie(nest, Isa::kAvx512);
+  std::vector<int64_t> offsets;
+  std::vector<std::string> elements;
+  VisitInsts(legal, legal.root, [&](const Inst& inst) {
+    if (inst.op != Opcode::kLoad && inst.op != Opcode::kStore) return;
+    EXPECT_EQ(inst.address, inst.op == Opcode::kLoad ? 100 * i : 40 * i + DimExpr(7));
+    offsets.push_back(inst.offset);
+    elements.push_back(ElementOf(inst).ToString());
+  });
+  EXPECT_EQ(offsets, (std::vector<int64_t>{0, 48, 0, 16}));
+  EXPECT_EQ(elements, (std::vector<std::string>{"100*$0", "100*$0 + 48", "40*$0 + 7", "40*$0 + 23"}));
+  EXPECT_NE(legal.ToString().find("+ 48; 3]"), std::string::npos) << legal.ToString();
+}
+
 // x + c is never -0, unless c is: then max(x + c, 0) is one instruction, not two.
 TEST(Legalize, SumsWithConstantsNeedNoCareForNegativeZero) {
   for (const auto& [term, adds] : {std::pair(1.0, 4), {0.0, 4}, {-0.0, 8}}) {
