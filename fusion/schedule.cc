@@ -234,6 +234,13 @@ void FetchAhead(const Target& target, int level, BlockId body, int lanes, LoopNe
     if (buffer.kind != BufferKind::kInput || ProveLessEqual(buffer.size * element_bytes, target.l2_bytes / 2)) continue;
     const DimExpr address = later(load, element_bytes);
     if (address == load.address) continue;
+    const bool fetched = std::any_of(fetches.begin(), fetches.end(), [&](InstId id) {
+      const Inst& fetch = nest->inst(id);
+      if (fetch.buffer != load.buffer) return false;
+      const std::optional<int64_t> behind = (address - fetch.address).AsConst();
+      return behind && *behind >= 0 && *behind * element_bytes < kLine;
+    });
+    if (fetched) continue;
     for (int64_t at = 0; at < lanes; at += kLine / element_bytes) {
       Inst fetch{.op = Opcode::kPrefetch, .imm = static_cast<uint64_t>(level)};
       fetch.buffer = load.buffer;

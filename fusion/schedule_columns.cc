@@ -7,6 +7,7 @@
 // Several phases walk a narrow block of columns that stays in cache from one to the next.
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "fusion/column_strip.h"
 #include "fusion/reduction_state.h"
 #include "fusion/row_group.h"
@@ -69,12 +70,12 @@ class ColumnScheduler {
   }
 
   // Opens a loop over columns start .. start + count, which are lanes in its body, and returns its index. `groups`: of
-  // lanes in one body, if count is a multiple of them.
-  DimExpr OpenColumns(DimExpr start, DimExpr count, int groups = 1) {
-    DimExpr j = groups == 1 ? b_.BeginVectorLoop(count, kLanes)
-                            : b_.BeginLoop(LoopKind::kSerial, count, groups * kLanes);
+  // `lanes` in one body, if count is a multiple of them.
+  DimExpr OpenColumns(DimExpr start, DimExpr count, int groups = 1, int lanes = kLanes) {
+    DimExpr j = groups == 1 ? b_.BeginVectorLoop(count, lanes)
+                            : b_.BeginLoop(LoopKind::kSerial, count, groups * lanes);
     emitter_.PushScope();
-    emitter_.SetLane({j.index(), kLanes});
+    emitter_.SetLane({j.index(), lanes});
     column_ = j;
     SetColumns(start + j, 1);
     return j;
@@ -98,7 +99,7 @@ class ColumnScheduler {
     return at;
   }
 
-  ReductionStates MakeStates(size_t phase, int groups) const {
+  ReductionStates MakeStates(size_t phase, int groups, int lanes = kLanes) const {
     const RowGroup::Phase& p = group_.phases()[phase];
     const std::vector<Demand> roots = group_.Roots(phase);
     std::vector<ReductionState> reductions;
@@ -110,7 +111,7 @@ class ColumnScheduler {
       root += node.operands.size();
       reductions.emplace_back(ReducerOf(node), rows);
     }
-    return ReductionStates(std::move(reductions), groups, kLanes);
+    return ReductionStates(std::move(reductions), groups, lanes);
   }
 
   bool IsNumberOfRow(const Demand& d) const {
@@ -136,10 +137,10 @@ class ColumnScheduler {
         } else {
           SKEIN_ASSIGN_OR_RETURN(v, emitter_.Emit(At(roots[root], row)));
         }
-        elements.push_back(b_.Splat(v, kLanes));
+        elements.push_back(b_.Splat(v, states.lanes));
       }
       const std::vector<ValueId> taken =
-          state.Take(b_, before.subspan(after->size(), state.types().size()), elements, kLanes);
+          state.Take(b_, before.subspan(after->size(), state.types().size()), elements, states.lanes);
       after->insert(after->end(), taken.begin(), taken.end());
     }
     return absl::OkStatus();
@@ -313,13 +314,13 @@ class ColumnScheduler {
     totals_ = AddBuffers(states, strip.width);
     StoreStart(states, totals_, count);
     if (!states.chunked) {
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, 0, extent, strip, totals_));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(start, count, 0, extent, strip, totals_));
     } else {  // each chunk's sum, which is then added to the totals
       const std::vector<BufferId> sums = AddBuffers(states, strip.width);
       const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
       emitter_.PushScope();
       StoreStart(states, sums, count);
-      SKEIN_RETURN_IF_ERROR(EmitPasses(states, start, count, chunk, PartOf(extent, chunk, kChunk), strip, sums));
+      SKEIN_RETURN_IF_ERROR(EmitPasses(start, count, chunk, PartOf(extent, chunk, kChunk), strip, sums));
       OpenColumns(0, count);
       StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
       Close();
@@ -333,11 +334,26 @@ class ColumnScheduler {
   ColumnWork WorkOf(const ReductionStates& states, DimExpr columns) const {
     // Elements that stay in L2 where two threads share them out.
     const DimExpr rows = group_.phases()[0].extent, shared = 2 * target_.l2_bytes / 4;
+    absl::flat_hash_set<Value> read;
+    int64_t operations = 0;
+    for (const Demand& d : group_.demands()) {
+      if (!RowGroup::InnerExtent(d)) continue;
+      const OpDef& def = Def(graph_.node(d.value.node).op);
+      if (emitter_.IsLeaf(d.value)) {
+        if (!graph_.Known(d.value)) read.insert(d.value);
+      } else if (def.op_class == OpClass::kPointwise) {
+        operations += def.flops;
+      }
+    }
+    const bool single = read.size() == 1 && BitWidth(graph_.type(*read.begin()).element) == 32 &&
+                        states.units() == static_cast<int>(states.types.size());
     return {.columns = columns.AsConst(),
             .alone = indices_.empty(),
             .far = far_ && !(indices_.empty() && ProveLessEqual(columns * rows, shared)),
             .light = states.light(),
+            .single = single,
             .units = states.units(),
+            .operations = operations,
             .bytes = states.units() * 4 * (states.chunked ? 2 : 1)};
   }
   // How many of `all` the part from `start` on has, of at most `size`.
@@ -346,23 +362,25 @@ class ColumnScheduler {
   }
 
   // Takes rows first .. first + rows into the states in `buffers`.
-  absl::Status EmitPasses(const ReductionStates& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr rows,
-                          const ColumnStrip& strip, const std::vector<BufferId>& buffers) {
+  absl::Status EmitPasses(DimExpr start, DimExpr columns, DimExpr first, DimExpr rows, const ColumnStrip& strip,
+                          const std::vector<BufferId>& buffers) {
     const DimExpr whole = FloorDiv(rows, strip.pass) * strip.pass;
-    SKEIN_RETURN_IF_ERROR(EmitPass(states, start, columns, first, whole, strip, buffers));
+    SKEIN_RETURN_IF_ERROR(EmitPass(start, columns, first, whole, strip, buffers));
     if (strip.pass == 1) return absl::OkStatus();
-    return EmitPass(states, start, columns, first + whole, rows - whole, {strip.width, 1}, buffers);
+    return EmitPass(start, columns, first + whole, rows - whole, {strip.width, 1}, buffers);
   }
 
-  absl::Status EmitPass(const ReductionStates& states, DimExpr start, DimExpr columns, DimExpr first, DimExpr count,
-                        const ColumnStrip& strip, const std::vector<BufferId>& buffers) {
+  absl::Status EmitPass(DimExpr start, DimExpr columns, DimExpr first, DimExpr count, const ColumnStrip& strip,
+                        const std::vector<BufferId>& buffers) {
+    const ReductionStates states = MakeStates(0, 1, strip.lanes);
     const DimExpr row = b_.BeginLoop(LoopKind::kSerial, count, strip.pass);
     emitter_.PushScope();
-    const DimExpr column = OpenColumns(start, columns, strip.groups);
+    const DimExpr column = OpenColumns(start, columns, strip.groups, strip.lanes);
     for (int g = 0; g < strip.groups; ++g) {
-      column_ = column + g * kLanes;
+      column_ = column + g * strip.lanes;
       SetColumns(start + column_, 1);
-      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums, EmitRows(states, first + row, strip.pass, LoadAll(buffers)));
+      SKEIN_ASSIGN_OR_RETURN(std::vector<ValueId> sums,
+                             EmitRows(states, first + row, strip.pass, LoadAll(buffers, strip.lanes)));
       StoreAll(buffers, sums);
     }
     Close();
@@ -374,7 +392,7 @@ class ColumnScheduler {
 
   // Fetches what the loop over columns reads further on in the strip, or else at the beginning of the next rows.
   void Fetch(const ColumnStrip& strip, BlockId body, DimExpr row, DimExpr column) {
-    FetchAhead(target_, strip.level, body, kLanes, &b_.nest(), [&](const Inst& load, int64_t element_bytes) {
+    FetchAhead(target_, strip.level, body, strip.lanes, &b_.nest(), [&](const Inst& load, int64_t element_bytes) {
       const DimExpr place = column + strip.ahead / element_bytes;
       return Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
         if (leaf == column) return Mod(place, strip.width);
@@ -413,9 +431,9 @@ class ColumnScheduler {
     StoreAll(buffers, states.Start(b_));
     Close();
   }
-  std::vector<ValueId> LoadAll(const std::vector<BufferId>& buffers) {
+  std::vector<ValueId> LoadAll(const std::vector<BufferId>& buffers, int lanes = kLanes) {
     std::vector<ValueId> values;
-    for (BufferId buffer : buffers) values.push_back(b_.Load(buffer, column_, kLanes));
+    for (BufferId buffer : buffers) values.push_back(b_.Load(buffer, column_, lanes));
     return values;
   }
   void StoreAll(const std::vector<BufferId>& buffers, const std::vector<ValueId>& values) {

@@ -5,7 +5,7 @@
 #include "absl/strings/str_replace.h"
 
 #include "ir/kernel_abi.h"
-#include "tests/fusion/fusion_graphs.h"
+#include "tests/fusion/guarded_run.h"
 
 namespace skein {
 namespace {
@@ -65,9 +65,29 @@ TEST(Columns, FarStripsAreReadInLongRuns) {
 
 TEST(Columns, FarMaximaAreFetchedAheadAndWhereAStripEndsInTheNextRows) {
   const std::string nest = PlanOfColumns("512, 262144", "1, 262144", "max").groups[0].nest->ToString();
-  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 256, 32768) + mod($3 + 256, 32768)] "), 1)
+  EXPECT_EQ(CountOf(nest, "prefetch b0[$0 + 262144*$2 + 1048576*floordiv($3 + 640, 32768) + mod($3 + 640, 32768)] "), 1)
       << nest;
-  EXPECT_EQ(CountOf(nest, "prefetch"), 16) << nest;  // 4 rows of 4 lines
+  EXPECT_EQ(CountOf(nest, "prefetch"), 4) << nest;  // a line of each of 4 rows
+}
+
+// Narrow vectors, whatever is left of the last strip and of the last four rows; full ones where lines do not divide a row.
+TEST(Columns, FarStepsAreOneLine) {
+  for (const auto& [n, lanes] : {std::pair{"4112", 8}, {"4113", 64}}) {
+    const Graph graph = Parse(absl::StrReplaceAll(R"(
+      %0 = input() {name = "x"} : f32[13, N]
+      %1 = abs(%0) : f32[13, N]
+      %2 = reduce(%1) {axes = (0), reducer = max<f32>} : f32[1, N]
+      %3 = reduce(%1) {axes = (0), reducer = min<f32>} : f32[1, N]
+      output "max" = %2
+      output "min" = %3
+    )", {{"N", n}}));
+    PlanOptions far;
+    far.target.l2_bytes = 64;
+    const std::string nest = MakePlan(graph, far)->groups[0].nest->ToString();
+    EXPECT_EQ(CountOf(nest, absl::StrCat("= abs f32x", lanes, " ")), lanes == 8 ? 8 : 5) << nest;
+    ExpectRight(graph, {{}}, OutOfCache(WaysWithoutLlvm()));
+    ExpectTouchesNothingElse(graph, {{}}, OutOfCache(WaysWithoutLlvm()));
+  }
 }
 
 // In cache two rows of many groups of lanes a step, and one row after the other where there are no equal steps.
