@@ -31,7 +31,8 @@ class RowPipeline {
   // behind the stage before it, all stages in one vector loop. What one stage leaves to a later one is carried
   // along (scalars) or kept in as many rows of scratch as lie between them. Before the first row and after the
   // last one, stages work on the nearest row of the block: what they write there too early is written again, and
-  // what they write again is the same. Same values, same bits.
+  // what they write again is the same. Where there are two stages and a block is short, the first alone and the second
+  // alone have loops of their own instead. Same values, same bits.
   void Rewrite(LoopNest* nest) const;
 
  private:
@@ -53,6 +54,7 @@ class RowPipeline {
   InstId chunks_;                                // of the first stage that has chunks
   int lag_ = 1;                                  // rows between a stage and the next
   int64_t block_rows_ = 0;
+  bool three_loops_ = false;
   bool light_ = false;
 };
 

@@ -25,26 +25,26 @@ class RowPipeliner {
   void Run() {
     FindDelays();
     SpreadScratch();
+    tile_ = nest_.NewBlock();
     Inst& rows = nest_.inst(p_.row_loop_);
     row_loop_ = rows.loop;
+    const bool even = p_.three_loops_ && Mod(rows.extent, p_.block_rows_).IsConst(0);
+    const DimExpr extent = rows.extent;
+    if (even) rows.extent = extent - (p_.block_rows_ - 1);  // as many blocks; and all of them fit
     start_ = DimExpr::Coord(row_loop_, rows.extent);
-    count_ = Min(p_.block_rows_, rows.extent - start_);
-    tile_ = nest_.NewBlock();
-    nest_.inst(p_.row_loop_).step = p_.block_rows_;
-    nest_.inst(p_.row_loop_).body = tile_;
+    count_ = even ? DimExpr(p_.block_rows_) : Min(p_.block_rows_, extent - start_);
+    rows.step = p_.block_rows_;
+    rows.body = tile_;
 
-    Inst loop{.op = Opcode::kLoop};
-    loop.loop = nest_.loop_count++;
-    loop.extent = count_ + LagOf(stages_ - 1);
-    loop.body = nest_.NewBlock();
-    q_ = DimExpr::Coord(loop.loop, loop.extent);
-    step_ = loop.body;
-    BeginDelayLines(&loop);
-    EmitScalars(0);
-    p_.chunks_.valid() ? EmitChunks() : EmitVectorLoop(step_);
-    for (int t = 1; t <= stages_; ++t) EmitScalars(t);
-    EndDelayLines();
-    nest_.block(tile_).insts.push_back(nest_.NewInst(std::move(loop)));
+    MakeDelayLines();
+    const int behind = LagOf(stages_ - 1);
+    if (!p_.three_loops_) {
+      EmitSteps(0, stages_, 0, count_ + behind);
+      return;
+    }
+    EmitSteps(0, 1, 0, behind);
+    EmitSteps(0, 2, behind, Max(count_ - behind, 0));
+    EmitSteps(1, 2, Max(count_, behind), Min(count_, behind));
   }
 
  private:
@@ -52,9 +52,9 @@ class RowPipeliner {
     int lag;
     InstId inst;
   };
-  struct Line {  // a value as it was 1, 2, ... steps ago
+  struct Line {  // a value as it was 1, 2, ... steps ago: inside a loop over steps, and outside it
     ValueId value;
-    std::vector<ValueId> ago;
+    std::vector<ValueId> ago, outside;
   };
 
   int LagOf(int stage) const { return p_.lag_ * stage; }
@@ -189,7 +189,28 @@ class RowPipeliner {
     for (InstId id : ids) Emit(block, id, lag);
   }
 
+  // The loop over steps begin .. begin + extent, in each of which stages [first, last) run.
+  void EmitSteps(int first, int last, DimExpr begin, DimExpr extent) {
+    first_ = first;
+    last_ = last;
+    Inst loop{.op = Opcode::kLoop};
+    loop.loop = nest_.loop_count++;
+    loop.extent = extent;
+    loop.body = nest_.NewBlock();
+    q_ = begin + DimExpr::Coord(loop.loop, loop.extent);
+    step_ = loop.body;
+    BeginDelayLines(&loop);
+    EmitScalars(0);
+    p_.chunks_.valid() ? EmitChunks() : EmitVectorLoop(step_);
+    for (int t = 1; t <= stages_; ++t) EmitScalars(t);
+    EndDelayLines();
+    Append(tile_, std::move(loop));
+  }
+
+  bool IsRun(int stage) const { return first_ <= stage && stage < last_; }
+
   void EmitScalars(int segment) {
+    if (!IsRun(std::max(segment - 1, 0))) return;
     for (InstId id : p_.scalars_[segment]) {
       if (!IsInvariant(id)) Emit(step_, id, LagBehind(segment));
     }
@@ -230,17 +251,17 @@ class RowPipeliner {
     Inst chunks = NewLoop(like, like.extent);
     chunk_ = DimExpr::Coord(chunks.loop, chunks.extent);
     chunk_extent_ = Min(chunks.step, chunks.extent - chunk_);
-    for (int s = 0; s < stages_; ++s) {
+    for (int s = first_; s < last_; ++s) {
       if (p_.stages_[s].chunks.valid()) BeginFused(&chunks, p_.stages_[s].chunks, LagOf(s));
     }
-    for (int s = 0; s < stages_; ++s) EmitAll(chunks.body, p_.stages_[s].before, LagOf(s));
+    for (int s = first_; s < last_; ++s) EmitAll(chunks.body, p_.stages_[s].before, LagOf(s));
     EmitVectorLoop(chunks.body);
-    for (int s = 0; s < stages_; ++s) EmitAll(chunks.body, p_.stages_[s].after, LagOf(s));
-    for (int s = 0; s < stages_; ++s) {
+    for (int s = first_; s < last_; ++s) EmitAll(chunks.body, p_.stages_[s].after, LagOf(s));
+    for (int s = first_; s < last_; ++s) {
       if (p_.stages_[s].chunks.valid()) EndFused(&chunks, p_.stages_[s].chunks, LagOf(s));
     }
-    for (const RowPipeline::Stage& stage : p_.stages_) {
-      if (stage.chunks.valid()) TakeResults(&chunks, stage.chunks);
+    for (int s = first_; s < last_; ++s) {
+      if (p_.stages_[s].chunks.valid()) TakeResults(&chunks, p_.stages_[s].chunks);
     }
     Append(step_, std::move(chunks));
   }
@@ -249,40 +270,45 @@ class RowPipeliner {
     const Inst like = Vectors(0);
     Inst fused = NewLoop(like, p_.chunks_.valid() ? chunk_extent_ : like.extent);
     column_ = DimExpr::Coord(fused.loop, fused.extent);
-    for (int s = 0; s < stages_; ++s) BeginFused(&fused, p_.stages_[s].loop, LagOf(s));
-    for (int s = 0; s < stages_; ++s) {
+    for (int s = first_; s < last_; ++s) BeginFused(&fused, p_.stages_[s].loop, LagOf(s));
+    for (int s = first_; s < last_; ++s) {
       const std::vector<InstId> body = nest_.block(Vectors(s).body).insts;
       EmitAll(fused.body, body, LagOf(s));
     }
-    for (int s = 0; s < stages_; ++s) EndFused(&fused, p_.stages_[s].loop, LagOf(s));
-    for (const RowPipeline::Stage& stage : p_.stages_) TakeResults(&fused, stage.loop);
+    for (int s = first_; s < last_; ++s) EndFused(&fused, p_.stages_[s].loop, LagOf(s));
+    for (int s = first_; s < last_; ++s) TakeResults(&fused, p_.stages_[s].loop);
     Append(block, std::move(fused));
   }
 
-  void BeginDelayLines(Inst* loop) {
+  void MakeDelayLines() {
     for (const auto& [v, delay] : delays_) {
       if (delay == 0) continue;
-      const VectorType type = nest_.type(v);
       Inst zero{.op = Opcode::kConst};
-      zero.type = type;
-      const ValueId init = nest_.NewValue(type);
+      zero.type = nest_.type(v);
+      const ValueId init = nest_.NewValue(zero.type);
       zero.results = {init};
       Append(tile_, std::move(zero));
-      Line line{v, {}};
-      for (int i = 0; i < delay; ++i) {
-        line.ago.push_back(nest_.NewValue(type));
-        nest_.block(step_).arguments.push_back(line.ago.back());
-        loop->operands.push_back(init);
-        loop->results.push_back(nest_.NewValue(type));
-      }
       line_of_[v] = lines_.size();
-      lines_.push_back(std::move(line));
+      lines_.push_back({v, {}, std::vector<ValueId>(delay, init)});
+    }
+  }
+  void BeginDelayLines(Inst* loop) {
+    for (Line& line : lines_) {
+      line.ago.clear();
+      for (ValueId& outside : line.outside) {
+        line.ago.push_back(nest_.NewValue(nest_.type(line.value)));
+        nest_.block(step_).arguments.push_back(line.ago.back());
+        loop->operands.push_back(outside);
+        loop->results.push_back(outside = nest_.NewValue(nest_.type(line.value)));
+      }
     }
   }
   void EndDelayLines() {
     std::vector<ValueId>& yields = nest_.block(step_).yields;
     for (const Line& line : lines_) {
-      yields.push_back(now_.at(line.value));
+      // Where its stage does not run, nobody will look at it.
+      const int stage = home_.at(line.value).lag / p_.lag_;
+      yields.push_back(IsRun(stage) ? now_.at(line.value) : line.ago[0]);
       yields.insert(yields.end(), line.ago.begin(), line.ago.end() - 1);
     }
   }
@@ -297,6 +323,7 @@ class RowPipeliner {
   DimExpr start_, count_, q_;      // of the block: its first row, its rows; the step
   DimExpr chunk_ = 0, chunk_extent_, column_;
   BlockId tile_, step_;
+  int first_ = 0, last_ = 0;       // stages that run in a step
   std::vector<Line> lines_;
   absl::flat_hash_map<ValueId, size_t> line_of_;
   absl::flat_hash_map<ValueId, ValueId> now_, hoisted_;  // from values of the row

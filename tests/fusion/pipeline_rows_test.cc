@@ -77,8 +77,32 @@ TEST(PipelineRows, LongRowsWithLittleArithmeticAreNotPipelined) {
       %3 = mul(%0, %2) : f32[512, )" + n + R"(]
       output "y" = %3)"));
   };
-  EXPECT_EQ(CountOf(sum("2048"), "vector "), 1);
+  EXPECT_EQ(CountOf(sum("2048"), "vector "), 3);  // the first stage alone, both, the second one alone
   EXPECT_EQ(CountOf(sum("8192"), "vector "), 2);
+}
+
+// The first stage alone, both, the second one alone; blocks that divide the rows and others, of fewer rows than a lag too.
+TEST(PipelineRows, ShortBlocksOfTwoStagesAreThreeLoops) {
+  auto sum = [](const std::string& rows, const std::string& n) {
+    return Parse("%0 = input() {name = \"x\"} : f32[" + rows + ", " + n + R"(]
+      %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[)" + rows + R"(, 1]
+      %2 = broadcast(%1) : f32[)" + rows + ", " + n + R"(]
+      %3 = mul(%0, %2) : f32[)" + rows + ", " + n + R"(]
+      output "y" = %3)");
+  };
+  EXPECT_EQ(CountOf(OnlyNest(sum("4096", "800")), "vector "), 1);  // long blocks
+  EXPECT_EQ(CountOf(OnlyNest(sum("128", "640")), "vector "), 1);   // rows too close
+  for (const char* rows : {"64", "70", "128"}) {
+    const Graph graph = sum(rows, "800");
+    EXPECT_EQ(CountOf(OnlyNest(graph), "vector "), 3);
+    ExpectRight(graph, {{}});
+  }
+  const Graph graph = sum("rows", "800");
+  EXPECT_EQ(CountOf(OnlyNest(graph), "vector "), 3);
+  for (int64_t count : {0, 1, 2, 3, 5, 63, 64, 65, 130}) ExpectRight(graph, {{{"rows", count}}});
+  const Graph chunks = sum("33", "4400");  // and one row between the stages
+  EXPECT_EQ(CountOf(OnlyNest(chunks), "vector "), 3);
+  ExpectRight(chunks, {{}});
 }
 
 TEST(PipelineRows, RowsThatIndicesSelectAreNotPipelined) {
