@@ -11,6 +11,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "codegen/map_leaves.h"
+#include "codegen/recycled.h"
 #include "codegen/strip_mine.h"
 #include "ir/numeric.h"
 
@@ -585,11 +586,11 @@ class Splitter {
   const int group_pieces_;
   LoopNest result_;
   BlockId block_;
-  std::vector<Pieces> pieces_;  // of each value of source_
+  Recycled<Pieces> pieces_;  // of each value of source_
   MappedExprs mapped_;
-  std::vector<InstId> defined_by_;  // values of source_; invalid: arguments of a block
+  Recycled<InstId> defined_by_;  // values of source_; invalid: arguments of a block
   bool names_values_ = false;       // expressions may mention values, which get other names
-  std::vector<int> definition_;  // place in the straight line at hand, or -1
+  Recycled<int> definition_;  // place in the straight line at hand, or -1
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/map_leaves.h"
+#include "codegen/recycled.h"
 
 namespace skein {
 namespace {
@@ -304,7 +305,7 @@ class StripMiner {
   const int register_lanes_;
   LoopNest result_;
   BlockId block_;
-  std::vector<ValueId> values_;    // of source_, in result_
+  Recycled<ValueId> values_;    // of source_, in result_
   std::vector<uint8_t> numbered_;  // whether a loop of source_ has given its number away
   std::vector<DimExpr> loops_;     // index of each loop of source_, in result_
   MappedExprs mapped_;             // in this copy of the body

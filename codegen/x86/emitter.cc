@@ -143,10 +143,6 @@ void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {
 
 Xbyak::RegExp Emitter::Slot(int offset) { return rsp + (kFrameHeader + offset); }
 
-void Emitter::Note(const char* moves, Variable variable) {
-  if (points_ != nullptr) points_->push_back({static_cast<uint32_t>(getSize()), position_, moves, variable});
-}
-
 void Emitter::Perform(const Registers::Movement& move) {
   using enum Registers::Movement::Kind;
   static constexpr const char* kNames[] = {"spill of", "reload of", "constant", "move of", "exchange of"};

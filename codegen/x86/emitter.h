@@ -68,7 +68,9 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void Epilogue();
   size_t JumpIf(uint8_t condition, size_t target);
   void CompareWithLimit(const Reg64& index, Variable limit);
-  void Note(const char* moves = "", Variable variable = {});
+  void Note(const char* moves = "", Variable variable = {}) {
+    if (points_ != nullptr) points_->push_back({static_cast<uint32_t>(getSize()), position_, moves, variable});
+  }
   void Perform(const Registers::Movement& move) override;
   void Materialize(int to, const VariableInfo& constant);
   void Exchange(RegisterClass c, int a, int b);

@@ -31,9 +31,9 @@ IndexBuilder::IndexBuilder(const LoopNest& nest, ProgramBuilder* builder,
       builder_(builder),
       notes_(notes),
       scratch_(LayOutScratch(nest)),
-      loops_(nest.loop_count),
-      values_(nest.value_count()),
       at_depth_(1) {
+  loops_.resize(nest.loop_count);
+  values_.resize(nest.value_count());
   arguments_ = Load(builder->Parameter(0), 8);
   buffers_ = Load(builder->Parameter(0), 0);
 }

@@ -75,7 +75,7 @@ class IndexBuilder {
   ProgramBuilder* builder_;
   std::vector<VariableNote>* notes_;
   ScratchLayout scratch_;
-  std::vector<Bound> loops_, values_;
+  Recycled<Bound> loops_, values_;
   std::vector<AtDepth> at_depth_;
   Variable arguments_, buffers_;
 };

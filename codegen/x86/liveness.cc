@@ -20,8 +20,8 @@ class Analysis {
  public:
   explicit Analysis(const Program& program)
       : program_(program),
-        home_(program.variables.size(), -1),
         set_words_((program.variables.size() + 63) / 64) {
+    home_.resize(program.variables.size(), -1);
     result_.loops.resize(program.loops.size());
     result_.first_use.assign(program.variables.size() + 1, 0);
     result_.last_use.assign(program.variables.size(), -1);
@@ -91,9 +91,10 @@ class Analysis {
   // From counts in first_use.
   void SortUses() {
     const size_t count = program_.variables.size();
-    std::vector<int32_t>& first = result_.first_use;
+    Recycled<int32_t>& first = result_.first_use;
     for (size_t v = 0; v < count; ++v) first[v + 1] += first[v];
-    std::vector<int32_t> next(first.begin(), first.end() - 1);
+    Recycled<int32_t> next;
+    next.assign(first.begin(), first.end() - 1);
     result_.uses.resize(reads_.size());
     for (const auto& [variable, position] : reads_) result_.uses[next[variable]++] = position;
     for (size_t v = 0; v < count; ++v) {
@@ -104,7 +105,8 @@ class Analysis {
   void FindPressure() {
     // Counts by class, in 16 bits each.
     const auto one = [&](Variable v) { return uint64_t{1} << 16 * ClassOf(v); };
-    std::vector<uint64_t> deaths(program_.operations.size());
+    Recycled<uint64_t> deaths;
+    deaths.resize(program_.operations.size());
     for (size_t v = 0; v < program_.variables.size(); ++v) {
       const int last = result_.last_use[v];
       if (last >= 0 && last != Liveness::kNever) deaths[last] += one(Variable(v));
@@ -156,11 +158,11 @@ class Analysis {
 
   const Program& program_;
   Liveness result_;
-  std::vector<int> home_;  // loop in which a variable is defined; -1: outside all
+  Recycled<int32_t> home_;  // loop in which a variable is defined; -1: outside all
   // For each open loop, the innermost last, a bit for every variable: read in it, defined outside.
-  std::vector<uint64_t> used_;
+  Recycled<uint64_t> used_;
   const size_t set_words_;                          // of one loop
-  std::vector<std::pair<int32_t, int32_t>> reads_;  // (variable, position), by position
+  Recycled<std::pair<int32_t, int32_t>> reads_;  // (variable, position), by position
 };
 
 }  // namespace

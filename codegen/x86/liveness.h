@@ -14,11 +14,11 @@ struct Liveness {
   // Positions at which variable v is read: uses[first_use[v] .. first_use[v + 1]), ascending. What
   // is defined outside a loop and read inside counts as read at the loop's end too, for the next
   // trip.
-  std::vector<int32_t> first_use;
-  std::vector<int32_t> uses;
+  Recycled<int32_t> first_use;
+  Recycled<int32_t> uses;
   // The last of them; -1 for what nobody reads, kNever for constants, which are made again.
   static constexpr int32_t kNever = INT32_MAX;
-  std::vector<int32_t> last_use;
+  Recycled<int32_t> last_use;
 
   struct LoopFacts {
     std::vector<Variable> used;  // inside, defined outside (constants too); each once

@@ -10,6 +10,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "base/ids.h"
+#include "codegen/recycled.h"
 #include "ir/loop_nest.h"
 #include "ir/target.h"
 
@@ -32,8 +33,10 @@ enum class ConstantKind : uint8_t {
 struct VariableInfo {
   RegisterClass register_class = RegisterClass::kGeneral;
   ConstantKind constant = ConstantKind::kNone;
-  uint64_t bits = 0;
+  int8_t depth = 0;  // ProgramBuilder's
   uint32_t data_offset = 0;
+  uint64_t bits = 0;
+  int32_t operation = -1;  // ProgramBuilder's: which computes it, if one does
 };
 
 enum class Action : uint8_t {
@@ -109,8 +112,8 @@ struct VariableNote {
 
 struct Program {
   Isa isa;
-  std::vector<VariableInfo> variables;
-  std::vector<Operation> operations;
+  Recycled<VariableInfo> variables;
+  Recycled<Operation> operations;
   std::vector<Loop> loops;
   std::array<Variable, 4> parameters;  // args, tile_begin, tile_end, scratch
 

@@ -1,6 +1,6 @@
-// Writes a Program. While loops are open, operations go to the innermost one or, hoisted, to any
-// loop around it: each open loop keeps a line of its own, which joins its parent's when it closes,
-// so what is hoisted now stands in front of the loops that are open now.
+// Writes a Program. While loops are open, operations go to the innermost one or, hoisted, to any loop around it: each
+// keeps a line of its own, which joins its parent's in the end, so what is hoisted now stands in front of the loops that
+// are open now. Operations stay where they were emitted; lines are their numbers.
 #ifndef SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
 #define SKEIN_CODEGEN_X86_PROGRAM_BUILDER_H_
 
@@ -31,8 +31,7 @@ class ProgramBuilder {
  public:
   ProgramBuilder(ConstantPool* pool, Isa isa);
 
-  // Of class kMask: a vector with AVX2.
-  Variable NewVariable(RegisterClass register_class);
+  Variable NewVariable(RegisterClass register_class) { return Add({.register_class = Held(register_class)}); }
   const VariableInfo& info(Variable v) const { return program_.info(v); }
 
   // Constants; equal ones are one variable. With AVX2 a mask is one of 32-bit lanes.
@@ -49,15 +48,18 @@ class ProgramBuilder {
   // Number of open loops.
   int depth() const { return static_cast<int>(open_.size()) - 1; }
   // How many of them change `v`.
-  int DepthOf(Variable v) const { return depths_[v.index]; }
+  int DepthOf(Variable v) const { return program_.info(v).depth; }
   // Appends at `depth` (-1: the innermost) and returns the result, which is invalid if there is none.
   Variable Emit(const Operation& operation, int depth = -1);
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
   Variable Parameter(int i) const { return program_.parameters[i]; }
 
-  // The operation of an open loop that computes `v`; null if there is none.
-  Operation* DefinitionOf(Variable v);
+  // The operation that computes `v`, up to the next Emit; null if there is none.
+  Operation* DefinitionOf(Variable v) {
+    const int32_t at = program_.info(v).operation;
+    return at < 0 ? nullptr : &emitted_[at];
+  }
   // Makes `v` the same in all lanes if it comes from a scalar load that can broadcast at no cost.
   bool BroadcastAtLoad(Variable v);
 
@@ -70,18 +72,28 @@ class ProgramBuilder {
   Program Finish();
 
  private:
+  using Line = std::vector<int32_t>;  // of operations in emitted_; -1: dropped
   struct Open {
     int loop = -1;
-    std::vector<Operation> line;
+    Line line;
   };
 
+  Variable Add(const VariableInfo& info) {
+    program_.variables.push_back(info);
+    return Variable(program_.variables.size() - 1);
+  }
+  Operation& Append(const Operation& operation, Open& to);
   // `reads`: of each variable.
-  void FoldLoads(std::span<Operation> line, std::span<const int32_t> reads, std::vector<uint8_t>* kept);
+  void FoldLoads(Line* line, std::span<const int32_t> reads);
   // With the lines of the loops that were closed in it.
-  void AppendLine(std::span<const Operation> line, std::vector<Operation>* to) const;
-  // What is kept of a line, with loads moved close to their readers.
-  std::vector<Operation> SinkLoads(std::span<const Operation> line, const std::vector<uint8_t>& kept) const;
-  Variable Constant(VariableInfo info);
+  void AppendLine(const Line& line, Line* to) const;
+  // A line with loads moved close to their readers.
+  Recycled<int32_t> SinkLoads(const Line& line) const;
+  // Masks are vectors with AVX2.
+  RegisterClass Held(RegisterClass c) const {
+    return c == RegisterClass::kMask && !avx512() ? RegisterClass::kVector : c;
+  }
+  Variable Constant(RegisterClass c, ConstantKind kind, uint64_t bits, uint32_t data_offset = 0);
   // The offset of a constant of lanes in the data. AVX-512 reads a splat from one lane, AVX2 all of them.
   template <typename T>
   uint32_t AddSplat(T bits);
@@ -92,10 +104,10 @@ class ProgramBuilder {
   ConstantPool* pool_;
   Program program_;
   InstId inst_;
+  Recycled<Operation> emitted_;
   std::vector<Open> open_;
-  std::vector<std::vector<Operation>> closed_;  // lines by loop, without those of the loops in them
+  std::vector<Line> closed_;  // by loop, without those of the loops in them
   std::vector<Variable> constants_;
-  std::vector<int8_t> depths_;  // of variables
 };
 
 }  // namespace skein::x86

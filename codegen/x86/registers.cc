@@ -25,9 +25,9 @@ Registers::Registers(const Program& program, const Liveness& liveness,
       liveness_(liveness),
       allocatable_(allocatable),
       mover_(mover),
-      state_(program.variables.size()),
-      now_{.holder = {}, .free = allocatable},
-      mark_(program.variables.size(), 0) {
+      now_{.holder = {}, .free = allocatable} {
+  state_.resize(program.variables.size());
+  mark_.resize(program.variables.size());
   for (size_t v = 0; v < state_.size(); ++v) state_[v].next_use = liveness.first_use[v];
 }
 
@@ -339,9 +339,13 @@ void Registers::MakeRoom(int number, RegisterClass c) {
   auto is_read = [&](Variable v) {
     return mark_[v.index] == mark_stamp_ && !(c == RegisterClass::kGeneral && program_.IsConstant(v));
   };
-  for (Variable v : now_.holder[Index(c)]) held += v.valid() && program_.IsConstant(v) && !is_read(v);
+  const uint32_t taken = allocatable_[Index(c)] & ~now_.free[Index(c)];
+  for (uint32_t rest = taken; rest != 0; rest &= rest - 1) {
+    const Variable v = now_.holder[Index(c)][std::countr_zero(rest)];
+    held += program_.IsConstant(v) && !is_read(v);
+  }
   const bool constants_fit = pressure + wanted + held <= count;
-  for (uint32_t rest = allocatable_[Index(c)] & ~now_.free[Index(c)]; rest != 0; rest &= rest - 1) {
+  for (uint32_t rest = taken; rest != 0; rest &= rest - 1) {
     const int r = std::countr_zero(rest);
     const Variable v = now_.holder[Index(c)][r];
     if (is_read(v)) continue;

@@ -127,14 +127,14 @@ class Registers {
   const Liveness& liveness_;
   const std::array<uint32_t, kClassCount> allocatable_;
   Mover* mover_;
-  std::vector<VariableState> state_;
+  Recycled<VariableState> state_;
   Contents now_;
   std::array<uint32_t, kClassCount> locked_{};
   std::array<uint32_t, kClassCount> scratch_{};
-  std::vector<Variable> touched_;
+  Recycled<Variable> touched_;
   std::vector<OpenLoop> open_;
   std::vector<Variable> spills_;  // in order; undone when a loop is left
-  std::vector<int> mark_;         // scratch set of variables
+  Recycled<int> mark_;         // scratch set of variables
   int mark_stamp_ = 0;
   std::array<std::vector<int>, kClassCount> free_slots_;
   int position_ = 0;

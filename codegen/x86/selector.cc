@@ -23,8 +23,8 @@ Selector::Selector(const LoopNest& nest, ConstantPool* pool, Isa isa, std::vecto
       builder_(pool, isa),
       index_(nest, &builder_, notes),
       notes_(notes),
-      values_(nest.value_count()),
       even_loops_(nest.loop_count) {
+  values_.resize(nest.value_count());
   for (int i = 0; i < nest.inst_count(); ++i) {
     const Inst& inst = nest.inst(InstId(i));
     if (inst.op == Opcode::kLoop) even_loops_[inst.loop] = inst.step % 2 == 0;

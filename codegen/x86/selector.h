@@ -185,7 +185,7 @@ class Selector {
   ProgramBuilder builder_;
   IndexBuilder index_;
   std::vector<VariableNote>* notes_;
-  std::vector<Parts> values_;
+  Recycled<Parts> values_;
   absl::Status status_;  // of the first instruction for which there is no code
   struct KnownSplat {
     Variable scalar, splat;
