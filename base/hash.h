@@ -19,7 +19,7 @@ struct Hash128 {
   }
 };
 
-// Two independent 64-bit FNV-1a-style lanes with a final mix. Not cryptographic.
+// Two independent 64-bit lanes, multiplied and folded word by word, with a final mix. Not cryptographic.
 Hash128 StableHash(std::string_view bytes);
 
 }  // namespace skein

@@ -7,7 +7,7 @@ namespace {
 class ArgumentNumbering {
  public:
   DimExpr Rewrite(DimExpr e) {
-    if (e.IsConst()) return e;
+    if (!e.node()->any_symbols) return e;
     auto it = done_.find(e);
     if (it != done_.end()) return it->second;
     DimExpr result = RewriteUncached(e);

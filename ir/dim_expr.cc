@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -16,10 +18,6 @@
 
 namespace skein {
 namespace {
-
-DimNodeKey KeyOf(const DimNode& node) {
-  return {node.kind, node.index, node.constant, node.extent, node.symbol, node.operands};
-}
 
 // A node and the hash of its key: other nodes are told apart, and tables grow, without looking at them.
 struct HashedNode {
@@ -55,39 +53,37 @@ struct NodeHash {
 
 struct NodeEqual {
   using is_transparent = void;
-  static bool Same(const DimNodeKey& a, const DimNodeKey& b) {
-    return a.kind == b.kind && a.index == b.index && a.constant == b.constant &&
-           a.extent == b.extent && a.symbol == b.symbol &&
-           std::equal(a.operands.begin(), a.operands.end(), b.operands.begin(), b.operands.end());
+  static bool Same(const DimNode& a, const DimNodeKey& b) {
+    const std::span<const DimExpr> operands = a.operands();
+    return a.kind == b.kind && a.index == b.index && a.constant == b.constant && a.extent == b.extent &&
+           a.symbol() == b.symbol && std::equal(operands.begin(), operands.end(), b.operands.begin(), b.operands.end());
   }
   bool operator()(const HashedNode& a, const HashedNode& b) const { return a.node == b.node; }
-  bool operator()(const HashedNode& a, const HashedKey& b) const { return a.hash == b.hash && Same(KeyOf(*a.node), b.key); }
+  bool operator()(const HashedNode& a, const HashedKey& b) const { return a.hash == b.hash && Same(*a.node, b.key); }
   bool operator()(const HashedKey& a, const HashedNode& b) const { return (*this)(b, a); }
 };
 
 // One shard of the interner; the shards keep threads that build different expressions apart.
 struct Shard {
-  // Copies elements to memory that is never freed: nodes, and what they point to, are immortal and lie side by side.
-  template <typename T>
-  std::span<const T> Keep(std::span<const T> elements) {
-    static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= sizeof(void*));
-    constexpr size_t kBlock = 8 << 10;
-    const size_t size = (elements.size_bytes() + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
+  // Memory that is never freed: nodes are immortal. What is no larger than a line of the cache lies in one.
+  void* Room(size_t size) {
+    constexpr size_t kBlock = 8 << 10, kLine = 64;
+    size = (size + alignof(DimNode) - 1) / alignof(DimNode) * alignof(DimNode);
+    const size_t in_line = left % kLine;  // blocks end with a line
+    if (size <= kLine && size > in_line) left -= in_line;
     if (size > left) {
-      left = std::max(kBlock, size);
-      room = static_cast<char*>(::operator new(left));
+      left = std::max(kBlock, (size + kLine - 1) / kLine * kLine);
+      end = static_cast<char*>(::operator new(left, std::align_val_t(kLine))) + left;
     }
-    T* copy = reinterpret_cast<T*>(room);
-    std::uninitialized_copy(elements.begin(), elements.end(), copy);
-    room += size;
+    void* const place = end - left;
     left -= size;
-    return {copy, elements.size()};
+    return place;
   }
   const DimNode* MakeNode(const DimNodeKey& key);
 
   std::mutex mutex;
   absl::flat_hash_set<HashedNode, NodeHash, NodeEqual> nodes;
-  char* room = nullptr;
+  char* end = nullptr;  // of the block that has room
   size_t left = 0;
 };
 
@@ -99,39 +95,49 @@ std::array<Shard, kShards>& Shards() {
 }
 
 const DimNode* Shard::MakeNode(const DimNodeKey& key) {
-  const std::span<const char> symbol = Keep(std::span<const char>(key.symbol));
-  DimNode node = {.kind = key.kind,
-                  .has_coords = key.kind == DimKind::kCoord || key.kind == DimKind::kValue,
-                  .has_symbols = key.kind == DimKind::kSymbol,
-                  .index = key.index,
-                  .constant = key.constant,
-                  .extent = key.extent,
-                  .symbol = {symbol.data(), symbol.size()},
-                  .operands = Keep(key.operands)};
-  if (key.extent != nullptr) node.depth = key.extent->depth + 1;
+  static_assert(sizeof(DimNode) == 48 && std::is_trivially_destructible_v<DimNode>);
+  void* const room = Room(sizeof(DimNode) + key.symbol.size() + key.operands.size_bytes());
+  DimNode& node = *new (room) DimNode{.kind = key.kind,
+                                      .has_coords = key.kind == DimKind::kCoord || key.kind == DimKind::kValue,
+                                      .has_values = key.kind == DimKind::kValue,
+                                      .has_symbols = key.kind == DimKind::kSymbol,
+                                      .any_symbols = key.kind == DimKind::kSymbol,
+                                      .index = key.index,
+                                      .size = static_cast<uint32_t>(key.symbol.size() + key.operands.size()),
+                                      .constant = key.constant,
+                                      .extent = key.extent};
+  std::uninitialized_copy(key.symbol.begin(), key.symbol.end(), reinterpret_cast<char*>(&node + 1));
+  std::uninitialized_copy(key.operands.begin(), key.operands.end(), reinterpret_cast<DimExpr*>(&node + 1));
+  if (key.extent != nullptr) {
+    node.depth = key.extent->depth + 1;
+    node.any_symbols = key.extent->any_symbols;
+  }
   for (DimExpr operand : key.operands) {
     const DimNode* child = operand.node();
     node.has_coords |= child->has_coords;
+    node.has_values |= child->has_values;
     node.has_symbols |= child->has_symbols;
+    node.any_symbols |= child->any_symbols;
     node.depth = std::max(node.depth, child->depth + 1);
   }
   node.range = RangeOfNode(node);
-  return Keep(std::span<const DimNode>(&node, 1)).data();
+  return &node;
 }
 
-// Small constants are made once and found without a lock.
-constexpr int64_t kSmallMin = -256, kSmallMax = 1024;
+const DimNode* InternConstant(int64_t value) {
+  return DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node();
+}
 
-const DimNode* SmallConstant(int64_t value) {
-  static const auto* table = [] {
-    auto* nodes = new std::array<const DimNode*, kSmallMax - kSmallMin + 1>();
-    for (int64_t v = kSmallMin; v <= kSmallMax; ++v) {
-      (*nodes)[v - kSmallMin] =
-          DimInterner::Intern({.kind = DimKind::kConst, .constant = v}).node();
-    }
-    return nodes;
-  }();
-  return (*table)[value - kSmallMin];
+// Small constants, most of what is asked for, are found by their value once they are made.
+const DimNode* Constant(int64_t value) {
+  constexpr int64_t kLeast = -256, kMost = 1 << 14;
+  static std::array<std::atomic<const DimNode*>, kMost - kLeast + 1> small;
+  if (value == 0) return &kZeroDim;
+  if (value < kLeast || value > kMost) return InternConstant(value);
+  std::atomic<const DimNode*>& known = small[value - kLeast];
+  const DimNode* node = known.load(std::memory_order_acquire);
+  if (node == nullptr) known.store(node = InternConstant(value), std::memory_order_release);
+  return node;
 }
 
 // The order of kinds in sums and operand lists: constants come last, as people write them.
@@ -154,12 +160,9 @@ DimExpr DimInterner::Intern(const DimNodeKey& key) {
   return DimExpr(recent.node);
 }
 
-DimExpr::DimExpr(int64_t value) {
-  value = DimClamp(value);
-  node_ = value >= kSmallMin && value <= kSmallMax
-              ? SmallConstant(value)
-              : DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node_;
-}
+constinit const DimNode kZeroDim = {.kind = DimKind::kConst};
+
+DimExpr::DimExpr(int64_t value) : node_(Constant(DimClamp(value))) {}
 
 DimExpr DimExpr::Symbol(std::string_view name) {
   return DimInterner::Intern({.kind = DimKind::kSymbol, .symbol = name});
@@ -178,7 +181,7 @@ std::optional<int64_t> DimExpr::AsConst() const {
   return node_->constant;
 }
 
-std::string_view DimExpr::symbol() const { return node_->symbol; }
+std::string_view DimExpr::symbol() const { return node_->symbol(); }
 
 DimExpr DimExpr::extent() const {
   return node_->extent != nullptr ? DimExpr(node_->extent) : DimExpr(0);
@@ -191,13 +194,14 @@ int DimExpr::Compare(DimExpr a, DimExpr b) {
   if (x.kind != y.kind) return KindRank(x.kind) < KindRank(y.kind) ? -1 : 1;
   if (x.constant != y.constant) return x.constant < y.constant ? -1 : 1;
   if (x.index != y.index) return x.index < y.index ? -1 : 1;
-  if (int order = x.symbol.compare(y.symbol); order != 0) return order < 0 ? -1 : 1;
+  if (int order = x.symbol().compare(y.symbol()); order != 0) return order < 0 ? -1 : 1;
   if (x.extent != y.extent) return Compare(DimExpr(x.extent), DimExpr(y.extent));
-  size_t common = std::min(x.operands.size(), y.operands.size());
+  const std::span<const DimExpr> its = x.operands(), others = y.operands();
+  const size_t common = std::min(its.size(), others.size());
   for (size_t i = 0; i < common; ++i) {
-    if (int order = Compare(x.operands[i], y.operands[i]); order != 0) return order;
+    if (int order = Compare(its[i], others[i]); order != 0) return order;
   }
-  return x.operands.size() < y.operands.size() ? -1 : 1;
+  return its.size() < others.size() ? -1 : 1;
 }
 
 // --- Substitution and leaves ------------------------------------------------------------------

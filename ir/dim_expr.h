@@ -43,7 +43,7 @@ struct DimNode;
 
 class DimExpr {
  public:
-  DimExpr() : DimExpr(int64_t{0}) {}
+  DimExpr();                            // 0
   DimExpr(int64_t value);               // NOLINT: constants convert freely
   DimExpr(int value) : DimExpr(static_cast<int64_t>(value)) {}  // NOLINT
   static DimExpr Symbol(std::string_view name);
@@ -72,6 +72,7 @@ class DimExpr {
   // The text form, parsed back by ParseDimExpr: `batch*seq + 1`, `floordiv(x, 4)`, `mod(a, b)`,
   // `min(a, b)`, `less(a, b)`, `equal(a, b)`, `select(c, a, b)`, coordinates `$0`, values `%7`.
   std::string ToString() const;
+  void AppendTo(std::string* text) const;
 
   const DimNode* node() const { return node_; }
   template <typename H>
@@ -85,24 +86,38 @@ class DimExpr {
   const DimNode* node_;
 };
 
-// What a DimExpr points to. Immutable and immortal once interned, so that readers need no lock.
+// What a DimExpr points to; its operands, or the characters of a symbol, follow it in memory: with two operands it is one
+// line of the cache. Immutable and immortal once interned, so that readers need no lock.
 struct DimNode {
   DimKind kind;
-  bool has_coords = false;   // coordinates or values, not counting those in extents
-  bool has_symbols = false;  // likewise
+  bool has_coords : 1 = false;   // coordinates or values, not counting those in extents
+  bool has_values : 1 = false;   // likewise
+  bool has_symbols : 1 = false;  // likewise
+  bool any_symbols : 1 = false;  // counting those in extents
   int32_t index = 0;
   int32_t depth = 0;  // of nesting; a coordinate is one deeper than its extent
+  uint32_t size = 0;  // of what follows
   int64_t constant = 0;
   DimRange range{0, 0};
   const DimNode* extent = nullptr;  // kCoord
-  std::string_view symbol;  // in memory as immortal as the node
-  std::span<const DimExpr> operands;
+
+  std::span<const DimExpr> operands() const {
+    if (kind < DimKind::kAdd) return {};
+    return {reinterpret_cast<const DimExpr*>(this + 1), size};
+  }
+  std::string_view symbol() const {
+    if (kind != DimKind::kSymbol) return {};
+    return {reinterpret_cast<const char*>(this + 1), size};
+  }
 };
 
+extern const DimNode kZeroDim;
+
+inline DimExpr::DimExpr() : node_(&kZeroDim) {}
 inline DimKind DimExpr::kind() const { return node_->kind; }
 inline int64_t DimExpr::constant() const { return node_->constant; }
 inline int DimExpr::index() const { return node_->index; }
-inline std::span<const DimExpr> DimExpr::operands() const { return node_->operands; }
+inline std::span<const DimExpr> DimExpr::operands() const { return node_->operands(); }
 inline DimRange DimExpr::range() const { return node_->range; }
 
 DimExpr operator+(DimExpr a, DimExpr b);

@@ -76,14 +76,12 @@ void PrintProduct(DimExpr e, std::string& out) {
 void PrintSum(DimExpr e, std::string& out) {
   bool first = true;
   for (DimExpr term : e.operands()) {
-    std::string text;
-    Print(term, text);
-    if (first) {
-      out += text;
-    } else if (text[0] == '-') {
-      out.append(" - ").append(text, 1);
-    } else {
-      absl::StrAppend(&out, " + ", text);
+    if (!first) out += " + ";
+    const size_t begin = out.size();
+    Print(term, out);
+    if (!first && out[begin] == '-') {
+      out[begin - 2] = '-';
+      out.erase(begin, 1);
     }
     first = false;
   }
@@ -348,9 +346,11 @@ class Parser {
 
 std::string DimExpr::ToString() const {
   std::string out;
-  Print(*this, out);
+  AppendTo(&out);
   return out;
 }
+
+void DimExpr::AppendTo(std::string* text) const { Print(*this, *text); }
 
 std::string ToString(std::span<const DimExpr> dims) {
   std::string out = "[";

@@ -48,6 +48,7 @@ std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms);
 DimRange RangeOfNode(const DimNode& node);
 DimRange AddRanges(DimRange a, DimRange b);
 DimRange MulRanges(DimRange a, DimRange b);
+DimRange ProductRange(int64_t coefficient, std::span<const DimExpr> factors);  // equal factors side by side
 
 // What a comparison, or any other expression in [0, 1], is.
 inline bool IsBoolean(DimExpr e) {

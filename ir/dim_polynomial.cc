@@ -283,7 +283,7 @@ DimDivision SplitMultiples(const DimPolynomial& p, const DimPolynomial& divisor)
 
 DimRange RangeOf(const DimPolynomial& p) {
   DimRange sum{0, 0};
-  for (const DimTerm& term : p) sum = AddRanges(sum, FromTerm(term).range());
+  for (const DimTerm& term : p) sum = AddRanges(sum, ProductRange(term.coefficient, term.factors));
   return sum;
 }
 

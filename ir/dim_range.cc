@@ -17,17 +17,6 @@ DimRange PowerRange(DimRange base, int power) {
   return result;
 }
 
-DimRange ProductRange(std::span<const DimExpr> factors) {
-  DimRange result{1, 1};
-  for (size_t i = 0; i < factors.size();) {
-    size_t end = i + 1;
-    while (end < factors.size() && factors[end] == factors[i]) ++end;
-    result = MulRanges(result, PowerRange(factors[i].range(), static_cast<int>(end - i)));
-    i = end;
-  }
-  return result;
-}
-
 DimRange FloorDivRange(DimRange a, DimRange b) {
   if (b.lo < 0) {  // |floordiv(a, b)| <= |a| for any integer b
     int64_t size = std::max(-a.lo, a.hi);
@@ -61,8 +50,19 @@ DimRange MulRanges(DimRange a, DimRange b) {
   return {lo, hi};
 }
 
+DimRange ProductRange(int64_t coefficient, std::span<const DimExpr> factors) {
+  DimRange result{coefficient, coefficient};
+  for (size_t i = 0; i < factors.size();) {
+    size_t end = i + 1;
+    while (end < factors.size() && factors[end] == factors[i]) ++end;
+    result = MulRanges(result, PowerRange(factors[i].range(), static_cast<int>(end - i)));
+    i = end;
+  }
+  return result;
+}
+
 DimRange RangeOfNode(const DimNode& node) {
-  auto operand = [&node](int i) { return node.operands[i].range(); };
+  auto operand = [&node](int i) { return node.operands()[i].range(); };
   switch (node.kind) {
     case DimKind::kConst:
       return {node.constant, node.constant};
@@ -76,11 +76,11 @@ DimRange RangeOfNode(const DimNode& node) {
       return kAnything;
     case DimKind::kAdd: {
       DimRange sum{0, 0};
-      for (DimExpr term : node.operands) sum = AddRanges(sum, term.range());
+      for (DimExpr term : node.operands()) sum = AddRanges(sum, term.range());
       return sum;
     }
     case DimKind::kMul:
-      return ProductRange(node.operands);
+      return ProductRange(1, node.operands());
     case DimKind::kFloorDiv:
       return FloorDivRange(operand(0), operand(1));
     case DimKind::kMod:

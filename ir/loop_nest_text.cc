@@ -89,8 +89,10 @@ class Printer {
     out_ += 'x';
     AppendNumber(t.lanes);
   }
-  void AppendExpr(DimExpr e) { Append(Renumber(e).ToString()); }
-  DimExpr Renumber(DimExpr e) const { return skein::Renumber(e, numbers_, loops_); }
+  void AppendExpr(DimExpr e) { Renumber(e).AppendTo(&out_); }
+  DimExpr Renumber(DimExpr e) const {
+    return loops_are_in_order_ && !e.node()->has_values ? e : skein::Renumber(e, numbers_, loops_);
+  }
 
   void Define(ValueId id) {
     if (NumberOf(id.index) < 0) numbers_.resize(std::max<size_t>(numbers_.size(), id.index + 1), -1);
@@ -168,6 +170,7 @@ class Printer {
       absl::StrAppend(&out_, " step ", loop.step);
     }
     loops_[loop.loop] = DimExpr::Coord(number, extent);
+    loops_are_in_order_ = loops_are_in_order_ && loop.loop == number && loop.extent == extent;
     const std::vector<ValueId>& arguments = nest_.block(loop.body).arguments;
     for (size_t i = 0; i < arguments.size(); ++i) {
       Append(i == 0 ? " carry (" : ", ");
@@ -299,6 +302,7 @@ class Printer {
   std::vector<int> numbers_;                 // value -> number in the text; -1: none yet
   int count_ = 0;                            // of values that have one
   LoopNumbers loops_;
+  bool loops_are_in_order_ = true;  // so far, the text numbers them as the nest does
   std::vector<int64_t>* places_ = nullptr;
 };
 
