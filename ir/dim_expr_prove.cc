@@ -260,6 +260,7 @@ class Prover {
       return With(split, ToPolynomial(x[0]), depth) || With(split, ToPolynomial(x[1]), depth);
     }
     if (atom.kind() == DimKind::kFloorDiv && x[1].range().lo >= 0) {
+      if (range.lo < 0 && NonNegative(ToPolynomial(x[0]), std::min(depth, 4)) && With(split, {}, depth)) return true;
       DimPolynomial divisor = ToPolynomial(x[1]);
       // divisor * floordiv(x, divisor) >= x - divisor + 1
       DimPolynomial bound =

@@ -164,6 +164,10 @@ TEST_F(DimExprTest, Proofs) {
   EXPECT_TRUE(ProveNonNegative(seq * 12 - (12 * row + head) - 1));
   EXPECT_FALSE(ProveNonNegative(seq * 12 - (12 * row + head) - 2));
   EXPECT_FALSE(ProveNonNegative(seq - 1)) << "a symbol may be 0";
+  // Rows in blocks of 96 and tiles of 6: a quotient is not negative where its dividend is not.
+  const DimExpr block = DimExpr::Coord(1, CeilDiv(seq, 96)), tiles = FloorDiv(Min(seq - 96 * block, 96), 6);
+  EXPECT_TRUE(ProveNonNegative(96 * block + 6 * tiles));
+  EXPECT_FALSE(ProveNonNegative(96 * block + 6 * tiles - 1));
   EXPECT_TRUE(ProveLessEqual(Mod(n, 64), 63));
   EXPECT_FALSE(ProveLessEqual(Mod(n, 64), 62));
   EXPECT_TRUE(ProveLessEqual(Min(n, m), n));
