@@ -79,8 +79,8 @@ std::vector<Demand> PieceDemands(const Graph& graph, const Demand& demand,
     DimExpr condition = SubstituteCoords(piece.condition, demand.coords);
     result.push_back({node.operands[piece.operand], SubstituteAll(piece.map, demand.coords),
                       And(remaining, condition)});
-    remaining = And(remaining, Not(condition));
     if (condition.IsConst() && condition.constant() != 0) break;
+    remaining = And(remaining, Not(condition));
   }
   return result;
 }
@@ -91,6 +91,7 @@ Emitter::Emitter(const Graph& graph, LoopBuilder* builder, std::function<bool(Va
 }
 
 bool Emitter::LaneFree(DimExpr e) const {
+  if (!HasCoords(e)) return true;
   bool free = true;
   VisitLeaves(e, [&](DimExpr leaf) {
     if (leaf.kind() == DimKind::kCoord && leaf.index() == lane_.coord) free = false;

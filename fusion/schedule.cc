@@ -135,7 +135,10 @@ std::vector<std::pair<int, int>> CollapseDims(std::span<const DimExpr> dims,
                                               std::span<const DimExpr> uses, int base) {
   std::vector<std::pair<int, int>> runs;
   const int rank = static_cast<int>(dims.size());
-  std::vector<DimExpr> exprs(uses.begin(), uses.end());
+  std::vector<DimExpr> exprs;
+  for (DimExpr e : uses) {
+    if (std::find(exprs.begin(), exprs.end(), e) == exprs.end()) exprs.push_back(e);
+  }
   // The run being grown, from the innermost dim outwards: its loop stands for coordinate `first`.
   int last = rank - 1, first = rank - 1;
   DimExpr extent = rank > 0 ? dims[rank - 1] : DimExpr(1);

@@ -317,12 +317,13 @@ void VisitUnseen(DimExpr e, VisitedNodes<bool>& seen, const std::function<void(D
 DimExpr Substitute(DimExpr e, const LeafFunction& leaf) { return Substitution(leaf).Apply(e); }
 
 DimExpr SubstituteCoords(DimExpr e, std::span<const DimExpr> with) {
-  return Substitute(e, [with](DimExpr leaf) -> std::optional<DimExpr> {
-    if (leaf.kind() != DimKind::kCoord || leaf.index() < 0 ||
-        leaf.index() >= static_cast<int>(with.size())) {
-      return std::nullopt;
-    }
-    return with[leaf.index()];
+  if (!HasCoords(e)) return e;
+  auto replaced = [with](DimExpr leaf) {
+    return leaf.kind() == DimKind::kCoord && leaf.index() >= 0 && leaf.index() < static_cast<int>(with.size());
+  };
+  if (replaced(e)) return with[e.index()];
+  return Substitute(e, [&](DimExpr leaf) {
+    return replaced(leaf) ? std::optional<DimExpr>(with[leaf.index()]) : std::nullopt;
   });
 }
 
@@ -336,6 +337,8 @@ DimExpr SubstituteSymbols(DimExpr e, const SymbolMap& with) {
 }
 
 void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit) {
+  if (e.IsConst()) return;
+  if (e.operands().empty()) return visit(e);
   VisitedNodes<bool> seen;
   VisitUnseen(e, seen, visit);
 }

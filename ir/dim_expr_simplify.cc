@@ -340,6 +340,7 @@ DimExpr Less(DimExpr a, DimExpr b) {
 
 DimExpr Equal(DimExpr a, DimExpr b) {
   if (a == b) return 1;
+  if (a.IsConst() && b.IsConst()) return 0;
   if (DimExpr::Compare(a, b) > 0) std::swap(a, b);
   return SimplifyOnce(DimKind::kEqual, a, b, DecideEqual);
 }

@@ -65,6 +65,7 @@ class Printer {
   LoopNumbers& loops() { return loops_; }
 
   std::string Print() {
+    out_.reserve(48 * static_cast<size_t>(nest_.inst_count()));
     absl::StrAppend(&out_, "nest(");
     for (int i = 0; i < nest_.argument_count; ++i) {
       absl::StrAppend(&out_, i == 0 ? "a" : ", a", i);
