@@ -11,9 +11,9 @@
 namespace skein {
 
 void UseHugePagesForHeap() {
-  constexpr size_t kHugePage = 2 << 20, kBytes = 16 << 20, kBefore = 512 << 10;
+  constexpr size_t kHugePage = 2 << 20, kBytes = 64 << 20, kBefore = 512 << 10;
   mallopt(M_TOP_PAD, kBytes);
-  mallopt(M_TRIM_THRESHOLD, 4 * kBytes);
+  mallopt(M_TRIM_THRESHOLD, 2 * kBytes);
   mallopt(M_MMAP_THRESHOLD, kHugePage);
   // Address space that is never touched, up to a little before a huge page: what malloc writes behind it when it grows
   // must not lie in that page, which would be made, of small ones, there and then.
