@@ -358,7 +358,7 @@ class Splitter {
       Inst& piece = result_.inst(id);
       for (ValueId& operand : piece.operands) operand = Piece(operand, p);
       const int64_t lane = p * register_lanes_;
-      piece.expr = inst.op == Opcode::kLaneMask ? expr - DimExpr(lane) : expr;
+      piece.expr = inst.op == Opcode::kLaneMask && p > 0 ? expr - DimExpr(lane) : expr;
       piece.address = address;
       piece.stride = stride;
       if (contiguous && stride.IsConst()) {

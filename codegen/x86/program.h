@@ -67,7 +67,7 @@ struct Address {
 };
 
 struct Operation {
-  Action action;
+  Action action{};
   Opcode opcode = Opcode::kAdd;
   ElementType element = ElementType::kI64;  // of lanes, or in memory
   int8_t lanes = 1;

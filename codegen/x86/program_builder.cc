@@ -77,21 +77,27 @@ Variable ProgramBuilder::Vector32(std::span<const uint32_t> lanes) { return Lane
 
 Variable ProgramBuilder::Vector64(std::span<const uint64_t> lanes) { return Lanes(lanes); }
 
-Variable ProgramBuilder::Emit(const Operation& operation, int depth) {
+Operation& ProgramBuilder::Append(Action action, int depth) {
   if (depth < 0) depth = this->depth();
-  const RegisterClass result = operation.facts().result;
-  Operation& emitted = Append(operation, open_[depth]);
-  if (result == RegisterClass::kNone) return {};
-  return emitted.result = Add({.register_class = Held(result),
-                               .depth = static_cast<int8_t>(depth),
-                               .operation = static_cast<int32_t>(emitted_.size() - 1)});
+  const int32_t number = static_cast<int32_t>(emitted_.size());
+  open_[depth].line.push_back(number);
+  Operation& operation = emitted_.emplace_back();
+  operation.action = action;
+  operation.inst = inst_;
+  if (!operation.has_effect()) {
+    operation.result = Add({.register_class = Held(operation.facts().result),
+                            .depth = static_cast<int8_t>(depth),
+                            .operation = number});
+  }
+  return operation;
 }
 
-Operation& ProgramBuilder::Append(const Operation& operation, Open& to) {
-  to.line.push_back(static_cast<int32_t>(emitted_.size()));
-  Operation& emitted = emitted_.emplace_back(operation);
+Variable ProgramBuilder::Emit(const Operation& operation, int depth) {
+  Operation& emitted = Append(operation.action, depth);
+  const Variable result = emitted.result;
+  emitted = operation;
   emitted.inst = inst_;
-  return emitted;
+  return emitted.result = result;
 }
 
 bool ProgramBuilder::BroadcastAtLoad(Variable v) {
@@ -111,7 +117,7 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   program_.loops.push_back(std::move(loop));
   open_.push_back({number, {}});
   open_.back().line.reserve(kUsualLine);
-  Append({.action = Action::kLoopBegin, .loop = number}, open_.back());
+  Append(Action::kLoopBegin).loop = number;
   return number;
 }
 
@@ -125,7 +131,7 @@ void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
   for (Variable v : results) program_.variables[v.index].depth = static_cast<int8_t>(depth());
   if (closed_.size() <= static_cast<size_t>(closed.loop)) closed_.resize(program_.loops.size());
   closed_[closed.loop] = std::move(closed.line);
-  Append({.action = Action::kLoopEnd, .loop = closed.loop}, open_.back());
+  Append(Action::kLoopEnd).loop = closed.loop;
 }
 
 void ProgramBuilder::AppendLine(const Line& line, Line* to) const {

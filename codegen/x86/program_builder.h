@@ -49,7 +49,10 @@ class ProgramBuilder {
   int depth() const { return static_cast<int>(open_.size()) - 1; }
   // How many of them change `v`.
   int DepthOf(Variable v) const { return program_.info(v).depth; }
-  // Appends at `depth` (-1: the innermost) and returns the result, which is invalid if there is none.
+  // Appends an operation at `depth` (-1: the innermost), with its result, for the caller to fill in. Filled in where it
+  // stays: copying what was written just now, in other pieces, waits until it is in memory.
+  Operation& Append(Action action, int depth = -1);
+  // Appends at `depth` and returns the result, which is invalid if there is none.
   Variable Emit(const Operation& operation, int depth = -1);
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
@@ -82,7 +85,6 @@ class ProgramBuilder {
     program_.variables.push_back(info);
     return Variable(program_.variables.size() - 1);
   }
-  Operation& Append(const Operation& operation, Open& to);
   // `reads`: of each variable.
   void FoldLoads(Line* line, std::span<const int32_t> reads);
   // With the lines of the loops that were closed in it.

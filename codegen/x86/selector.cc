@@ -46,12 +46,13 @@ Variable Selector::Emit(Operation operation, std::initializer_list<Variable> ope
 
 Variable Selector::Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode,
                         int64_t immediate) {
-  return Emit({.action = action,
-               .opcode = opcode,
-               .element = type.element,
-               .lanes = static_cast<int8_t>(type.lanes),
-               .immediate = immediate},
-              operands);
+  Operation& operation = builder_.Append(action);
+  operation.opcode = opcode;
+  operation.element = type.element;
+  operation.lanes = static_cast<int8_t>(type.lanes);
+  operation.immediate = immediate;
+  for (Variable v : operands) operation.AddOperand(v);
+  return operation.result;
 }
 
 Parts Selector::Constant(ElementType element, uint64_t bits, int lanes) {
