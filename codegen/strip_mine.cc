@@ -109,13 +109,27 @@ class StripMiner {
     }
   }
 
+  // Outside of tails: where the copy stays, since a copy of what was written just now waits for it.
+  void CopyInst(const Inst& source) {
+    const InstId id = result_.NewInst(source);
+    result_.block(block_).insts.push_back(id);
+    Inst& inst = result_.inst(id);
+    for (ValueId& operand : inst.operands) operand = values_[operand.index];
+    inst.expr = Map(source.expr);
+    inst.address = Map(source.address);
+    inst.stride = Map(source.stride);
+    if (source.results.empty()) return;
+    inst.results[0] = values_[source.results[0].index] = result_.NewValue(source.type);
+  }
+
   void LowerInst(const Inst& source) {
+    if (tail_ == nullptr) return CopyInst(source);
     Inst inst = source;
     for (ValueId& operand : inst.operands) operand = Map(operand);
     inst.expr = Map(source.expr);
     inst.address = Map(source.address);
     inst.stride = Map(source.stride);
-    if (tail_ != nullptr && tail_->mask.valid()) MaskInst(inst);
+    if (tail_->mask.valid()) MaskInst(inst);
     if (source.results.empty()) {
       result_.block(block_).insts.push_back(result_.NewInst(std::move(inst)));
     } else {
@@ -123,7 +137,7 @@ class StripMiner {
       const ValueId unclamped =
           source.op == Opcode::kClampIndex ? Map(source.operands[0]) : ValueId();
       ValueId value = Emit(std::move(inst), type);
-      if (tail_ != nullptr && tail_->seen && tail_->mask.valid()) {
+      if (tail_->seen && tail_->mask.valid()) {
         value = FillInactiveLanes(source, value, unclamped);
       }
       values_[source.results[0].index] = value;

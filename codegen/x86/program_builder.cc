@@ -92,11 +92,12 @@ Operation& ProgramBuilder::Append(Action action, int depth) {
   return operation;
 }
 
-Variable ProgramBuilder::Emit(const Operation& operation, int depth) {
+Variable ProgramBuilder::Emit(const Operation& operation, int depth, std::initializer_list<Variable> operands) {
   Operation& emitted = Append(operation.action, depth);
   const Variable result = emitted.result;
   emitted = operation;
   emitted.inst = inst_;
+  for (Variable v : operands) emitted.AddOperand(v);
   return emitted.result = result;
 }
 

@@ -53,7 +53,8 @@ class ProgramBuilder {
   // stays: copying what was written just now, in other pieces, waits until it is in memory.
   Operation& Append(Action action, int depth = -1);
   // Appends at `depth` and returns the result, which is invalid if there is none.
-  Variable Emit(const Operation& operation, int depth = -1);
+  //   operands: behind those that `operation` has.
+  Variable Emit(const Operation& operation, int depth = -1, std::initializer_list<Variable> operands = {});
 
   // The kernel's parameter number i: args, tile_begin, tile_end, scratch.
   Variable Parameter(int i) const { return program_.parameters[i]; }

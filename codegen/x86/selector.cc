@@ -39,11 +39,6 @@ absl::StatusOr<Program> Selector::Run() {
 
 // --- building blocks ---
 
-Variable Selector::Emit(Operation operation, std::initializer_list<Variable> operands) {
-  for (Variable v : operands) operation.AddOperand(v);
-  return builder_.Emit(operation);
-}
-
 Variable Selector::Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode,
                         int64_t immediate) {
   Operation& operation = builder_.Append(action);

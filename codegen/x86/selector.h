@@ -61,8 +61,9 @@ class Selector {
   VectorType type(ValueId v) const { return nest_.type(v); }
 
   // --- building blocks (selector.cc) ---
-  Variable Emit(const Operation& operation) { return builder_.Emit(operation); }
-  Variable Emit(Operation operation, std::initializer_list<Variable> operands);
+  Variable Emit(const Operation& operation, std::initializer_list<Variable> operands = {}) {
+    return builder_.Emit(operation, -1, operands);
+  }
   // On lanes of `type`.
   Variable Emit(Action action, VectorType type, std::initializer_list<Variable> operands, Opcode opcode = Opcode::kAdd,
                 int64_t immediate = 0);
