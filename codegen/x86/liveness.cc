@@ -7,21 +7,29 @@
 namespace skein::x86 {
 namespace {
 
-using Counts = std::array<int, kClassCount>;  // general, vector, mask
+// Counts by class, in 16 bits each.
+using Counts = uint64_t;
+Counts One(int c) { return Counts{1} << 16 * c; }
+
+// The larger of each.
+Counts Most(Counts a, Counts b) {
+  constexpr Counts kHighest = 0x800080008000;
+  const Counts larger = (((a | kHighest) - b) & kHighest) >> 15;  // 1 where a >= b
+  const Counts mask = (larger << 16) - larger;
+  return (a & mask) | (b & ~mask);
+}
 
 // Registers that an operation needs for itself, beyond operands and result: an estimate that keeps
 // constants from being hoisted into registers that are about to be wanted.
 Counts Temporaries(const Operation& operation, bool avx512) {
   const bool packs = !avx512 && operation.action == Action::kStore && BitWidth(operation.element) < 32;
-  return {0, operation.facts().vectors + packs, operation.facts().masks};
+  return (operation.facts().vectors + packs) * One(1) + operation.facts().masks * One(2);
 }
 
 class Analysis {
  public:
   explicit Analysis(const Program& program)
-      : program_(program),
-        set_words_((program.variables.size() + 63) / 64) {
-    home_.resize(program.variables.size(), -1);
+      : program_(program), set_words_((program.variables.size() + 63) / 64) {
     result_.loops.resize(program.loops.size());
     result_.first_use.assign(program.variables.size() + 1, 0);
     result_.last_use.assign(program.variables.size(), -1);
@@ -36,12 +44,12 @@ class Analysis {
   }
 
  private:
-  void Read(Variable v, int position, int loop) {
+  void Read(Variable v, int position) {
     if (!v.valid()) return;
     reads_.push_back({v.index, position});
     ++result_.first_use[v.index + 1];
     result_.last_use[v.index] = position;
-    if (home_[v.index] != loop) InnermostUsed()[v.index / 64] |= uint64_t{1} << v.index % 64;
+    if (program_.info(v).depth < depth_) InnermostUsed()[v.index / 64] |= uint64_t{1} << v.index % 64;
   }
 
   uint64_t* InnermostUsed() { return used_.data() + used_.size() - set_words_; }
@@ -56,34 +64,25 @@ class Analysis {
     used_.resize(used_.size() - set_words_);
   }
 
-  void Define(Variable v, int loop) {
-    if (v.valid()) home_[v.index] = loop;
-  }
-
   void FindUses() {
-    int loop = -1;
     for (size_t i = 0; i < program_.operations.size(); ++i) {
       const Operation& operation = program_.operations[i];
       const int position = static_cast<int>(i);
       if (operation.action == Action::kLoopBegin) {
         const Loop& begun = program_.loops[operation.loop];
-        for (Variable v : begun.inits) Read(v, position, loop);
-        Read(begun.limit, position, loop);
-        loop = operation.loop;
+        for (Variable v : begun.inits) Read(v, position);
+        Read(begun.limit, position);
+        ++depth_;
         used_.resize(used_.size() + set_words_);
-        for (Variable v : begun.arguments) Define(v, loop);
-        if (!begun.at_most_once) Read(begun.limit, position, loop);  // again at every trip
+        if (!begun.at_most_once) Read(begun.limit, position);  // again at every trip
       } else if (operation.action == Action::kLoopEnd) {
-        const Loop& ended = program_.loops[operation.loop];
-        for (Variable v : ended.yields) Read(v, position, loop);
-        loop = ended.parent;
+        for (Variable v : program_.loops[operation.loop].yields) Read(v, position);
+        --depth_;
         std::vector<Variable>& used = result_.loops[operation.loop].used;
         TakeUsed(used);
-        for (Variable v : used) Read(v, position, loop);
-        for (Variable v : ended.results) Define(v, loop);
+        for (Variable v : used) Read(v, position);
       } else {
-        VisitReads(operation, [&](Variable v) { Read(v, position, loop); });
-        Define(operation.result, loop);
+        VisitReads(operation, [&](Variable v) { Read(v, position); });
       }
     }
   }
@@ -103,53 +102,44 @@ class Analysis {
   }
 
   void FindPressure() {
-    // Counts by class, in 16 bits each.
-    const auto one = [&](Variable v) { return uint64_t{1} << 16 * ClassOf(v); };
-    Recycled<uint64_t> deaths;
+    const auto one = [&](Variable v) { return One(ClassOf(v)); };
+    Recycled<Counts> deaths;
     deaths.resize(program_.operations.size());
     for (size_t v = 0; v < program_.variables.size(); ++v) {
       const int last = result_.last_use[v];
       if (last >= 0 && last != Liveness::kNever) deaths[last] += one(Variable(v));
     }
-    uint64_t live = 0;
+    Counts live = 0;
     auto define = [&](Variable v) {
       if (v.valid() && result_.LastUse(v) >= 0) live += one(v);
     };
-    auto raise = [](Counts& most, const Counts& wanted) {
-      for (int c = 0; c < kClassCount; ++c) most[c] = std::max(most[c], wanted[c]);
-    };
     for (Variable v : program_.parameters) define(v);
-    int loop = -1;
+    const bool avx512 = program_.isa == Isa::kAvx512;
+    std::vector<Counts> pressure = {0};  // of the loops around
     for (size_t i = 0; i < program_.operations.size(); ++i) {
       const Operation& operation = program_.operations[i];
       if (operation.action == Action::kLoopBegin) {
         live -= deaths[i];
-        loop = operation.loop;
         // Every argument keeps a register for the whole loop, be it read or not.
-        for (Variable v : program_.loops[loop].arguments) define(v);
-        result_.loops[loop].live_at_begin = result_.loops[loop].pressure = Unpack(live);
-        continue;
-      }
-      if (operation.action == Action::kLoopEnd) {
-        const int ended = loop;
-        loop = program_.loops[ended].parent;
-        if (loop >= 0) raise(result_.loops[loop].pressure, result_.loops[ended].pressure);
+        for (Variable v : program_.loops[operation.loop].arguments) define(v);
+        result_.loops[operation.loop].live_at_begin = Unpack(live);
+        pressure.push_back(live);
+      } else if (operation.action == Action::kLoopEnd) {
+        const Counts ended = pressure.back();
+        result_.loops[operation.loop].pressure = Unpack(ended);
+        pressure.pop_back();
+        pressure.back() = Most(pressure.back(), ended);
         live -= deaths[i];
-        for (Variable v : program_.loops[ended].results) define(v);
-        continue;
+        for (Variable v : program_.loops[operation.loop].results) define(v);
+      } else {
+        pressure.back() = Most(pressure.back(), live + Temporaries(operation, avx512));
+        live -= deaths[i];
+        define(operation.result);
       }
-      if (loop >= 0) {
-        Counts wanted = Unpack(live);
-        const Counts temporaries = Temporaries(operation, program_.isa == Isa::kAvx512);
-        for (int c = 0; c < kClassCount; ++c) wanted[c] += temporaries[c];
-        raise(result_.loops[loop].pressure, wanted);
-      }
-      live -= deaths[i];
-      define(operation.result);
     }
   }
 
-  static Counts Unpack(uint64_t counts) {
+  static std::array<int, kClassCount> Unpack(Counts counts) {
     return {static_cast<int>(counts & 0xffff), static_cast<int>(counts >> 16 & 0xffff),
             static_cast<int>(counts >> 32)};
   }
@@ -158,7 +148,7 @@ class Analysis {
 
   const Program& program_;
   Liveness result_;
-  Recycled<int32_t> home_;  // loop in which a variable is defined; -1: outside all
+  int depth_ = 0;  // of loops around
   // For each open loop, the innermost last, a bit for every variable: read in it, defined outside.
   Recycled<uint64_t> used_;
   const size_t set_words_;                          // of one loop

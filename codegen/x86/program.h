@@ -33,7 +33,7 @@ enum class ConstantKind : uint8_t {
 struct VariableInfo {
   RegisterClass register_class = RegisterClass::kGeneral;
   ConstantKind constant = ConstantKind::kNone;
-  int8_t depth = 0;  // ProgramBuilder's
+  int8_t depth = 0;  // of loops around its definition
   uint32_t data_offset = 0;
   uint64_t bits = 0;
   int32_t operation = -1;  // ProgramBuilder's: which computes it, if one does
@@ -93,7 +93,6 @@ struct Operation {
 };
 
 struct Loop {
-  int parent = -1;
   // A counted loop's first argument is its index: from its init, by `step`, while < limit. A loop
   // of at most one trip has no index: it runs if limit > 0.
   bool at_most_once = false;

@@ -113,7 +113,6 @@ bool ProgramBuilder::BroadcastAtLoad(Variable v) {
 
 int ProgramBuilder::OpenLoop(Loop loop) {
   const int number = static_cast<int>(program_.loops.size());
-  loop.parent = open_.back().loop;
   for (Variable v : loop.arguments) program_.variables[v.index].depth = static_cast<int8_t>(depth() + 1);
   program_.loops.push_back(std::move(loop));
   open_.push_back({number, {}});

@@ -28,7 +28,11 @@ Registers::Registers(const Program& program, const Liveness& liveness,
       now_{.holder = {}, .free = allocatable} {
   state_.resize(program.variables.size());
   mark_.resize(program.variables.size());
-  for (size_t v = 0; v < state_.size(); ++v) state_[v].next_use = liveness.first_use[v];
+  for (size_t v = 0; v < state_.size(); ++v) {
+    state_[v].register_class = program.variables[v].register_class;
+    state_[v].next_use = liveness.first_use[v];
+    state_[v].last_use = liveness.last_use[v];
+  }
 }
 
 void Registers::Begin(int position) {
@@ -99,7 +103,7 @@ void Registers::SpillIfNeeded(Variable v) {
 
 // Whether the slot of the argument whose next value this is may be overwritten already.
 bool Registers::HasHome(const VariableState& s) const {
-  return s.next_of.valid() && liveness_.LastUse(s.next_of) < position_;
+  return s.next_of.valid() && state_[s.next_of.index].last_use < position_;
 }
 
 int Registers::FrameSlot(RegisterClass c) {
@@ -501,7 +505,7 @@ void Registers::LeaveLoop(int number) {
       state_[result.index].offset = std::exchange(state_[argument.index].offset, -1);
       state_[result.index].spilled = true;
     }
-    if (liveness_.LastUse(result) < 0) Free(result);
+    if (state_[result.index].last_use < 0) Free(result);
   }
   for (Variable v : loop.yields) {
     if (Dies(v)) Free(v);

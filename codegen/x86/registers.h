@@ -56,7 +56,7 @@ class Registers {
   // its last use, else a copy.
   int Overwrite(Variable result, Variable operand);
   // Whether nobody reads `v` any more; never true of a constant.
-  bool Dies(Variable v) const { return liveness_.LastUse(v) <= position_; }
+  bool Dies(Variable v) const { return state_[v.index].last_use <= position_; }
   void End();
   // `v` is defined by the caller's hand in register `r`.
   void Bind(Variable v, int r);
@@ -77,6 +77,7 @@ class Registers {
 
  private:
   struct VariableState {
+    RegisterClass register_class = RegisterClass::kGeneral;
     int8_t in_register = -1;
     int8_t hint = -1;
     bool spilled = false;  // its value is in the frame at `offset`
@@ -84,6 +85,7 @@ class Registers {
     Variable next_of;      // the argument that lives there whose next value this is
     int32_t offset = -1;
     int32_t next_use = 0;  // index into the liveness's uses
+    int32_t last_use = -1;  // as the liveness says
   };
   // What is in registers. `holder` counts where `free` has no bit.
   struct Contents {
@@ -103,7 +105,7 @@ class Registers {
     Variable source;
   };
 
-  RegisterClass ClassOf(Variable v) const { return program_.info(v).register_class; }
+  RegisterClass ClassOf(Variable v) const { return state_[v.index].register_class; }
   int NextUse(Variable v);
   int Take(RegisterClass c, int hint);
   void Evict(RegisterClass c, int r);
