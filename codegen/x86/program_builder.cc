@@ -8,7 +8,6 @@ namespace skein::x86 {
 namespace {
 
 // Room to begin with.
-constexpr size_t kUsualLine = 32;  // operations of one loop
 constexpr size_t kUsualDepth = 8;
 
 }  // namespace
@@ -116,7 +115,6 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   for (Variable v : loop.arguments) program_.variables[v.index].depth = static_cast<int8_t>(depth() + 1);
   program_.loops.push_back(std::move(loop));
   open_.push_back({number, {}});
-  open_.back().line.reserve(kUsualLine);
   Append(Action::kLoopBegin).loop = number;
   return number;
 }
@@ -143,7 +141,7 @@ void ProgramBuilder::AppendLine(const Line& line, Line* to) const {
 
 // Loads that only one operation reads become its last operand: of arithmetic, or of a conversion from f16.
 void ProgramBuilder::FoldLoads(Line* line, std::span<const int32_t> reads) {
-  Recycled<int32_t> loaded;  // where in the line
+  Line loaded;  // where in the line
   loaded.resize(program_.variables.size(), -1);
   int effect = -1;  // the last one that memory may notice
   for (int i = 0; i < static_cast<int>(line->size()); ++i) {
@@ -154,6 +152,8 @@ void ProgramBuilder::FoldLoads(Line* line, std::span<const int32_t> reads) {
     const bool from_half = operation.action == Action::kConvert &&
                            operation.immediate == static_cast<int64_t>(ElementType::kF16);
     if (!load && !from_half && (operation.action != Action::kVector || operation.operand_count != 2)) continue;
+    Variable &first = operation.operands[0], &last = operation.operands[std::max(operation.operand_count - 1, 0)];
+    if (!load && std::max(loaded[first.index], loaded[last.index]) <= effect) continue;
     const ElementType element = from_half ? ElementType::kF16 : operation.element;
     const int width = BitWidth(element), bits = width * operation.lanes;
     const bool whole = element == ElementType::kF16 ? operation.lanes >= 8
@@ -169,7 +169,6 @@ void ProgramBuilder::FoldLoads(Line* line, std::span<const int32_t> reads) {
       const Operation& from = emitted_[(*line)[at]];
       return BitWidth(from.element) == width && from.lanes == operation.lanes;
     };
-    Variable &first = operation.operands[0], &last = operation.operands[operation.operand_count - 1];
     if (program_.IsConstant(last)) continue;  // is read from memory or a register of its own
     if (!foldable(last) && IsCommutative(operation.opcode) && foldable(first)) std::swap(first, last);
     if (!foldable(last)) continue;
@@ -183,9 +182,8 @@ void ProgramBuilder::FoldLoads(Line* line, std::span<const int32_t> reads) {
 
 // Loads go behind what does not need them yet, up to the next store or loop, so that they hold registers for less time.
 // Only where registers are few: what is read in the order of the nest, run by run, is fetched ahead better.
-Recycled<int32_t> ProgramBuilder::SinkLoads(const Line& line) const {
-  Recycled<int32_t> result;
-  Line waiting;
+ProgramBuilder::Line ProgramBuilder::SinkLoads(const Line& line) const {
+  Line result, waiting;
   result.reserve(line.size());
   std::vector<uint8_t> waits(program_.variables.size());
   auto load_for = [&](Variable v) {
@@ -215,7 +213,7 @@ Recycled<int32_t> ProgramBuilder::SinkLoads(const Line& line) const {
 }
 
 Program ProgramBuilder::Finish() {
-  Recycled<int32_t> line, reads;
+  Line line, reads;
   line.reserve(emitted_.size());
   AppendLine(open_[0].line, &line);
   reads.resize(program_.variables.size());

@@ -76,7 +76,7 @@ class ProgramBuilder {
   Program Finish();
 
  private:
-  using Line = std::vector<int32_t>;  // of operations in emitted_; -1: dropped
+  using Line = Recycled<int32_t>;  // of operations in emitted_; -1: dropped
   struct Open {
     int loop = -1;
     Line line;
@@ -91,7 +91,7 @@ class ProgramBuilder {
   // With the lines of the loops that were closed in it.
   void AppendLine(const Line& line, Line* to) const;
   // A line with loads moved close to their readers.
-  Recycled<int32_t> SinkLoads(const Line& line) const;
+  Line SinkLoads(const Line& line) const;
   // Masks are vectors with AVX2.
   RegisterClass Held(RegisterClass c) const {
     return c == RegisterClass::kMask && !avx512() ? RegisterClass::kVector : c;

@@ -134,8 +134,8 @@ class Registers {
   std::array<uint32_t, kClassCount> locked_{};
   std::array<uint32_t, kClassCount> scratch_{};
   Recycled<Variable> touched_;
-  std::vector<OpenLoop> open_;
-  std::vector<Variable> spills_;  // in order; undone when a loop is left
+  Recycled<OpenLoop> open_;
+  Recycled<Variable> spills_;  // in order; undone when a loop is left
   Recycled<int> mark_;         // scratch set of variables
   int mark_stamp_ = 0;
   std::array<std::vector<int>, kClassCount> free_slots_;
