@@ -4,7 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "fusion/rewrite.h"
 #include "ir/op.h"
 
@@ -45,29 +46,29 @@ const Node* ReductionOf(const Graph& graph, Value copy, Value x, bool inverse) {
   return &reduce;
 }
 
-// Who reads what in a graph.
+// Who reads which node in a graph.
 class Readers {
  public:
-  explicit Readers(const Graph& graph) : graph_(graph) {
+  explicit Readers(const Graph& graph) : graph_(graph), of_(graph.size()) {
     const std::vector<bool> needed = NeededNodes(graph);
     for (int i = 0; i < graph.size(); ++i) {
       if (!needed[i]) continue;
-      for (Value v : graph.node(NodeId(i)).operands) of_[v].push_back(NodeId(i));
+      for (Value v : graph.node(NodeId(i)).operands) of_[v.node.index].push_back(NodeId(i));
     }
-    for (const Graph::Named& output : graph.outputs()) outputs_.insert(output.value);
+    for (const Graph::Named& output : graph.outputs()) outputs_.insert(output.value.node);
   }
 
   // Whether nothing but `reader` needs v.
   bool IsOnly(Value v, NodeId reader) const {
-    const auto found = of_.find(v);
-    return found != of_.end() && found->second == std::vector{reader} && !outputs_.contains(v);
+    const auto& readers = of_[v.node.index];
+    return readers.size() == 1 && readers[0] == reader && !outputs_.contains(v.node);
   }
 
   // Whether whatever comes of exponentials is NaN if their sum along `axes` is.
   bool AllNeedSum(Value exponentials, const std::vector<int64_t>& axes) const {
-    const auto found = of_.find(exponentials);
-    if (found == of_.end() || outputs_.contains(exponentials)) return false;
-    return std::all_of(found->second.begin(), found->second.end(), [&](NodeId id) {
+    const auto& readers = of_[exponentials.node.index];
+    if (readers.empty() || outputs_.contains(exponentials.node)) return false;
+    return std::all_of(readers.begin(), readers.end(), [&](NodeId id) {
       const Node* reader = &graph_.node(id);
       if (reader->op == Op::div || reader->op == Op::mul) {
         const Value other = reader->operands[reader->operands[0] == exponentials ? 1 : 0];
@@ -80,8 +81,8 @@ class Readers {
 
  private:
   const Graph& graph_;
-  absl::flat_hash_map<Value, std::vector<NodeId>> of_;
-  absl::flat_hash_set<Value> outputs_;
+  std::vector<absl::InlinedVector<NodeId, 2>> of_;  // by node, each as often as it reads
+  absl::flat_hash_set<NodeId> outputs_;
 };
 
 }  // namespace
