@@ -15,16 +15,31 @@
 namespace skein {
 namespace {
 
-// Results leave in runs of four lines. Both halves of scratch for f32 are half of L1; the lines of a tile, which are
-// 64 of one set of L2 where the pitch is a power of two, stay there with those of the tile after it.
-constexpr int64_t kTileLanes = 64, kTileRows = 32;
-constexpr int64_t kBlockRows = 32 * kTileRows;  // the first of 32 tiles is not overlapped with anything
-constexpr int64_t kLeastRows = 8 * kTileRows;
-
 constexpr int kLanes = kShortRows;
 constexpr int64_t kUnitRows = 4;
-constexpr int64_t kUnitRuns = kLanes * kUnitRows / kTileRows;  // of the next tile, copied beside a unit
-constexpr int64_t kLine = 64;                                  // bytes
+constexpr int64_t kLine = 64;  // bytes
+
+// Both halves of scratch for f32 are half of L1; the lines of a tile, which are 64 of one set of L2 where the pitch is a
+// power of two, stay there with those of the tile after it.
+struct Tile {
+  int64_t lanes, rows;
+
+  int64_t block_rows() const { return 32 * rows; }  // the first of 32 tiles is not overlapped with anything
+  int64_t least_rows() const { return 8 * rows; }
+  int64_t pitch() const { return rows + 16; }       // columns of scratch do not fall into one set of L1
+  int64_t half() const { return lanes * pitch(); }
+  int64_t unit_runs() const { return kLanes * kUnitRows / rows; }  // of the next tile, copied beside a unit
+};
+// Pieces of the odd value of two lines, results in runs of four; where only odd values are read, the other way round: if
+// the value begins at an odd line, processors that fetch lines by pairs fetch half of the pairs of two lines in vain.
+// (Zen 5, 4096x4096, LLVM's AVX-512 code: 61-66 % of a copy with pieces of two lines there, 72-78 with four, and 75-79 with
+// either at even lines; with an addition 70 and 66.)
+constexpr Tile kWideTile = {64, 32}, kDeepTile = {32, 64};
+
+Tile ChooseTile(const TransposePlan& plan, DimExpr rows) {
+  const bool deep = plan.even.empty() && Mod(rows, kDeepTile.rows).IsConst(0) && ProveLessEqual(kDeepTile.least_rows(), rows);
+  return deep ? kDeepTile : kWideTile;
+}
 
 // Copies go by 16 bytes, in a loop. A processor that is not held back runs far ahead of its memory, and what it
 // fetches in such bursts comes late or never. Measured on Zen 5, 4096x4096, both tiers, AVX-512 and AVX2: 72-78 % of a
@@ -32,15 +47,14 @@ constexpr int64_t kLine = 64;                                  // bytes
 // distance and the level of the fetches; with nothing but 64 idle instructions beside such a copy 80-90 %.
 constexpr int64_t kPieceBytes = 16;
 
-constexpr int64_t kPitch = kTileRows + 16;  // columns of scratch do not fall into one set of L1
-constexpr int64_t kHalf = kTileLanes * kPitch;
 constexpr int kFetchLevel = 1;  // into L2: stores past the caches and fetches into L1 wait for the same buffers
 
 class PipelinedTranspose {
  public:
   PipelinedTranspose(Emitter& emitter, const PointwiseWork& work, const TransposePlan& plan, const Target& target)
       : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), work_(work), plan_(plan), target_(target),
-        place_(work.domain, plan) {}
+        place_(work.domain, plan),
+        tile_(ChooseTile(plan, work.domain.extent(plan.rows))) {}
 
   bool Fits() const {
     if (std::find(plan_.odd_output.begin(), plan_.odd_output.end(), true) != plan_.odd_output.end()) return false;
@@ -53,15 +67,15 @@ class PipelinedTranspose {
       // What the last level of cache holds comes before it is missed: 1024x1024 took Xbyak's code a quarter longer.
       const DimExpr size = Product(graph_.type(odd.value).dims) * BytesFor(element, 1);
       if (!ProveLessEqual(target_.stream_intermediate_bytes, size)) return false;
-      bytes += BytesFor(element, 2 * kHalf);
+      bytes += BytesFor(element, 2 * tile_.half());
     }
-    return bytes <= target_.l1_bytes * 3 / 4 && Mod(lanes, kLanes).IsConst(0) && ProveLessEqual(kLeastRows, rows);
+    return bytes <= target_.l1_bytes * 3 / 4 && Mod(lanes, kLanes).IsConst(0) && ProveLessEqual(tile_.least_rows(), rows);
   }
 
   absl::Status Run() {
     OpenBlocks();
     for (const Demand& odd : plan_.odd) {
-      scratch_.push_back(b_.AddBuffer(BufferKind::kScratch, ElementOf(odd), 2 * kHalf));
+      scratch_.push_back(b_.AddBuffer(BufferKind::kScratch, ElementOf(odd), 2 * tile_.half()));
     }
     for (size_t i = 0; i < plan_.odd.size(); ++i) {
       const DimExpr run = Open(LoopKind::kSerial, lanes_);
@@ -69,7 +83,7 @@ class PipelinedTranspose {
       Close();
     }
     ProvideColumns();
-    at_ = Open(LoopKind::kSerial, block_rows_, kTileRows);
+    at_ = Open(LoopKind::kSerial, block_rows_, tile_.rows);
     const DimExpr quad = Open(LoopKind::kSerial, FloorDiv(TileRows(at_), kUnitRows));
     for (int64_t r = 0; r < kUnitRows; ++r) SKEIN_RETURN_IF_ERROR(EmitInvariant(quad * kUnitRows + r));
     const DimExpr group = Open(LoopKind::kSerial, FloorDiv(lanes_, kLanes));
@@ -102,8 +116,8 @@ class PipelinedTranspose {
     for (int i = 0; i < work_.domain.loop_count(); ++i) {
       if (i != plan_.lanes && i != plan_.rows) place_.Set(i, Open(LoopKind::kParallel, work_.domain.extent(i)));
     }
-    OpenPart(plan_.lanes, kTileLanes, &lane0_, &lanes_);
-    OpenPart(plan_.rows, kBlockRows, &row0_, &block_rows_);
+    OpenPart(plan_.lanes, tile_.lanes, &lane0_, &lanes_);
+    OpenPart(plan_.rows, tile_.block_rows(), &row0_, &block_rows_);
   }
   void OpenPart(int loop, int64_t size, DimExpr* first, DimExpr* extent) {
     const DimExpr whole = work_.domain.extent(loop);
@@ -114,13 +128,13 @@ class PipelinedTranspose {
     *extent = Mod(whole, size).IsConst(0) ? DimExpr(size) : Min(size, whole - *first);
   }
 
-  bool HasWholeTiles() const { return Mod(work_.domain.extent(plan_.rows), kTileRows).IsConst(0); }
+  bool HasWholeTiles() const { return Mod(work_.domain.extent(plan_.rows), tile_.rows).IsConst(0); }
   // Of the tile at row `at` of the block; none past the block's end.
   DimExpr TileRows(DimExpr at) const {
-    return HasWholeTiles() ? DimExpr(kTileRows) : Max(0, Min(kTileRows, block_rows_ - at));
+    return HasWholeTiles() ? DimExpr(tile_.rows) : Max(0, Min(tile_.rows, block_rows_ - at));
   }
   // Where the tile at row `at` of the block is in scratch.
-  static DimExpr Half(DimExpr at) { return Mod(FloorDiv(at, kTileRows), 2) * kHalf; }
+  DimExpr Half(DimExpr at) const { return Mod(FloorDiv(at, tile_.rows), 2) * tile_.half(); }
 
   // --- what a unit waits for ---
 
@@ -142,21 +156,21 @@ class PipelinedTranspose {
     const DimExpr row = Open(LoopKind::kSerial, TileRows(at), lanes);
     const ValueId piece = b_.Load(emitter_.InputBuffer(odd.value), Address(odd, row0_ + at + row, lane0_ + run),
                                   static_cast<int>(lanes));
-    b_.Store(scratch_[i], half + run * kPitch + row, piece);
+    b_.Store(scratch_[i], half + run * tile_.pitch() + row, piece);
     Close();
   }
   // Unit `unit`'s share: a row of what is read in order, runs of what is not.
   void FetchAndCopy(DimExpr unit) {
+    const int64_t runs = tile_.unit_runs();
     for (const Demand& odd : plan_.odd) {
-      for (int64_t r = 0; r < kUnitRuns; ++r) {
-        Fetch(odd, row0_ + at_ + 2 * kTileRows, lane0_ + unit * kUnitRuns + r, kTileRows);
-      }
+      for (int64_t r = 0; r < runs; ++r) Fetch(odd, row0_ + at_ + 2 * tile_.rows, lane0_ + unit * runs + r, tile_.rows);
     }
-    for (const Demand& even : plan_.even) Fetch(even, row0_ + at_ + kTileRows + unit, lane0_, kTileLanes);
+    // A tile with such values has as many units as rows.
+    for (const Demand& even : plan_.even) Fetch(even, row0_ + at_ + tile_.rows + unit, lane0_, tile_.lanes);
     // After the last tile of a block, if all are whole, that one again.
-    const DimExpr next = HasWholeTiles() ? Min(at_ + kTileRows, block_rows_ - kTileRows) : at_ + kTileRows;
+    const DimExpr next = HasWholeTiles() ? Min(at_ + tile_.rows, block_rows_ - tile_.rows) : at_ + tile_.rows;
     for (size_t i = 0; i < plan_.odd.size(); ++i) {
-      for (int64_t r = 0; r < kUnitRuns; ++r) Copy(i, next, unit * kUnitRuns + r, kHalf - Half(at_));
+      for (int64_t r = 0; r < runs; ++r) Copy(i, next, unit * runs + r, tile_.half() - Half(at_));
     }
   }
 
@@ -187,9 +201,9 @@ class PipelinedTranspose {
     emitter_.SetLane({index.index(), kLanes});
     const DimExpr row = row0_ + at_ + quad * kUnitRows, lane = lane0_ + group * kLanes + index;
     for (size_t i = 0; i < plan_.odd.size(); ++i) {
-      const DimExpr corner = Half(at_) + group * kLanes * kPitch + quad * kUnitRows;
+      const DimExpr corner = Half(at_) + group * kLanes * tile_.pitch() + quad * kUnitRows;
       std::vector<ValueId> pieces;
-      for (int64_t l = 0; l < kLanes; ++l) pieces.push_back(b_.Load(scratch_[i], corner + l * kPitch, kUnitRows));
+      for (int64_t l = 0; l < kLanes; ++l) pieces.push_back(b_.Load(scratch_[i], corner + l * tile_.pitch(), kUnitRows));
       const std::vector<ValueId> columns = ShortRowsToColumns(b_, pieces);
       for (int64_t r = 0; r < kUnitRows; ++r) columns_[place_.At(plan_.odd[i], row + r, lane)] = columns[r];
     }
@@ -208,6 +222,7 @@ class PipelinedTranspose {
   const TransposePlan& plan_;
   const Target& target_;
   TransposePlace place_;
+  const Tile tile_;
   int open_ = 0;
   DimExpr lane0_, lanes_;       // of the tile
   DimExpr row0_, block_rows_;   // of the block

@@ -145,6 +145,7 @@ TEST(Transpose, OfWholeUnitsFromMemoryIsPipelined) {
   EXPECT_THAT(nest, HasSubstr("step 32"));                   // tiles, one after the other
   EXPECT_THAT(nest, HasSubstr("scratch f32 b2[6144]"));      // two of them
   EXPECT_EQ(CountOf(nest, "store b1"), 4) << nest;           // a unit's
+  EXPECT_THAT(OnlyNest(Parse(Sized(kTranspose, 4096, 1088))), HasSubstr("scratch f32 b2[5120]"));  // tiles of 64 rows
   for (const auto& [m, n] : std::vector<std::pair<int, int>>{{4096, 1058}, {1024, 1056}}) {
     EXPECT_EQ(CountOf(OnlyNest(Parse(Sized(kTranspose, m, n))), "scratch"), 0);
   }
@@ -156,7 +157,9 @@ TEST(Transpose, PipelinedIsRight) {
     ExpectRight(Parse(Sized(kWithOthers, m, n)), {{}}, OutOfCache(EveryWay()));
   }
   for (const char* element : {"f32", "f16", "i8", "i64"}) {
-    ExpectRight(Parse(Replace(Sized(kTranspose, 80, 272), "f32", element)), {{}}, OutOfCache(EveryWay()));
+    for (const int n : {272, 576}) {  // tiles of 32 and of 64 rows
+      ExpectRight(Parse(Replace(Sized(kTranspose, 80, n), "f32", element)), {{}}, OutOfCache(EveryWay()));
+    }
   }
 }
 
@@ -164,6 +167,7 @@ TEST(Transpose, PipelinedTouchesNothingOutsideItsTensors) {
   for (const char* text : {kTranspose, kWithOthers}) {
     ExpectTouchesNothingElse(Parse(Sized(text, 80, 260)), {{}}, OutOfCache(EveryWay()));
   }
+  ExpectTouchesNothingElse(Parse(Sized(kTranspose, 80, 576)), {{}}, OutOfCache(EveryWay()));
 }
 
 // Kernels for other localities read their inputs in the same order.
