@@ -19,26 +19,28 @@ constexpr int kLanes = kShortRows;
 constexpr int64_t kUnitRows = 4;
 constexpr int64_t kLine = 64;  // bytes
 
-// Both halves of scratch for f32 are half of L1; the lines of a tile, which are 64 of one set of L2 where the pitch is a
-// power of two, stay there with those of the tile after it.
 struct Tile {
   int64_t lanes, rows;
+  int fetch_level;
 
   int64_t block_rows() const { return 32 * rows; }  // the first of 32 tiles is not overlapped with anything
   int64_t least_rows() const { return 8 * rows; }
   int64_t pitch() const { return rows + 16; }       // columns of scratch do not fall into one set of L1
   int64_t half() const { return lanes * pitch(); }
   int64_t unit_runs() const { return kLanes * kUnitRows / rows; }  // of the next tile, copied beside a unit
+  int64_t unit_rows() const { return kLanes * kUnitRows / lanes; }  // of it, fetched of an even value
 };
-// Pieces of the odd value of two lines, results in runs of four; where only odd values are read, the other way round: if
-// the value begins at an odd line, processors that fetch lines by pairs fetch half of the pairs of two lines in vain.
-// (Zen 5, 4096x4096, LLVM's AVX-512 code: 61-66 % of a copy with pieces of two lines there, 72-78 with four, and 75-79 with
-// either at even lines; with an addition 70 and 66.)
-constexpr Tile kWideTile = {64, 32}, kDeepTile = {32, 64};
+
+// Where the pitch is a power of two the lines of a tile lie in few sets of L2: 32 runs take half of their ways, 64 all of
+// them, and what is read in order beside them then drives them out in one process of two (an addition: 52-56 % of a copy,
+// or 70; 75-80 with 32). Where nothing is, pieces are of four lines: of those of two, where the value begins at an odd line,
+// processors that fetch lines by pairs fetch half in vain (58-66 % there, 74-84 with four), and there is room in L1.
+// (Zen 5, 4096x4096, LLVM's AVX-512 code.)
+constexpr Tile kSquareTile = {32, 32, 1}, kDeepTile = {32, 64, 0};
 
 Tile ChooseTile(const TransposePlan& plan, DimExpr rows) {
   const bool deep = plan.even.empty() && Mod(rows, kDeepTile.rows).IsConst(0) && ProveLessEqual(kDeepTile.least_rows(), rows);
-  return deep ? kDeepTile : kWideTile;
+  return deep ? kDeepTile : kSquareTile;
 }
 
 // Copies go by 16 bytes, in a loop. A processor that is not held back runs far ahead of its memory, and what it
@@ -47,14 +49,11 @@ Tile ChooseTile(const TransposePlan& plan, DimExpr rows) {
 // distance and the level of the fetches; with nothing but 64 idle instructions beside such a copy 80-90 %.
 constexpr int64_t kPieceBytes = 16;
 
-constexpr int kFetchLevel = 1;  // into L2: stores past the caches and fetches into L1 wait for the same buffers
-
 class PipelinedTranspose {
  public:
   PipelinedTranspose(Emitter& emitter, const PointwiseWork& work, const TransposePlan& plan, const Target& target)
       : emitter_(emitter), graph_(emitter.graph()), b_(emitter.builder()), work_(work), plan_(plan), target_(target),
-        place_(work.domain, plan),
-        tile_(ChooseTile(plan, work.domain.extent(plan.rows))) {}
+        place_(work.domain, plan), tile_(ChooseTile(plan, work.domain.extent(plan.rows))) {}
 
   bool Fits() const {
     if (std::find(plan_.odd_output.begin(), plan_.odd_output.end(), true) != plan_.odd_output.end()) return false;
@@ -146,7 +145,7 @@ class PipelinedTranspose {
     if (ProveLessEqual(Product(type.dims) * BytesFor(type.element, 1), target_.l2_bytes / 2)) return;
     const DimExpr address = Address(demand, row, lane);
     for (int64_t i = 0; i < elements; i += kLine / BytesFor(type.element, 1)) {
-      b_.Prefetch(emitter_.InputBuffer(demand.value), address + i, kFetchLevel);
+      b_.Prefetch(emitter_.InputBuffer(demand.value), address + i, tile_.fetch_level);
     }
   }
   // Run `run` of the tile at row `at` of the block.
@@ -165,8 +164,10 @@ class PipelinedTranspose {
     for (const Demand& odd : plan_.odd) {
       for (int64_t r = 0; r < runs; ++r) Fetch(odd, row0_ + at_ + 2 * tile_.rows, lane0_ + unit * runs + r, tile_.rows);
     }
-    // A tile with such values has as many units as rows.
-    for (const Demand& even : plan_.even) Fetch(even, row0_ + at_ + tile_.rows + unit, lane0_, tile_.lanes);
+    const int64_t rows = tile_.unit_rows();
+    for (const Demand& even : plan_.even) {
+      for (int64_t r = 0; r < rows; ++r) Fetch(even, row0_ + at_ + tile_.rows + unit * rows + r, lane0_, tile_.lanes);
+    }
     // After the last tile of a block, if all are whole, that one again.
     const DimExpr next = HasWholeTiles() ? Min(at_ + tile_.rows, block_rows_ - tile_.rows) : at_ + tile_.rows;
     for (size_t i = 0; i < plan_.odd.size(); ++i) {

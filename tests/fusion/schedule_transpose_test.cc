@@ -143,7 +143,7 @@ constexpr const char* kWithOthers = R"(
 TEST(Transpose, OfWholeUnitsFromMemoryIsPipelined) {
   const std::string nest = OnlyNest(Parse(Sized(kTranspose, 4096, 1056)));
   EXPECT_THAT(nest, HasSubstr("step 32"));                   // tiles, one after the other
-  EXPECT_THAT(nest, HasSubstr("scratch f32 b2[6144]"));      // two of them
+  EXPECT_THAT(nest, HasSubstr("scratch f32 b2[3072]"));      // two of them
   EXPECT_EQ(CountOf(nest, "store b1"), 4) << nest;           // a unit's
   EXPECT_THAT(OnlyNest(Parse(Sized(kTranspose, 4096, 1088))), HasSubstr("scratch f32 b2[5120]"));  // tiles of 64 rows
   for (const auto& [m, n] : std::vector<std::pair<int, int>>{{4096, 1058}, {1024, 1056}}) {
