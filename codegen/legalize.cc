@@ -1,16 +1,15 @@
 #include "codegen/legalize.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <optional>
-#include <queue>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "codegen/map_leaves.h"
+#include "codegen/piece_groups.h"
 #include "codegen/recycled.h"
 #include "codegen/strip_mine.h"
 #include "ir/numeric.h"
@@ -18,25 +17,15 @@
 namespace skein {
 namespace {
 
-bool WritesMemory(Opcode op) { return op == Opcode::kStore || op == Opcode::kScatter; }
-
-bool AccessesMemory(Opcode op) {
-  return op == Opcode::kLoad || op == Opcode::kGather || WritesMemory(op);
-}
-
 // Cuts the values of a nest without vector loops into pieces and puts the pieces in order.
 class Splitter {
  public:
   Splitter(const LoopNest& source, const Target& target)
-      : source_(source),
-        register_lanes_(target.lanes()),
-        lanes_shift_(std::countr_zero(static_cast<unsigned>(register_lanes_))),
-        group_pieces_(target.isa == Isa::kAvx512 ? 4 : 2) {
+      : source_(source), cut_(source, target), register_lanes_(target.lanes()) {
     result_.buffers = source.buffers;
     result_.argument_count = source.argument_count;
     result_.loop_count = source.loop_count;
     pieces_.resize(source.value_count());
-    definition_.resize(source.value_count(), -1);
     defined_by_.resize(source.value_count());
     for (int v = 0; v < source.value_count(); ++v) {
       names_values_ = names_values_ || source.type(ValueId(v)) == VectorType{ElementType::kI64, 1};
@@ -48,7 +37,7 @@ class Splitter {
     for (int i = 0; i < source_.inst_count(); ++i) {
       const Inst& inst = source_.inst(InstId(i));
       for (ValueId v : inst.results) defined_by_[v.index] = InstId(i);
-      pieces += IsSingleNode(inst) ? 1 : PieceCount(Lanes(inst));
+      pieces += cut_.IsSingleNode(inst) ? 1 : cut_.PieceCount(cut_.Lanes(inst));
     }
     result_.Reserve(pieces, pieces);
     result_.root = SplitBlock(source_.root);
@@ -59,14 +48,6 @@ class Splitter {
   // --- pieces ---
   using Pieces = absl::InlinedVector<ValueId, 4>;
 
-  int PieceCount(int lanes) const { return (lanes + register_lanes_ - 1) >> lanes_shift_; }
-  int PieceCount(ValueId v) const { return PieceCount(source_.type(v).lanes); }
-  int PieceLanes(int lanes, int piece) const {
-    return std::min(register_lanes_, lanes - piece * register_lanes_);
-  }
-  VectorType PieceType(VectorType type, int piece) const {
-    return {type.element, PieceLanes(type.lanes, piece)};
-  }
   ValueId Piece(ValueId v, int piece) const {
     const Pieces& pieces = pieces_[v.index];
     return pieces.size() == 1 ? pieces[0] : pieces[piece];
@@ -117,14 +98,14 @@ class Splitter {
       straight.push_back(id);
       // What follows a reduction seldom shares values with what led to it: keep it behind, so
       // that the groups of several rows do not mix.
-      if (inst.op == Opcode::kReduce && PieceCount(inst.operands[0]) > group_pieces_) {
+      if (inst.op == Opcode::kReduce && cut_.PieceCount(inst.operands[0]) > cut_.group_pieces()) {
         EmitStraight(straight);
         straight.clear();
       }
     }
     EmitStraight(straight);
     for (ValueId yield : source_.block(source).yields) {
-      for (int p = 0; p < PieceCount(yield); ++p) {
+      for (int p = 0; p < cut_.PieceCount(yield); ++p) {
         result_.block(block).yields.push_back(Piece(yield, p));
       }
     }
@@ -137,8 +118,8 @@ class Splitter {
     const VectorType type = source_.type(source);
     Pieces& pieces = pieces_[source.index];
     pieces.clear();
-    for (int p = 0; p < PieceCount(type.lanes); ++p) {
-      pieces.push_back(result_.NewValue(PieceType(type, p)));
+    for (int p = 0; p < cut_.PieceCount(type.lanes); ++p) {
+      pieces.push_back(result_.NewValue(cut_.PieceType(type, p)));
       out.push_back(pieces.back());
     }
   }
@@ -149,196 +130,24 @@ class Splitter {
     loop.results.clear();
     loop.extent = Map(source.extent);
     for (ValueId init : source.operands) {
-      for (int p = 0; p < PieceCount(init); ++p) loop.operands.push_back(Piece(init, p));
+      for (int p = 0; p < cut_.PieceCount(init); ++p) loop.operands.push_back(Piece(init, p));
     }
     loop.body = SplitBlock(source.body);
     for (ValueId result : source.results) NewPieces(result, loop.results);
     Append(std::move(loop));
   }
 
-  // --- scheduling of straight-line code ---
-  // A node is one group of pieces of one instruction. Nodes are emitted in the order (group, place
-  // in the source), as far as operands and memory allow.
-  struct Node {
-    int inst = 0;  // place in the straight line
-    int group = 0;
-    int waits_for = 0;
-    std::vector<int> users;
-  };
-
-  // Instructions whose pieces are all emitted at once.
-  bool IsSingleNode(const Inst& inst) const {
-    switch (inst.op) {
-      case Opcode::kConst:
-      case Opcode::kIndex:
-      case Opcode::kIota:
-      case Opcode::kSplat:
-      case Opcode::kExtract:
-      case Opcode::kReduce:
-      case Opcode::kPrefetch:
-        return true;
-      case Opcode::kLoad:
-        return IsBroadcast(inst);
-      default:
-        return false;
-    }
-  }
-
-  static bool IsBroadcast(const Inst& inst) {
-    return inst.op == Opcode::kLoad && inst.stride.IsConst(0) && !inst.masked &&
-           inst.type.lanes > 1;
-  }
-
-  // Lanes of the value that `inst` computes or writes.
-  int Lanes(const Inst& inst) const {
-    if (!inst.results.empty()) return inst.type.lanes;
-    return inst.operands.empty() ? 1 : source_.type(inst.operands[0]).lanes;
-  }
-
-  int GroupCount(const Inst& inst) const {
-    if (IsSingleNode(inst)) return 1;
-    return (PieceCount(Lanes(inst)) + group_pieces_ - 1) / group_pieces_;
-  }
-
   void EmitStraight(std::span<const InstId> insts) {
-    // With one group each, the order is that of the source.
-    const int group_lanes = group_pieces_ * register_lanes_;
-    if (std::all_of(insts.begin(), insts.end(), [&](InstId id) {
-          const Inst& inst = source_.inst(id);
-          return Lanes(inst) <= group_lanes || IsSingleNode(inst);
-        })) {
-      for (InstId id : insts) EmitNode(source_.inst(id), 0);
-      return;
-    }
-    std::vector<int> first_node(insts.size());
-    std::vector<Node> nodes;
-    for (size_t i = 0; i < insts.size(); ++i) {
-      const Inst& inst = source_.inst(insts[i]);
-      first_node[i] = static_cast<int>(nodes.size());
-      for (ValueId v : inst.results) definition_[v.index] = static_cast<int>(i);
-      for (int g = 0; g < GroupCount(inst); ++g) nodes.push_back({static_cast<int>(i), g});
-    }
-    auto depend = [&](int user, int on) {
-      nodes[on].users.push_back(user);
-      ++nodes[user].waits_for;
-    };
-    // The node of `v` that makes its piece `p`.
-    auto depend_on_piece = [&](int user, ValueId v, int p) {
-      const int at = definition_[v.index];
-      if (at < 0) return;
-      const int groups = GroupCount(source_.inst(insts[at]));
-      depend(user, first_node[at] + std::min(p / group_pieces_, groups - 1));
-    };
-    for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
-      const Inst& inst = source_.inst(insts[nodes[n].inst]);
-      AddOperandDependences(inst, nodes[n].group,
-                            [&](ValueId v, int p) { depend_on_piece(n, v, p); });
-      if (nodes[n].group > 0 && WritesMemory(inst.op) && !inst.stride.IsConst(1)) depend(n, n - 1);
-      if (nodes[n].group > 0 && inst.op == Opcode::kScatter) depend(n, n - 1);
-    }
-    AddMemoryDependences(insts, first_node, depend);
-    EmitInOrder(insts, nodes);
-    for (InstId id : insts) {
-      for (ValueId v : source_.inst(id).results) definition_[v.index] = -1;
-    }
-  }
-
-  template <typename NeedPiece>
-  void AddOperandDependences(const Inst& inst, int group, NeedPiece need) const {
-    for (DimExpr e : {inst.expr, inst.address, inst.stride}) {
-      if (e.IsConst() || !HasCoords(e)) continue;
-      VisitLeaves(e, [&](DimExpr leaf) {
-        if (leaf.kind() == DimKind::kValue) need(ValueId(leaf.index()), 0);
-      });
-    }
-    if (inst.op == Opcode::kShuffle) {
-      const size_t begin = static_cast<size_t>(group) * group_pieces_ * register_lanes_;
-      const size_t end = std::min(inst.shuffle.size(),
-                                  begin + static_cast<size_t>(group_pieces_) * register_lanes_);
-      for (size_t i = begin; i < end; ++i) {
-        const auto [operand, lane] = ShuffleSource(inst, inst.shuffle[i]);
-        need(operand, lane / register_lanes_);
-      }
-    } else if (inst.op == Opcode::kExtract) {
-      need(inst.operands[0], inst.lane / register_lanes_);
-    } else {
-      const int groups = GroupCount(inst);
-      for (ValueId v : inst.operands) {
-        const int begin = groups == 1 ? 0 : group * group_pieces_;
-        const int end =
-            groups == 1 ? PieceCount(v) : std::min(PieceCount(v), begin + group_pieces_);
-        for (int p = begin; p < std::max(begin + 1, end); p += group_pieces_) need(v, p);
-      }
-    }
-  }
-
-  template <typename Depend>
-  void AddMemoryDependences(std::span<const InstId> insts, std::span<const int> first_node,
-                            Depend depend) const {
-    for (size_t later = 0; later < insts.size(); ++later) {
-      const Inst& b = source_.inst(insts[later]);
-      if (!AccessesMemory(b.op)) continue;
-      for (size_t earlier = 0; earlier < later; ++earlier) {
-        const Inst& a = source_.inst(insts[earlier]);
-        if (!AccessesMemory(a.op) || !(WritesMemory(a.op) || WritesMemory(b.op))) continue;
-        if (!MayShareMemory(a.buffer, b.buffer)) continue;
-        for (int ga = 0; ga < GroupCount(a); ++ga) {
-          for (int gb = 0; gb < GroupCount(b); ++gb) {
-            if (MayOverlap(a, ga, b, gb)) depend(first_node[later] + gb, first_node[earlier] + ga);
-          }
-        }
-      }
-    }
-  }
-
-  bool MayShareMemory(BufferId a, BufferId b) const {
-    return a == b || source_.buffers[a.index].in_place_with == b.index ||
-           source_.buffers[b.index].in_place_with == a.index;
-  }
-
-  bool MayOverlap(const Inst& a, int group_a, const Inst& b, int group_b) const {
-    for (const Inst* inst : {&a, &b}) {
-      if (inst->op == Opcode::kGather || inst->op == Opcode::kScatter) return true;
-      if (!inst->stride.IsConst(1) && Lanes(*inst) > 1) return true;
-    }
-    if (BitWidth(source_.buffers[a.buffer.index].element) !=
-        BitWidth(source_.buffers[b.buffer.index].element)) {
-      return true;
-    }
-    const std::optional<int64_t> distance = (ElementOf(b) - ElementOf(a)).AsConst();
-    if (!distance) return true;
-    const int64_t group_lanes = group_pieces_ * register_lanes_;
-    const int64_t a_begin = group_a * group_lanes;
-    const int64_t a_end = std::min<int64_t>(Lanes(a), a_begin + group_lanes);
-    const int64_t b_begin = *distance + group_b * group_lanes;
-    const int64_t b_end = *distance + std::min<int64_t>(Lanes(b), (group_b + 1) * group_lanes);
-    return a_begin < b_end && b_begin < a_end;
-  }
-
-  void EmitInOrder(std::span<const InstId> insts, std::vector<Node>& nodes) {
-    using Key = std::pair<std::pair<int, int>, int>;  // ((group, place), node)
-    std::priority_queue<Key, std::vector<Key>, std::greater<Key>> ready;
-    auto push = [&](int n) { ready.push({{nodes[n].group, nodes[n].inst}, n}); };
-    for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
-      if (nodes[n].waits_for == 0) push(n);
-    }
-    while (!ready.empty()) {
-      const int n = ready.top().second;
-      ready.pop();
-      EmitNode(source_.inst(insts[nodes[n].inst]), nodes[n].group);
-      for (int user : nodes[n].users) {
-        if (--nodes[user].waits_for == 0) push(user);
-      }
-    }
+    for (const PieceGroups::Step& step : cut_.InOrder(insts)) EmitNode(source_.inst(step.inst), step.group);
   }
 
   // --- the pieces of one instruction ---
   void EmitNode(const Inst& inst, int group) {
-    if (IsSingleNode(inst)) return EmitSingle(inst);
-    const int lanes = Lanes(inst);
-    const int begin = group * group_pieces_;
-    const int end = std::min(PieceCount(lanes), begin + group_pieces_);
-    if (!inst.results.empty()) pieces_[inst.results[0].index].resize(PieceCount(lanes));
+    if (cut_.IsSingleNode(inst)) return EmitSingle(inst);
+    const int lanes = cut_.Lanes(inst);
+    const int begin = group * cut_.group_pieces();
+    const int end = std::min(cut_.PieceCount(lanes), begin + cut_.group_pieces());
+    if (!inst.results.empty()) pieces_[inst.results[0].index].resize(cut_.PieceCount(lanes));
     if (inst.op == Opcode::kShuffle) {
       for (int p = begin; p < end; ++p) {
         const ValueId piece = ShufflePiece(inst, p);
@@ -351,7 +160,7 @@ class Splitter {
     const DimExpr expr = Map(inst.expr), address = Map(inst.address), stride = Map(inst.stride);
     const bool is_broadcast = inst.op == Opcode::kLoad && inst.stride.IsConst(0) && lanes > 1;
     for (int p = begin; p < end; ++p) {
-      const VectorType type{inst.type.element, PieceLanes(lanes, p)};
+      const VectorType type{inst.type.element, cut_.PieceLanes(lanes, p)};
       const ValueId zero = is_broadcast ? Zero(type.lanes) : ValueId();
       const InstId id = result_.NewInst(inst);
       result_.block(block_).insts.push_back(id);
@@ -416,7 +225,7 @@ class Splitter {
   }
   void EmitBounded(const Inst& inst, const Bound& bound, int begin, int end) {
     for (int p = begin; p < end; ++p) {
-      const VectorType type{inst.type.element, PieceLanes(Lanes(inst), p)};
+      const VectorType type{inst.type.element, cut_.PieceLanes(cut_.Lanes(inst), p)};
       const ValueId number = Piece(inst.operands[bound.operand], p), x = Piece(inst.operands[1 - bound.operand], p);
       const Opcode op = inst.op == Opcode::kMin ? Opcode::kMinX86 : Opcode::kMaxX86;
       ValueId result = Emit(Inst{.op = op, .operands = {number, x}}, type);
@@ -472,8 +281,8 @@ class Splitter {
   // All pieces are one value, except that the last may be shorter.
   Pieces SamePieces(const Inst& inst, VectorType type) {
     Pieces pieces;
-    for (int p = 0; p < PieceCount(type.lanes); ++p) {
-      const VectorType piece_type = PieceType(type, p);
+    for (int p = 0; p < cut_.PieceCount(type.lanes); ++p) {
+      const VectorType piece_type = cut_.PieceType(type, p);
       const bool again = p > 0 && piece_type.lanes == register_lanes_;
       pieces.push_back(again ? pieces[0] : Emit(Inst(inst), piece_type));
     }
@@ -482,8 +291,8 @@ class Splitter {
 
   Pieces IotaPieces(VectorType type) {
     Pieces pieces;
-    for (int p = 0; p < PieceCount(type.lanes); ++p) {
-      const VectorType piece_type = PieceType(type, p);
+    for (int p = 0; p < cut_.PieceCount(type.lanes); ++p) {
+      const VectorType piece_type = cut_.PieceType(type, p);
       ValueId lanes = Emit(Inst{.op = Opcode::kIota}, piece_type);
       if (p > 0) {
         const uint64_t wrap = ~uint64_t{0} >> (64 - BitWidth(type.element));
@@ -506,12 +315,6 @@ class Splitter {
       }
     }
     return pieces[0];
-  }
-
-  // The operand and its lane that index `at` of a shuffle means.
-  std::pair<ValueId, int> ShuffleSource(const Inst& inst, int at) const {
-    const int lanes = source_.type(inst.operands[0]).lanes;
-    return at < lanes ? std::pair(inst.operands[0], at) : std::pair(inst.operands[1], at - lanes);
   }
 
   // `value` with repetitions of lane 0 behind it.
@@ -539,7 +342,7 @@ class Splitter {
 
   // Result lanes of piece `p`, from two source pieces at a time.
   ValueId ShufflePiece(const Inst& inst, int p) {
-    const VectorType type = PieceType(inst.type, p);
+    const VectorType type = cut_.PieceType(inst.type, p);
     if (IsShuffleOfRegisters(inst)) {
       Inst shuffle = inst;
       for (ValueId& operand : shuffle.operands) operand = Piece(operand, 0);
@@ -548,7 +351,7 @@ class Splitter {
     absl::InlinedVector<ValueId, 8> from;            // distinct source pieces, in order of first use
     absl::InlinedVector<int, 16> which, position;  // for every lane: index into `from`, lane in it
     for (int i = 0; i < type.lanes; ++i) {
-      const auto [operand, lane] = ShuffleSource(inst, inst.shuffle[p * register_lanes_ + i]);
+      const auto [operand, lane] = cut_.ShuffleSource(inst, inst.shuffle[p * register_lanes_ + i]);
       const ValueId piece = Piece(operand, lane / register_lanes_);
       const auto found = std::find(from.begin(), from.end(), piece);
       which.push_back(static_cast<int>(found - from.begin()));
@@ -582,15 +385,14 @@ class Splitter {
   }
 
   const LoopNest& source_;
-  const int register_lanes_, lanes_shift_;  // a power of two, and of which
-  const int group_pieces_;
+  PieceGroups cut_;
+  const int register_lanes_;
   LoopNest result_;
   BlockId block_;
   Recycled<Pieces> pieces_;  // of each value of source_
   MappedExprs mapped_;
   Recycled<InstId> defined_by_;  // values of source_; invalid: arguments of a block
   bool names_values_ = false;       // expressions may mention values, which get other names
-  Recycled<int> definition_;  // place in the straight line at hand, or -1
 };
 
 }  // namespace
