@@ -69,10 +69,11 @@ std::pair<IndexBuilder::Terms, IndexBuilder::Terms> IndexBuilder::SplitAtDepth(
 }
 
 Variable IndexBuilder::Load(Variable base, int64_t offset) {
-  return builder_->Emit({.action = Action::kLoadGeneral,
-                         .index = true,
-                         .address = {.base = base, .displacement = static_cast<int32_t>(offset)}},
-                        0);
+  Operation& load = builder_->Append(Action::kLoadGeneral, 0);
+  load.index = true;
+  load.address.base = base;
+  load.address.displacement = static_cast<int32_t>(offset);
+  return load.result;
 }
 
 Variable IndexBuilder::Find(std::span<const DimExpr> terms, int buffer, int depth) const {
@@ -177,10 +178,19 @@ Variable IndexBuilder::Divide(DimExpr e, int depth) {
 
 Variable IndexBuilder::General(Opcode op, Variable a, Variable b, int depth) {
   if (builder_->info(a).constant != ConstantKind::kNone && IsCommutative(op)) std::swap(a, b);
-  Operation operation{.action = Action::kGeneral, .opcode = op, .index = true};
+  Operation& operation = builder_->Append(Action::kGeneral, depth);
+  operation.opcode = op;
+  operation.index = true;
   operation.AddOperand(a);
   operation.AddOperand(b);
-  return builder_->Emit(operation, depth);
+  return operation.result;
+}
+
+Variable IndexBuilder::Lea(const Address& address, int depth) {
+  Operation& lea = builder_->Append(Action::kLea, depth);
+  lea.index = true;
+  lea.address = address;
+  return lea.result;
 }
 
 Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
@@ -196,10 +206,7 @@ Variable IndexBuilder::Sum(std::span<const DimExpr> terms, int depth) {
   for (DimExpr term : inner) {
     auto [coefficient, rest] = SplitCoefficient(term);
     if (sum.valid() && IsScale(coefficient)) {
-      Operation lea{.action = Action::kLea,
-                    .index = true,
-                    .address = {sum, Evaluate(rest), static_cast<int>(coefficient)}};
-      sum = builder_->Emit(lea, depth);
+      sum = Lea({sum, Evaluate(rest), static_cast<int>(coefficient)}, depth);
     } else if (sum.valid() && coefficient == -1) {
       sum = General(Opcode::kSub, sum, Evaluate(rest), depth);
     } else {
@@ -259,10 +266,7 @@ Variable IndexBuilder::Base(BufferId buffer, std::span<const DimExpr> terms) {
     auto [outer, inner] = SplitAtDepth(terms.first(terms.size() - constants), depth);
     if (constants > 0) inner.push_back(terms.back());
     const int bytes = static_cast<int>(BytesFor(nest_.buffers[buffer.index].element, 1));
-    const Operation lea{.action = Action::kLea,
-                        .index = true,
-                        .address = {Base(buffer, outer), EvaluateSum(inner), bytes}};
-    v = builder_->Emit(lea, depth);
+    v = Lea({Base(buffer, outer), EvaluateSum(inner), bytes}, depth);
   }
   Remember(terms, buffer.index, depth, v);
   return v;

@@ -67,6 +67,7 @@ class IndexBuilder {
   Variable Divide(DimExpr e, int depth);
   Variable Operate(Operation operation, DimExpr e, int depth);
   Variable General(Opcode op, Variable a, Variable b, int depth);
+  Variable Lea(const Address& address, int depth);
   // Address of the element of a buffer whose number is the sum of `terms`.
   Variable Base(BufferId buffer, std::span<const DimExpr> terms);
   Variable Pointer(BufferId buffer);

@@ -5,15 +5,9 @@
 #include <utility>
 
 namespace skein::x86 {
-namespace {
-
-// Room to begin with.
-constexpr size_t kUsualDepth = 8;
-
-}  // namespace
 
 ProgramBuilder::ProgramBuilder(ConstantPool* pool, Isa isa) : pool_(pool), program_{.isa = isa}, open_(1) {
-  open_.reserve(kUsualDepth);
+  open_.reserve(8);  // seldom more
   for (Variable& v : program_.parameters) v = NewVariable(RegisterClass::kGeneral);
   Emit({.action = Action::kEntry});
 }

@@ -83,20 +83,21 @@ int Selector::NarrowAccess(ElementType element, int lanes, Variable* mask) const
   return n;
 }
 
-// Part `p` of an access to neighbours.
+// Part `p` of an access to neighbours, appended without its operands.
 //   mask: of all lanes, or invalid; becomes that of the part, which the caller adds.
-Operation Selector::PartAccess(Action action, VectorType type, int p, Address address, Variable* mask) {
+Operation& Selector::PartAccess(Action action, VectorType type, int p, Address address, Variable* mask) {
   const int lanes = PartLanes(type, p);
   if (mask->valid()) *mask = MaskPart(*mask, p, type.element);
   const bool scalar = type.lanes == 1 && !mask->valid();
   if (!scalar && !IsNatural(type.element, lanes)) *mask = ExactMask(*mask, type.element, lanes);
   address.displacement += p * 8 * wide_lanes_;
   const int named = NarrowAccess(type.element, lanes, mask);
-  return {.action = action,
-          .element = type.element,
-          .lanes = static_cast<int8_t>(named),
-          .masked = mask->valid(),
-          .address = address};
+  Operation& access = builder_.Append(action);
+  access.element = type.element;
+  access.lanes = static_cast<int8_t>(named);
+  access.masked = mask->valid();
+  access.address = address;
+  return access;
 }
 
 // --- loads ---
@@ -119,8 +120,9 @@ Parts Selector::Load(const Inst& inst, VectorType type) {
   Parts result;
   for (int p = 0; p < PartCount(type); ++p) {
     Variable part_mask = mask;
-    const Operation load = PartAccess(Action::kLoad, type, p, address, &part_mask);
-    result.Add(Emit(load, {part_mask}));
+    Operation& load = PartAccess(Action::kLoad, type, p, address, &part_mask);
+    load.AddOperand(part_mask);
+    result.Add(load.result);
   }
   return type.lanes == 1 ? FromVector(result[0], type) : result;
 }
@@ -198,14 +200,15 @@ void Selector::Store(const Inst& inst) {
   if (InGeneral(type) && mask.valid()) value = ToVector(value, type);
   for (int p = 0; p < PartCount(type); ++p) {
     Variable part_mask = mask;
-    Operation store = PartAccess(Action::kStore, type, p, address, &part_mask);
+    Operation& store = PartAccess(Action::kStore, type, p, address, &part_mask);
     store.streaming = streams_;
     if (type.element == ElementType::kF16 && store.lanes >= 8 && !store.masked) {  // stores round by themselves
       const Operation* const rounds = builder_.DefinitionOf(value[p]);
       store.folded = rounds != nullptr && rounds->action == Action::kConvert;
       if (store.folded) value = rounds->operands[0];
     }
-    Emit(store, {value[p], part_mask});
+    store.AddOperand(value[p]);
+    store.AddOperand(part_mask);
   }
 }
 

@@ -173,7 +173,7 @@ class Selector {
   bool IsNone(const Inst& inst, int lane) const;         // whether lane `lane` never takes part
   bool IsNatural(ElementType element, int lanes) const;
   bool GoesByLanes(VectorType type, bool apart, bool masked) const;
-  Operation PartAccess(Action action, VectorType type, int p, Address address, Variable* mask);
+  Operation& PartAccess(Action action, VectorType type, int p, Address address, Variable* mask);
   int NarrowAccess(ElementType element, int lanes, Variable* mask) const;
   Variable ExactMask(Variable mask, ElementType element, int lanes);
   Address OfNeighbours(const Inst& inst, const Parts& index);
