@@ -14,6 +14,7 @@
 //     Stores, gathers and loops keep their order relative to other memory operations on the same buffer.
 //   * kReduce is left only on power-of-two lanes <= W; kShuffle reads at most two pieces; gathers and
 //     loads are split by pieces (stride respected). A kLoad of stride 0 became a scalar load and kSplat.
+//     Pieces of one access share its `address` and differ in `offset`.
 //   * kUnrolled loops with constant extents are unrolled.
 #ifndef SKEIN_CODEGEN_LEGALIZE_H_
 #define SKEIN_CODEGEN_LEGALIZE_H_
