@@ -58,7 +58,11 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
       const Op op = g.op(v);
       if (graph.IsInlined(v) || (op != Op::input && op != Op::constant && !graph.IsComputed(v.node))) continue;
       auto [number, fresh] = numbers.emplace(v, static_cast<int>(values_.size()));
-      if (fresh) values_.push_back({v.node, bytes_of(v), {}});
+      if (fresh) {
+        ReadValue& value = values_.emplace_back();
+        value.producer = v.node;
+        value.bytes = bytes_of(v);
+      }
       auto [access, first] = known.emplace(std::pair(by, v), static_cast<int>(accesses_.size()));
       if (first) {
         const bool narrows = (node.op == Op::slice || node.op == Op::gather) && i == 0;

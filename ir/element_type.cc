@@ -6,11 +6,7 @@ namespace {
 constexpr std::string_view kNames[] = {"bool", "i4",  "i8",  "i16", "i32",  "i64", "u4", "u8",
                                        "u16",  "u32", "u64", "f16", "bf16", "f32", "f64"};
 
-constexpr uint8_t kBitWidths[] = {8, 4, 8, 16, 32, 64, 4, 8, 16, 32, 64, 16, 16, 32, 64};
-
 }  // namespace
-
-int BitWidth(ElementType t) { return kBitWidths[static_cast<int>(t)]; }
 
 std::string_view Name(ElementType t) { return kNames[static_cast<int>(t)]; }
 

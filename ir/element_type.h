@@ -22,7 +22,10 @@ constexpr bool IsUnsigned(ElementType t) { return t >= ElementType::kU4 && t <= 
 constexpr bool IsInteger(ElementType t) { return IsSigned(t) || IsUnsigned(t); }
 
 // Bits of one stored element: 4 for i4/u4 (two a byte, low nibble first), 8 for bool.
-int BitWidth(ElementType t);
+constexpr int BitWidth(ElementType t) {
+  constexpr int kBits[] = {8, 4, 8, 16, 32, 64, 4, 8, 16, 32, 64, 16, 16, 32, 64};
+  return kBits[static_cast<int>(t)];
+}
 
 // Bytes that `count` elements take in memory, rounded up to whole bytes.
 constexpr int64_t BytesFor(ElementType t, int64_t count) {

@@ -150,13 +150,6 @@ class Printer {
 
   void PrintLoop(const Inst& loop, int depth) {
     const DimExpr extent = Renumber(loop.extent);
-    std::vector<std::string> inits;
-    for (ValueId init : loop.operands) {
-      std::swap(line_, out_);
-      Use(init);
-      std::swap(line_, out_);
-      inits.push_back(std::exchange(line_, {}));
-    }
     for (size_t i = 0; i < loop.results.size(); ++i) {
       if (i > 0) Append(", ");
       Define(loop.results[i]);
@@ -179,7 +172,11 @@ class Printer {
       Append(": ");
       AppendType(nest_.type(arguments[i]));
       Append(" = ");
-      Append(i < inits.size() ? std::string_view(inits[i]) : "nothing");
+      if (i < loop.operands.size()) {
+        Use(loop.operands[i]);
+      } else {
+        Append("nothing");
+      }
     }
     if (!arguments.empty()) out_ += ')';
     out_ += " {\n";
@@ -189,9 +186,6 @@ class Printer {
   }
 
   void PrintPlain(const Inst& inst) {
-    std::swap(line_, out_);  // operands are named before the result is
-    PrintBody(inst);
-    std::swap(line_, out_);
     if (!inst.results.empty()) {
       Define(inst.results[0]);
       Append(" = ");
@@ -201,8 +195,7 @@ class Printer {
       out_ += ' ';
       AppendType(inst.type);
     }
-    out_ += line_;
-    line_.clear();
+    PrintBody(inst);
   }
 
   // What follows the type.
@@ -299,7 +292,7 @@ class Printer {
   }
 
   const LoopNest& nest_;
-  std::string out_, line_;
+  std::string out_;
   std::vector<int> numbers_;                 // value -> number in the text; -1: none yet
   int count_ = 0;                            // of values that have one
   LoopNumbers loops_;

@@ -29,8 +29,8 @@ Value ShapeOf(Graph* g, Value x) {
 
 Value GatherScalar(Graph* g, Value list, int64_t at) {
   Value index = g->AddScalar(kI64, static_cast<double>(at));
-  auto y = g->Add(Op::gather, {list, index},
-                  {{"dims", Dims{}}, {"map", Dims{DimExpr::Value(0)}}, {"index_map", Dims{}}});
+  const Dims none;
+  auto y = g->Add(Op::gather, {list, index}, {{"dims", none}, {"map", Dims{DimExpr::Value(0)}}, {"index_map", none}});
   EXPECT_TRUE(y.ok()) << y.status();
   return *y;
 }
