@@ -138,6 +138,7 @@ std::vector<std::vector<NodeId>> FindComponents(const PlanGraph& graph, const Tr
     if (groups.PartOf(a) == groups.PartOf(b) || groups.MayShare(reach, a, b)) parent(std::max(x, y)) = std::min(x, y);
   };
   for (NodeId id : nodes) {
+    join(id, *groups.nodes(groups.PartOf(id)).begin());  // siblings of a plan may share little at other sizes
     for (NodeId reader : graph.ReadersOf(id)) join(id, reader);
     for (int value : traffic.ReadBy(id)) {
       if (!IsLarge(traffic, value)) continue;

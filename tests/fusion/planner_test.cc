@@ -207,6 +207,8 @@ TEST(Planner, SiblingsThatReadTheSameShareAKernel) {
   const Plan plan = MakePlanOf(graph);
   EXPECT_EQ(Kinds(plan), "pointwise");
   EXPECT_EQ(*Evaluate(plan.fused_bytes, {{"n", 10}}), 4 * 4 * 10 * 256);  // x once, y, and two results
+  // Also where x is so small that it would not make siblings of them.
+  EXPECT_EQ(MeasureGap(plan, PlanOptions(), {{"n", 10}}).bytes, 4 * 4 * 10 * 256);
   ExpectRight(graph, {{{"n", 5}}, {{"n", 0}}});
 }
 
