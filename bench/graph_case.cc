@@ -275,10 +275,11 @@ absl::StatusOr<GraphKernel> MakeGraphKernel(const Graph& graph, const KernelOpti
   kernel.bytes = work.bytes;
   kernel.inputs = held->inputs;
   kernel.outputs = held->outputs;
-  kernel.run = [held] {
-    const absl::Status status = held->program->Run(held->inputs, held->outputs);
+  kernel.run_on = [held](const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs) {
+    const absl::Status status = held->program->Run(inputs, outputs);
     if (!status.ok()) OrDie(absl::StatusOr<int>(status));
   };
+  kernel.run = [held, run_on = kernel.run_on] { run_on(held->inputs, held->outputs); };
   return kernel;
 }
 

@@ -78,6 +78,8 @@ Isa& IsaOfThisRun();
 // A compiled graph with its buffers.
 struct GraphKernel {
   std::function<void()> run;  // once over the data; keeps everything below alive
+  // The same on other buffers of the same types.
+  std::function<void(const std::vector<TensorView>& inputs, const std::vector<TensorView>& outputs)> run_on;
   std::vector<TensorView> inputs, outputs;
   double compile_ms = 0;  // plan and code
   bool cached = false;    // the code was there from an earlier row

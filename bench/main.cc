@@ -17,6 +17,7 @@
 #include "bench/reporters.h"
 #include "bench/rows.h"
 #include "bench/team.h"
+#include "bench/tiers.h"
 
 namespace skein {
 namespace {

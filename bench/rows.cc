@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <mutex>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/canary.h"
 #include "bench/team.h"
+#include "bench/tiers.h"
 #include "bench/timing.h"
 
 namespace skein {
@@ -23,7 +23,6 @@ std::optional<Canary> canary;
 int void_rows = 0;
 bool void_machine = false;
 bool compares_tiers = false;
-std::vector<double> tier_ratios;
 
 absl::StatusOr<Resident> MakeResident(const GraphRow& row) {
   Resident resident;
@@ -68,26 +67,6 @@ std::string Remarks(const GraphKernel& kernel, const Work& work) {
   return text;
 }
 
-absl::Status MeasureTiers(const GraphRow& row, benchmark::State& state) {
-  const Graph graph = row.graph();
-  KernelOptions options;
-  options.threads = Team::OfThisRun().size();
-  options.fill = row.fill;
-  SKEIN_ASSIGN_OR_RETURN(const GraphKernel optimized, MakeGraphKernel(graph, options));
-  options.tier = Tier::kFast;
-  SKEIN_ASSIGN_OR_RETURN(const GraphKernel fast, MakeGraphKernel(graph, options));
-  if (!fast.interpreted.empty()) {
-    return absl::UnimplementedError(absl::StrCat("interpreted: ", fast.interpreted.c_str()));
-  }
-  const PairSeconds pair = MeasurePair(optimized.run, fast.run);
-  for (auto _ : state) state.SetIterationTime(pair.second);
-  state.counters["compile_ms"] = fast.compile_ms;
-  tier_ratios.push_back(pair.first / pair.second);
-  state.SetLabel(absl::StrFormat("%.2f of LLVM's speed, compiled in %.1f ms%s", tier_ratios.back(),
-                                 optimized.compile_ms, pair.disturbed.c_str()));
-  return absl::OkStatus();
-}
-
 absl::Status MeasureGraphRow(const GraphRow& row, benchmark::State& state) {
   if (compares_tiers) return MeasureTiers(row, state);
   const Graph graph = row.graph();
@@ -130,18 +109,6 @@ void AddGraphRow(GraphRow row) {
 }
 
 void CompareTiers() { compares_tiers = true; }
-
-void AddTierSummary() {
-  AddRow("tiers/geometric_mean", [](benchmark::State& state) {
-    for (auto _ : state) state.SetIterationTime(1e-9);
-    if (tier_ratios.empty()) return;
-    double logs = 0;
-    for (double ratio : tier_ratios) logs += std::log(ratio);
-    state.SetLabel(absl::StrFormat("%.2f of LLVM's speed over %d rows, least %.2f", std::exp(logs / tier_ratios.size()),
-                                   static_cast<int>(tier_ratios.size()),
-                                   *std::min_element(tier_ratios.begin(), tier_ratios.end())));
-  });
-}
 
 void AddSizedCase(const SizedCase& sized) {
   // Weights and the like, which do not grow, must not count.
@@ -214,39 +181,45 @@ std::string UntilQuiet(const std::function<void()>& measure) {
 
 Canary* RunCanary() { return canary ? &*canary : nullptr; }
 
-PairSeconds MeasurePair(const std::function<void()>& first, const std::function<void()>& second) {
+Turns MeasureInTurns(const std::vector<std::function<void()>>& kernels, int most_rounds) {
   constexpr double kSlow = 20e-3;  // a second warm pass would only take time
   struct Side {
     const std::function<void()>& kernel;
     int passes = 1;
     bool slow = false;
-    std::vector<double> rounds = {};
 
     void Prepare() {
       const double seconds = TimePasses(kernel, 2);
       passes = PassesPerRound(seconds);
       slow = seconds > kSlow;
     }
-    void Round() {
+    double Round() {
       if (!slow) kernel();  // finds its data where its own last pass has left them
-      rounds.push_back(TimePasses(kernel, passes));
+      return TimePasses(kernel, passes);
     }
   };
-  Side sides[] = {{first}, {second}};
+  std::vector<Side> sides;
+  for (const auto& kernel : kernels) sides.push_back({kernel});
   for (Side& side : sides) side.Prepare();
-  PairSeconds pair;
-  pair.disturbed = UntilQuiet([&] {
-    for (Side& side : sides) side.rounds.clear();
+  Turns turns;
+  turns.disturbed = UntilQuiet([&] {
+    turns.seconds.assign(sides.size(), {});
     const double start = Now();
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < most_rounds; ++round) {
       if (round >= 3 && round % 2 == 1 && Now() - start > 1) break;
-      for (Side& side : sides) side.Round();
+      for (size_t i = 0; i < sides.size(); ++i) {
+        const size_t side = round % 2 == 0 ? i : sides.size() - 1 - i;  // whichever is first has an advantage
+        turns.seconds[side].push_back(sides[side].Round());
+      }
       if (canary) canary->Sing();
     }
-    pair.first = Median(sides[0].rounds);
-    pair.second = Median(sides[1].rounds);
   });
-  return pair;
+  return turns;
+}
+
+PairSeconds MeasurePair(const std::function<void()>& first, const std::function<void()>& second) {
+  const Turns turns = MeasureInTurns({first, second}, kRounds);
+  return {Median(turns.seconds[0]), Median(turns.seconds[1]), turns.disturbed};
 }
 
 void Report(const Work& work, const Measurement& measured, benchmark::State& state) {

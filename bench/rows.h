@@ -36,10 +36,8 @@ struct GraphRow {
 };
 void AddGraphRow(GraphRow row);
 
-// From here on, graph rows measure Xbyak's code beside LLVM's, in turns, and not against a ceiling: time is Xbyak's,
-// the ratio is LLVM's time over it. AddTierSummary adds the row of their geometric mean, after all others.
+// From here on, graph rows measure Xbyak's code beside LLVM's (tiers.h), and not against a ceiling.
 void CompareTiers();
-void AddTierSummary();
 
 // Rows of one case over sizes: a graph over [rows, columns] whose bytes and flops grow with both,
 // one row of the table for each level, its bytes near the level's size. The resident arithmetic is
@@ -66,10 +64,18 @@ void AddRow(const std::string& name, const std::function<void(benchmark::State&)
 std::string UntilQuiet(const std::function<void()>& measure);
 Canary* RunCanary();  // null before CheckMachine
 
-// Medians of the seconds of two kernels that run in turns.
+// Seconds of kernels that run in turns, each by rounds; the order is reversed from round to round.
+struct Turns {
+  std::vector<std::vector<double>> seconds;
+  std::string disturbed;  // as from UntilQuiet
+};
+// At most so many rounds: an odd number, fewer where they take longer than a second.
+Turns MeasureInTurns(const std::vector<std::function<void()>>& kernels, int most_rounds);
+
+// Medians of two kernels' in turns.
 struct PairSeconds {
   double first = 0, second = 0;
-  std::string disturbed;  // as from UntilQuiet
+  std::string disturbed;
 };
 PairSeconds MeasurePair(const std::function<void()>& first, const std::function<void()>& second);
 
