@@ -8,6 +8,9 @@ namespace {
 // Work that is worth a worker of its own, in bytes moved plus a quarter of the flops: from 0.4 microseconds in cache to
 // 5 in memory. To hand a task over takes 0.1 to 0.5, as far as the cores are from each other.
 constexpr int64_t kGrain = 96 << 10;
+// How much more than others the caller of a launch does, who begin later and have to be heard of. 1% faster than even shares
+// where cores share a die, 4% where they do not (sums of 1 MiB in L2); twice as much would be 1% slower and 9% faster.
+constexpr int64_t kHandover = 32 << 10;
 // Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
 // range costs, and fetching it from another core's caches, would be more than that gains.
 constexpr int64_t kMostChunksPerTask = 8, kChunkGrain = 512 << 10;
@@ -87,6 +90,9 @@ void DivideTiles(int threads, GroupSizes* sizes) {
   // What lies in cache suffers where two cores write to the same neighbourhood; memory does not.
   const bool near = sizes->tasks > 1 && sizes->chunks == sizes->tasks;
   if (!near || sizes->passes <= 0 || sizes->tiles / sizes->passes < 2 * sizes->tasks) sizes->passes = 1;
+  const int64_t tiles = sizes->tiles / sizes->passes;
+  const int64_t more = near ? std::max<int64_t>(1, tiles * kHandover / work) : 1;
+  sizes->first = (tiles + more * (sizes->chunks - 1)) / sizes->chunks;
 }
 
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,

@@ -77,7 +77,7 @@ void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const Group
     return;
   }
   const Work work = {kernel,       args.buffers, args.arguments, args.status, sizes.tiles,
-                     sizes.passes, sizes.chunks, sizes.tasks,    scratch,     slot_bytes};
+                     sizes.passes, sizes.chunks, sizes.first,    sizes.tasks, scratch,     slot_bytes};
   if (work_ != work) work_ = work;
   if (sizes.chunks > sizes.tasks) {
     constexpr int kMostParts = 32;
@@ -93,9 +93,9 @@ void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const Group
 
 void LaunchTasks::RunChunk(int64_t chunk, int task) const {
   const int64_t tiles = work_.tiles / work_.passes;
-  const int64_t quotient = tiles / work_.chunks, rest = tiles % work_.chunks;
-  const int64_t begin = chunk * quotient + std::min(chunk, rest);
-  const int64_t end = begin + quotient + (chunk < rest ? 1 : 0);
+  const int64_t others = work_.chunks - 1, quotient = (tiles - work_.first) / others, rest = (tiles - work_.first) % others;
+  const auto begin_of = [&](int64_t c) { return c == 0 ? 0 : work_.first + (c - 1) * quotient + std::min(c - 1, rest); };
+  const int64_t begin = begin_of(chunk), end = begin_of(chunk + 1);
   const KernelArgs args = {work_.buffers, work_.arguments, work_.status};
   for (int64_t first = 0; first < work_.tiles; first += tiles) {
     work_.kernel(&args, first + begin, first + end, work_.scratch + task * work_.slot_bytes);

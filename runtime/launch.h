@@ -39,7 +39,7 @@ class LaunchTasks {
     void* const* buffers;  // of the kernel's arguments
     const int64_t* arguments;
     uint64_t* status;
-    int64_t tiles, passes, chunks, tasks;
+    int64_t tiles, passes, chunks, first, tasks;
     std::byte* scratch;
     int64_t slot_bytes;
 
