@@ -197,7 +197,7 @@ class Graph {
   std::optional<Dims> KnownList(Value v) const;
   // The literal of a `constant` node, else null.
   LiteralRef Constant(Value v) const;
-  // If v is a float/int constant whose elements are all equal (through broadcast/reshape too).
+  // If v is a float/int constant of at most 1 MiB whose elements are all equal (through broadcast/reshape too).
   std::optional<double> SplatValue(Value v) const;
 
   // Makes a and b the same from here on: if they are not provably equal, adds a guard and returns

@@ -142,6 +142,9 @@ TEST(Graph, SplatValueLooksThroughViews) {
   Value full = *g.Add(Op::broadcast, {row}, {{"dims", Dims{kBatch, 8}}});
   EXPECT_EQ(g.SplatValue(full), 0.5);
   EXPECT_EQ(g.SplatValue(g.AddInput("x", {kF32, {}})), std::nullopt);
+  // A literal that is large is not looked at: here, nothing could be.
+  const auto large = std::make_shared<Literal>(Literal{kF32, {1024, 1024}, nullptr, nullptr});
+  EXPECT_EQ(g.SplatValue(g.AddConstant(large)), std::nullopt);
 }
 
 TEST(Graph, SymbolsThatMeetAreAssumedEqual) {
