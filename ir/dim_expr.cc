@@ -128,15 +128,21 @@ const DimNode* InternConstant(int64_t value) {
   return DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node();
 }
 
-// Small constants, most of what is asked for, are found by their value once they are made.
+// Nodes that were asked for lately, by their hash; found without a lock. Nodes are immortal, and one table for all threads
+// is one that a new thread need not clear.
+template <int kBits>
+using RecentNodes = std::array<std::atomic<const DimNode*>, size_t{1} << kBits>;
+
 const DimNode* Constant(int64_t value) {
-  constexpr int64_t kLeast = -256, kMost = 1 << 14;
-  static std::array<std::atomic<const DimNode*>, kMost - kLeast + 1> small;
+  constexpr int kBits = 11;
+  static RecentNodes<kBits> recent_nodes;
   if (value == 0) return &kZeroDim;
-  if (value < kLeast || value > kMost) return InternConstant(value);
-  std::atomic<const DimNode*>& known = small[value - kLeast];
-  const DimNode* node = known.load(std::memory_order_acquire);
-  if (node == nullptr) known.store(node = InternConstant(value), std::memory_order_release);
+  std::atomic<const DimNode*>& recent = recent_nodes[(static_cast<uint64_t>(value) * 0x9e3779b97f4a7c15) >> (64 - kBits)];
+  const DimNode* node = recent.load(std::memory_order_acquire);
+  if (node == nullptr || node->constant != value) {
+    node = DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node();
+    recent.store(node, std::memory_order_release);
+  }
   return node;
 }
 
@@ -147,17 +153,17 @@ int KindRank(DimKind kind) { return kind == DimKind::kConst ? 100 : static_cast<
 
 DimExpr DimInterner::Intern(const DimNodeKey& key) {
   const HashedKey hashed{NodeHash::Of(key), key};
-  // What a thread asked for lately it finds without a lock. Nodes are immortal.
-  constexpr size_t kRecent = 4096;
-  thread_local std::array<HashedNode, kRecent> recent_nodes{};
-  HashedNode& recent = recent_nodes[hashed.hash % kRecent];
-  if (recent.node != nullptr && NodeEqual()(recent, hashed)) return DimExpr(recent.node);
+  constexpr int kBits = 12;
+  static RecentNodes<kBits> recent_nodes;
+  std::atomic<const DimNode*>& recent = recent_nodes[hashed.hash % recent_nodes.size()];
+  const DimNode* node = recent.load(std::memory_order_acquire);
+  if (node != nullptr && NodeEqual::Same(*node, key)) return DimExpr(node);
   Shard& shard = Shards()[(hashed.hash >> 7) % kShards];
   std::lock_guard<std::mutex> lock(shard.mutex);
   auto found = shard.nodes.find(hashed, hashed.hash);
   if (found == shard.nodes.end()) found = shard.nodes.insert({hashed.hash, shard.MakeNode(key)}).first;
-  recent = *found;
-  return DimExpr(recent.node);
+  recent.store(found->node, std::memory_order_release);
+  return DimExpr(found->node);
 }
 
 constinit const DimNode kZeroDim = {.kind = DimKind::kConst};
