@@ -7,6 +7,30 @@
 #include "ir/op.h"
 
 namespace skein {
+namespace {
+
+// True if only trailing dims are repeated: such a value is computed once per row.
+bool RepeatsInnerDims(const Dims& in, const Dims& out) {
+  bool trailing = true;
+  for (size_t i = in.size(); i-- > 0;) {
+    if (in[i] == out[i] && !in[i].IsConst(1)) trailing = false;
+    if (in[i] != out[i] && !trailing) return false;
+  }
+  return true;
+}
+
+// How many elements `user` makes of each element of `from`.
+double Growth(const PlanGraph& graph, NodeId from, NodeId user) {
+  const Graph& g = graph.graph();
+  const TensorType& in = g.node(from).results[0];
+  const TensorType& out = g.node(user).results[0];
+  if (g.node(user).op == Op::broadcast && RepeatsInnerDims(in.dims, out.dims)) return 1;
+  // An index is read once for the row that it selects.
+  if (g.node(user).op == Op::gather && g.node(user).operands[0].node != from) return 1;
+  return std::max(1.0, graph.ElementsOf(user) / std::max(1.0, graph.ElementsOf(from)));
+}
+
+}  // namespace
 
 PlanGraph::PlanGraph(const Graph& graph, bool fuse) : graph_(graph) {
   is_output_.assign(graph.size(), false);
@@ -46,6 +70,7 @@ void PlanGraph::FindUsers() {
 void PlanGraph::FindKinds() {
   is_movement_.assign(graph_.size(), false);
   is_splat_.assign(graph_.size(), false);
+  is_inlined_.assign(graph_.size(), false);
   kinds_.assign(graph_.size(), Kind::kOther);
   elements_.reserve(graph_.size());
   for (int i = 0; i < graph_.size(); ++i) {
@@ -63,6 +88,7 @@ void PlanGraph::FindKinds() {
     elements_.push_back(as_operand ? ElementsOf(node.operands[0].node) : NominalElements(node.results[0]));
     const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
     is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();
+    is_inlined_[i] = is_splat_[i] || graph_.Known({NodeId(i), 0}).has_value();
   }
 }
 
@@ -76,12 +102,38 @@ bool PlanGraph::Moves(NodeId id) const {
 }
 
 void PlanGraph::FindRepeated() {
+  Flags moved(graph_.size(), false);  // something that is no kernel's result moves it
   may_be_repeated_.assign(graph_.size(), false);
   for (int i = graph_.size() - 1; i >= 0; --i) {
-    may_be_repeated_[i] = std::any_of(UsersOf(NodeId(i)).begin(), UsersOf(NodeId(i)).end(), [&](NodeId user) {
-      return Moves(user) || (!IsComputed(user) && MayBeRepeated(user));
+    const NodeId id(i);
+    moved[i] = std::any_of(UsersOf(id).begin(), UsersOf(id).end(), [&](NodeId user) {
+      return Moves(user) || (!IsComputed(user) && moved[user.index]);
     });
+    may_be_repeated_[i] = moved[i] && IsComputed(id) && IsRepeated(id, nullptr);
   }
+}
+
+bool PlanGraph::IsRepeated(NodeId id, const NodeSet* nodes) const {
+  constexpr double kMostFlops = 6;  // an element
+  const OpDef& def = Def(graph_.node(id).op);
+  if (def.op_class != OpClass::kPointwise) return false;
+  absl::InlinedVector<std::pair<NodeId, double>, 16> work = {{id, 1}};
+  absl::InlinedVector<NodeId, 32> seen;
+  while (!work.empty()) {
+    auto [from, ratio] = work.back();
+    work.pop_back();
+    if (std::find(seen.begin(), seen.end(), from) != seen.end()) continue;
+    seen.push_back(from);
+    for (NodeId user : UsersOf(from)) {
+      if (IsComputed(user) && nodes != nullptr && !nodes->contains(user)) continue;
+      const bool moved = Moves(user);
+      if (IsComputed(user) && moved && nodes == nullptr) return true;  // what lies behind it depends on the nodes
+      const double next = moved ? ratio * Growth(*this, from, user) : ratio;
+      if (IsComputed(user) && def.flops * (next - 1) > kMostFlops) return true;
+      if (!IsComputed(user) || moved) work.push_back({user, next});
+    }
+  }
+  return false;
 }
 
 void PlanGraph::FindNeeded() {
@@ -95,7 +147,7 @@ void PlanGraph::FindNeeded() {
 void PlanGraph::FindPhases() {
   constant_.assign(graph_.size(), false);
   phase_.assign(graph_.size(), Phase::kBinding);
-  std::vector<bool> runtime(graph_.size(), false);
+  Flags runtime(graph_.size(), false);
   for (int i = 0; i < graph_.size(); ++i) {
     const Node& node = graph_.node(NodeId(i));
     const bool known = graph_.Known({NodeId(i), 0}).has_value();

@@ -36,10 +36,11 @@ class PlanGraph {
   bool IsMovement(NodeId id) const { return is_movement_[id.index]; }
   // Movement, or a gather: makes another number of elements of those that it reads.
   bool Moves(NodeId id) const;
-  // Whether elements of this node may be computed several times: something that is no kernel's result moves them.
-  bool MayBeRepeated(NodeId id) const { return may_be_repeated_[id.index]; }
+  // Whether a kernel of `nodes` would spend more than a few flops again on each element of a computed node: what lies
+  // behind a repeat along outer dims, a concatenation or a gather is computed again for every use.
+  bool IsRepeated(NodeId id, const NodeSet& nodes) const { return may_be_repeated_[id.index] && IsRepeated(id, &nodes); }
   // Written into a kernel as an expression or a number: read from nowhere.
-  bool IsInlined(Value v) const { return is_splat_[v.node.index] || graph_.Known(v).has_value(); }
+  bool IsInlined(Value v) const { return (v.result == 0 ? is_inlined_ : is_splat_)[v.node.index]; }
   // Of its first result, for nominal sizes.
   double ElementsOf(NodeId id) const { return elements_[id.index]; }
   double BytesOf(Value v) const;
@@ -71,13 +72,15 @@ class PlanGraph {
   void FindComputed(bool fuse);
   void FindReads();
   void FindRepeated();
+  bool IsRepeated(NodeId id, const NodeSet* nodes) const;  // none: of all nodes, or unknown
   bool RecomputedAnywhere(NodeId id) const;
   bool BroadcastInPassing(NodeId id) const;
 
   const Graph& graph_;
   std::vector<NodeId> users_;    // of all nodes, one after the other
   std::vector<int> first_user_;  // by node, and the end
-  std::vector<bool> is_output_, is_movement_, is_splat_, needed_, constant_, is_computed_, may_be_repeated_;
+  using Flags = std::vector<uint8_t>;  // by node; a byte each, since they are read far more often than made
+  Flags is_output_, is_movement_, is_splat_, is_inlined_, needed_, constant_, is_computed_, may_be_repeated_;
   std::vector<Kind> kinds_;
   std::vector<double> elements_;
   std::vector<Phase> phase_;

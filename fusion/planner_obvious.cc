@@ -40,17 +40,17 @@ class ObviousKernel {
       kind_ = kind;
     }
     if (reduction == nullptr) {
-      wide_ = g_.node(*nodes_.rbegin()).results[0].dims;
+      wide_ = &g_.node(*nodes_.rbegin()).results[0].dims;
       return dots_ == 0 || (dots_ == 1 && FindProduct());
     }
-    wide_ = g_.type(reduction->operands[0]).dims;
-    axes_ = reduction->attributes.Ints("axes");
-    row_ = wide_;
-    for (int64_t axis : axes_) row_[axis] = 1;
+    wide_ = &g_.type(reduction->operands[0]).dims;
+    axes_ = &reduction->attributes.Ints("axes");
+    row_ = *wide_;
+    for (int64_t axis : *axes_) row_[axis] = 1;
     reduces_ = true;
     // One column is not a kernel of columns.
     const bool many = std::any_of(row_.begin(), row_.end(), [](DimExpr d) { return !d.IsConst(1); });
-    return dots_ == 0 && row_ != wide_ && (many || kind_ == PlanGraph::Kind::kInnerReduction);
+    return dots_ == 0 && row_ != *wide_ && (many || kind_ == PlanGraph::Kind::kInnerReduction);
   }
 
   // The product is first, and has the shape of the others or, if only they read it, that shape with two dims of rows
@@ -60,13 +60,14 @@ class ObviousKernel {
     const Node& node = g_.node(dot);
     if (node.op != Op::dot || node.results[0].element != ElementType::kF32) return false;
     const Dims& dims = node.results[0].dims;
-    if (dims == wide_) return true;
+    if (dims == *wide_) return true;
     const auto readers = graph_.ReadersOf(dot);
     const bool alone = !graph_.IsOutput(dot) &&
                        std::all_of(readers.begin(), readers.end(), [&](NodeId reader) { return nodes_.contains(reader); });
     row_ = dims;
-    const bool ones = std::any_of(wide_.begin(), wide_.end(), [](DimExpr d) { return d.IsConst(1); });
-    return alone && !ones && dims.size() == 2 && wide_.size() == 3 && dims[0] == wide_[0] * wide_[1] && dims[1] == wide_[2];
+    const bool ones = std::any_of(wide_->begin(), wide_->end(), [](DimExpr d) { return d.IsConst(1); });
+    return alone && !ones && dims.size() == 2 && wide_->size() == 3 && dims[0] == (*wide_)[0] * (*wide_)[1] &&
+           dims[1] == (*wide_)[2];
   }
 
   bool IsObvious(NodeId id) {
@@ -77,7 +78,7 @@ class ObviousKernel {
     switch (Def(node.op).op_class) {
       case OpClass::kPointwise:
         // An epilogue starts at the product.
-        if (dims != wide_ && !(reduces_ && dims == row_)) return false;
+        if (dims != *wide_ && !(reduces_ && dims == row_)) return false;
         if (dots_ == 1 && std::none_of(node.operands.begin(), node.operands.end(), [&](Value v) { return IsFromHere(v); })) {
           return false;
         }
@@ -85,7 +86,7 @@ class ObviousKernel {
       case OpClass::kContraction: break;
       case OpClass::kReduce: {
         if (graph_.KindOf(id) != kind_ || node.operands.size() != 1 || dims != row_ ||
-            g_.type(node.operands[0]).dims != wide_ || node.attributes.Ints("axes") != axes_) {
+            g_.type(node.operands[0]).dims != *wide_ || node.attributes.Ints("axes") != *axes_) {
           return false;
         }
         break;
@@ -135,7 +136,7 @@ class ObviousKernel {
   bool IsInPassing(NodeId by, NodeId id) const {
     const Node& node = g_.node(by);
     if (node.op != (reduces_ ? Op::broadcast : Op::reshape) || dots_ + reduces_ == 0) return false;
-    if (g_.type(node.operands[0]).dims != row_ || node.results[0].dims != wide_) return false;
+    if (g_.type(node.operands[0]).dims != row_ || node.results[0].dims != *wide_) return false;
     const auto recomputed = graph_.RecomputedFor(id);
     return std::none_of(recomputed.begin(), recomputed.end(), [&](NodeId other) {
       const auto& operands = g_.node(other).operands;
@@ -151,7 +152,7 @@ class ObviousKernel {
       return graph_.IsOutput(id) ||
              std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return !nodes_.contains(reader); });
     };
-    auto is_wide = [&](NodeId id) { return g_.node(id).results[0].dims == wide_; };
+    auto is_wide = [&](NodeId id) { return g_.node(id).results[0].dims == *wide_; };
     const bool any_wide = std::any_of(nodes_.begin(), nodes_.end(), [&](NodeId id) { return is_wide(id) && is_result(id); });
     // Each but those results is read by one that leads there: all lead if every other has a reader here.
     return std::all_of(nodes_.begin(), nodes_.end(), [&](NodeId id) {
@@ -164,8 +165,9 @@ class ObviousKernel {
   const PlanGraph& graph_;
   const Graph& g_;
   const NodeSet& nodes_;
-  Dims wide_, row_;
-  std::vector<int64_t> axes_;
+  const Dims* wide_ = nullptr;
+  Dims row_;
+  const std::vector<int64_t>* axes_ = nullptr;
   int dots_ = 0;
   bool reduces_ = false;
   PlanGraph::Kind kind_ = PlanGraph::Kind::kOther;  // of all reductions

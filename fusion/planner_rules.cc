@@ -9,51 +9,6 @@
 namespace skein {
 namespace {
 
-// True if only trailing dims are repeated: such a value is computed once per row.
-bool RepeatsInnerDims(const Dims& in, const Dims& out) {
-  bool trailing = true;
-  for (size_t i = in.size(); i-- > 0;) {
-    if (in[i] == out[i] && !in[i].IsConst(1)) trailing = false;
-    if (in[i] != out[i] && !trailing) return false;
-  }
-  return true;
-}
-
-// How many elements `user` makes of each element of `from`.
-double Growth(const PlanGraph& graph, NodeId from, NodeId user) {
-  const Graph& g = graph.graph();
-  const TensorType& in = g.node(from).results[0];
-  const TensorType& out = g.node(user).results[0];
-  if (g.node(user).op == Op::broadcast && RepeatsInnerDims(in.dims, out.dims)) return 1;
-  // An index is read once for the row that it selects.
-  if (g.node(user).op == Op::gather && g.node(user).operands[0].node != from) return 1;
-  return std::max(1.0, graph.ElementsOf(user) / std::max(1.0, graph.ElementsOf(from)));
-}
-
-// Flops that a kernel of `nodes` would spend on elements of `id` beyond those that it has: what lies behind a
-// repeat along outer dims, a concatenation or a gather is computed again for every use.
-double RepeatedFlops(const PlanGraph& graph, NodeId id, const NodeSet& nodes) {
-  const OpDef& def = Def(graph.graph().node(id).op);
-  if (def.op_class != OpClass::kPointwise || !graph.MayBeRepeated(id)) return 0;
-  double most = 0;
-  absl::InlinedVector<std::pair<NodeId, double>, 16> work = {{id, 1}};
-  absl::InlinedVector<NodeId, 32> seen;
-  while (!work.empty()) {
-    auto [from, ratio] = work.back();
-    work.pop_back();
-    if (std::find(seen.begin(), seen.end(), from) != seen.end()) continue;
-    seen.push_back(from);
-    for (NodeId user : graph.UsersOf(from)) {
-      if (graph.IsComputed(user) && !nodes.contains(user)) continue;
-      const bool moved = graph.Moves(user);
-      const double next = moved ? ratio * Growth(graph, from, user) : ratio;
-      if (graph.IsComputed(user)) most = std::max(most, def.flops * (next - 1));
-      if (!graph.IsComputed(user) || moved) work.push_back({user, next});
-    }
-  }
-  return most;
-}
-
 // Whether a node is read, before any product, on the way into an operand of `dot`, and the flops on that way.
 struct Feed {
   bool feeds = false;
@@ -85,8 +40,10 @@ Feed FeedOf(const PlanGraph& graph, Value operand, const NodeSet& nodes) {
 std::optional<Reason> FeedsProduct(const PlanGraph& graph, const NodeSet& nodes) {
   constexpr int kPackedFlops = 8;
   for (NodeId dot : nodes) {
+    if (graph.KindOf(dot) != PlanGraph::Kind::kContraction) continue;
+    const auto reads = graph.ReadsOf(dot);
+    if (std::none_of(reads.begin(), reads.end(), [&](NodeId from) { return nodes.contains(from); })) continue;
     const Node& node = graph.graph().node(dot);
-    if (node.op != Op::dot) continue;
     if (FeedOf(graph, node.operands[0], nodes).feeds) {
       return Reason{"SK154", "it would be computed again for every panel of columns of the product"};
     }
@@ -101,13 +58,12 @@ std::optional<Reason> FeedsProduct(const PlanGraph& graph, const NodeSet& nodes)
 }  // namespace
 
 std::optional<Reason> NeverTogether(const PlanGraph& graph, const NodeSet& nodes) {
-  constexpr double kRepeatedFlops = 6;
   const Phase phase = graph.PhaseOf(*nodes.begin());
   for (NodeId id : nodes) {
     if (graph.PhaseOf(id) != phase) return Reason{"SK163", "one is computed once, the other in every run"};
   }
   for (NodeId id : nodes) {
-    if (RepeatedFlops(graph, id, nodes) > kRepeatedFlops) {
+    if (graph.IsRepeated(id, nodes)) {
       return Reason{"SK161", "the work would be repeated for every element that it is copied to"};
     }
   }

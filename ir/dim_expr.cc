@@ -124,10 +124,6 @@ const DimNode* Shard::MakeNode(const DimNodeKey& key) {
   return &node;
 }
 
-const DimNode* InternConstant(int64_t value) {
-  return DimInterner::Intern({.kind = DimKind::kConst, .constant = value}).node();
-}
-
 // Nodes that were asked for lately, by their hash; found without a lock. Nodes are immortal, and one table for all threads
 // is one that a new thread need not clear.
 template <int kBits>
@@ -383,15 +379,7 @@ DimExpr Product(std::span<const DimExpr> dims) {
     for (DimExpr dim : dims) product = product * dim;
     return product;
   }
-  DimTerm product{1, {}};
-  for (DimExpr dim : dims) {
-    if (dim.IsConst()) {
-      product.coefficient = DimMul(product.coefficient, dim.constant());
-    } else {
-      product = MultiplyTerms(product, TermOf(dim));
-    }
-  }
-  return FromTerm(product);
+  return MultiplyTerms(dims);
 }
 
 // --- Evaluation -------------------------------------------------------------------------------

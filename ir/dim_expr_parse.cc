@@ -1,5 +1,6 @@
 // The text form of DimExpr: printing and parsing.
 #include <cctype>
+#include <charconv>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,19 +88,27 @@ void PrintSum(DimExpr e, std::string& out) {
   }
 }
 
+// The texts of all kernels are made of these.
+void PrintNumber(int64_t number, std::string& out) {
+  char digits[24];
+  out.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
+}
+
 void Print(DimExpr e, std::string& out) {
   switch (e.kind()) {
     case DimKind::kConst:
-      absl::StrAppend(&out, e.constant());
+      PrintNumber(e.constant(), out);
       return;
     case DimKind::kSymbol:
       PrintSymbol(e.symbol(), out);
       return;
     case DimKind::kCoord:
-      absl::StrAppend(&out, "$", e.index());
+      out += '$';
+      PrintNumber(e.index(), out);
       return;
     case DimKind::kValue:
-      absl::StrAppend(&out, "%", e.index());
+      out += '%';
+      PrintNumber(e.index(), out);
       return;
     case DimKind::kAdd:
       PrintSum(e, out);
@@ -110,7 +119,8 @@ void Print(DimExpr e, std::string& out) {
     default:
       break;
   }
-  absl::StrAppend(&out, FunctionName(e.kind()), "(");
+  out += FunctionName(e.kind());
+  out += '(';
   for (size_t i = 0; i < e.operands().size(); ++i) {
     if (i > 0) out += ", ";
     Print(e.operands()[i], out);

@@ -310,7 +310,8 @@ DimExpr operator-(DimExpr a, DimExpr b) {
 DimExpr operator*(DimExpr a, DimExpr b) {
   if (a.IsConst() && b.IsConst()) return DimMul(a.constant(), b.constant());
   if (a.kind() != DimKind::kAdd && b.kind() != DimKind::kAdd) {
-    return FromTerm(MultiplyTerms(TermOf(a), TermOf(b)));
+    const DimExpr terms[] = {a, b};
+    return MultiplyTerms(terms);
   }
   if (a.IsConst()) std::swap(a, b);
   if (b.IsConst() && !b.IsConst(0)) {

@@ -73,9 +73,10 @@ bool AddTerms(const DimExpr& e, int64_t scale, Views& views) {
 DimExpr TermFrom(int64_t coefficient, std::span<const DimExpr> factors) {
   if (factors.empty()) return DimExpr(coefficient);
   if (factors.size() == 1 && coefficient == 1) return factors[0];
+  if (coefficient == 1) return InternDim(DimKind::kMul, factors);
   absl::InlinedVector<DimExpr, 6> operands;
-  if (coefficient != 1) operands.push_back(DimExpr(coefficient));
-  operands.insert(operands.end(), factors.begin(), factors.end());
+  operands.push_back(DimExpr(coefficient));
+  for (DimExpr factor : factors) operands.push_back(factor);
   return InternDim(DimKind::kMul, std::span<const DimExpr>(operands));
 }
 
@@ -133,6 +134,30 @@ std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms) {
   }
   std::sort(views.begin(), views.end(), ComesFirst);
   return Collect(views);
+}
+
+DimExpr MultiplyTerms(std::span<const DimExpr> terms) {
+  int64_t coefficient = 1;
+  std::span<const DimExpr> first;  // factors of the first term that has some
+  absl::InlinedVector<DimExpr, 8> factors;
+  for (const DimExpr& term : terms) {
+    const TermView view = IsDecided(term) ? TermView{term.range().lo, {}, nullptr} : ViewOf(term);
+    coefficient = DimMul(coefficient, view.coefficient);
+    if (view.factors.empty()) continue;
+    if (first.empty()) {
+      first = view.factors;
+      continue;
+    }
+    if (factors.empty()) factors.assign(first.begin(), first.end());
+    for (DimExpr factor : view.factors) factors.push_back(factor);
+  }
+  if (coefficient == 0) return 0;
+  if (factors.empty()) return TermFrom(coefficient, first);
+  std::sort(factors.begin(), factors.end(), [](DimExpr x, DimExpr y) { return DimExpr::Compare(x, y) < 0; });
+  // x * x = x for x in [0, 1].
+  const auto end = std::unique(factors.begin(), factors.end(), [](DimExpr x, DimExpr y) { return x == y && IsBoolean(x); });
+  factors.erase(end, factors.end());
+  return TermFrom(coefficient, factors);
 }
 
 }  // namespace skein

@@ -44,6 +44,9 @@ std::optional<DimExpr> AddConstant(DimExpr e, int64_t constant);
 std::optional<DimExpr> MergeSums(DimExpr a, DimExpr b, int64_t scale);  // a + scale*b, scale != 0
 std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms);
 
+// The product of expressions that are no sums.
+DimExpr MultiplyTerms(std::span<const DimExpr> terms);
+
 // The interval of a node whose operands are interned.
 DimRange RangeOfNode(const DimNode& node);
 DimRange AddRanges(DimRange a, DimRange b);
