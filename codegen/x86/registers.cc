@@ -251,8 +251,7 @@ void Registers::BeginLoop(int number) {
     const RegisterClass c = ClassOf(argument);
     VariableState& s = state_[init.index];
     touched_.push_back(init);
-    const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1,
-                                 loop.inits.end(), init) != loop.inits.end();
+    const bool again = std::find(loop.inits.begin() + static_cast<ptrdiff_t>(i) + 1, loop.inits.end(), init) != loop.inits.end();
     int r = s.in_register;
     if (r >= 0 && !again && Dies(init)) {
       s.in_register = -1;
@@ -327,28 +326,29 @@ std::vector<std::pair<Variable, int>> Registers::YieldToFrame(const Loop& loop) 
   return homes;
 }
 
-// Sends variables that a loop does not read to the frame, as far as its body and its constants want
-// registers; this costs one store and one load, and inside the loop it would cost them at every
-// trip.
+// Sends variables that a loop does not read to the frame, as far as its body and its constants want registers; this
+// costs one store and one load, and inside the loop it would cost them at every trip.
 void Registers::MakeRoom(int number, RegisterClass c) {
   const Liveness::LoopFacts& facts = liveness_.loops[number];
-  const int count = std::popcount(allocatable_[Index(c)]);
-  const int pressure = facts.pressure[Index(c)];
-  int wanted = 0;  // constants that are worth a register
-  if (!program_.loops[number].at_most_once && c != RegisterClass::kGeneral) {
-    for (Variable v : facts.used) wanted += ClassOf(v) == c && program_.IsConstant(v);
-  }
-  int room = count - pressure, held = 0;
+  // What lives through the loop without being read, and is in the frame already, needs no room.
+  int room = std::popcount(allocatable_[Index(c)]) - (facts.pressure[Index(c)] - facts.live_at_begin[Index(c)]);
+  int wanted = 0, held = 0;  // constants: those that are worth a register, and others that have one
   // General constants are immediate operands for the most part.
+  const bool wants_constants = !program_.loops[number].at_most_once && c != RegisterClass::kGeneral;
+  for (Variable v : facts.used) {
+    if (ClassOf(v) != c) continue;
+    program_.IsConstant(v) ? wanted += wants_constants : --room;
+  }
+  for (Variable v : program_.loops[number].arguments) room -= ClassOf(v) == c;
   auto is_read = [&](Variable v) {
     return mark_[v.index] == mark_stamp_ && !(c == RegisterClass::kGeneral && program_.IsConstant(v));
   };
   const uint32_t taken = allocatable_[Index(c)] & ~now_.free[Index(c)];
   for (uint32_t rest = taken; rest != 0; rest &= rest - 1) {
     const Variable v = now_.holder[Index(c)][std::countr_zero(rest)];
-    held += program_.IsConstant(v) && !is_read(v);
+    if (!is_read(v)) program_.IsConstant(v) ? ++held : --room;
   }
-  const bool constants_fit = pressure + wanted + held <= count;
+  const bool constants_fit = wanted + held <= room;
   for (uint32_t rest = taken; rest != 0; rest &= rest - 1) {
     const int r = std::countr_zero(rest);
     const Variable v = now_.holder[Index(c)][r];
