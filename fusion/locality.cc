@@ -305,10 +305,12 @@ class LocalityPass {
     }
   }
 
-  // Fetches the row that indices select some tiles later, in two steps as well.
+  // Fetches the row that indices select some tiles later, in two steps as well; where several rows are read at a time,
+  // L1 alone.
   void FetchGathered(const Stream& stream, const std::vector<Walk>& carriers, int64_t rows, int lines) {
     const Walk& walk = carriers.empty() ? stream.walk : carriers[spread_++ % carriers.size()];
     for (int level : {1, 0}) {
+      if (level == 1 && streams_.size() > 1) continue;
       Foresight later(this, level == 1 ? std::max<int64_t>(rows, 2) : std::max<int64_t>(rows / 4, 1));
       const DimExpr address = later.At(Replaced(stream.address, stream.walk, IndexOf(walk)));
       later.Place();

@@ -19,23 +19,38 @@ class ElementLoops {
   absl::Status Schedule() {
     const int count = work_.domain.loop_count();
     if (count == 0) return Store(work_.domain.Coords({}));
-    for (int i = 0; i + 1 < count; ++i) indices_.push_back(Open(LoopKind::kParallel, work_.domain.extent(i)));
     const DimExpr extent = work_.domain.extent(count - 1);
     if (count == 1 && IsOneStream()) {
-      SKEIN_RETURN_IF_ERROR(InFourPlaces(extent));
-    } else if (ProveLessEqual(extent, kTile)) {
-      SKEIN_RETURN_IF_ERROR(Run(extent, Lanes(extent), {0}));
+      SKEIN_RETURN_IF_ERROR(ElementsInFourPlaces(extent));
+    } else if (count == 2 && ProveLessEqual(extent, kTile) && IsOneStream()) {
+      SKEIN_RETURN_IF_ERROR(RowsInFourPlaces(work_.domain.extent(0), extent));
     } else {
-      const DimExpr start = Open(LoopKind::kParallel, extent, kTile);
-      SKEIN_RETURN_IF_ERROR(Run(Min(kTile, extent - start), Lanes(extent), {start}));
+      std::vector<DimExpr> indices;
+      for (int i = 0; i + 1 < count; ++i) indices.push_back(Open(LoopKind::kParallel, work_.domain.extent(i)));
+      const bool tiled = !ProveLessEqual(extent, kTile);
+      const DimExpr start = tiled ? Open(LoopKind::kParallel, extent, kTile) : 0;
+      // Rows that indices select are fetched ahead in bursts, and less is lost of short ones (Zen 5: 2 to 8 %).
+      constexpr int kBurst = 32;
+      const bool bursts = Gathers() && spec_.locality.far && target_.lanes() == 16;
+      SKEIN_RETURN_IF_ERROR(Run(tiled ? Min(kTile, extent - start) : extent,
+                                bursts ? std::min(LanesFor(extent), kBurst) : LanesFor(extent), {{indices, start}}));
     }
-    for (; open_ > 0; --open_) Close();
+    while (open_ > 0) Close();
     return absl::OkStatus();
   }
 
  private:
   // Long rows are cut into tiles that threads can share; 4,096 elements outweigh a tile's overhead.
   static constexpr int64_t kTile = 4096;
+  // A core that reads one run of memory and writes another at one place each keeps too little of memory busy: at four
+  // places, a quarter of the whole apart, it takes 5 to 15% less time (Zen 5; of two runs 0%, of three 15% more).
+  static constexpr int64_t kPlaces = 4;
+
+  bool Gathers() const {
+    return std::any_of(demands_.begin(), demands_.end(), [&](const Demand& d) {
+      return Def(emitter_.graph().node(d.value.node).op).op_class == OpClass::kGather;
+    });
+  }
 
   // One run of memory is read from beyond the caches, one written past them, and little is done in between.
   bool IsOneStream() const {
@@ -43,80 +58,103 @@ class ElementLoops {
     const Locality& locality = spec_.locality;
     if (!locality.far || locality.streamed != std::vector<bool>{true} || target_.prefetch_bytes == 0) return false;
     const Graph& graph = emitter_.graph();
-    int flops = 0;
-    std::vector<DimExpr> streams;
+    const Dims& place = work_.domain.placeholders();
+    const auto innermost = std::find_if(place.rbegin(), place.rend(), [](DimExpr e) { return !e.IsConst(); });
+    int flops = 0, streams = 0;
+    const auto moves = [&](const Demand& d) {
+      return std::any_of(d.coords.begin(), d.coords.end(),
+                         [&](DimExpr e) { return DependsOnCoord(e, innermost->index()); });
+    };
     for (const Demand& d : demands_) {
       if (!emitter_.IsLeaf(d.value)) {
-        const OpClass op_class = Def(graph.node(d.value.node).op).op_class;
-        if (op_class == OpClass::kGather) return false;
-        if (op_class == OpClass::kPointwise) flops += Def(graph.node(d.value.node).op).flops;
-      } else if (!graph.Known(d.value) && !graph.SplatValue(d.value)) {
+        const Node& node = graph.node(d.value.node);
+        flops += Def(node.op).op_class == OpClass::kPointwise ? Def(node.op).flops : 0;
+        if (Def(node.op).op_class != OpClass::kGather) continue;
+        const absl::StatusOr<std::vector<Demand>> children = emitter_.Children(d);  // the indices, then what they select
+        if (!children.ok() || std::any_of(children->begin(), children->end() - 1, moves)) return false;
+      } else if (!graph.Known(d.value) && !graph.SplatValue(d.value) && moves(d)) {
         const TensorType& type = graph.type(d.value);
-        if (ProveLessEqual(Product(type.dims) * BytesFor(type.element, 1), target_.l2_bytes / 2)) continue;
-        streams.push_back(Linearize(d.coords, type.dims));
+        streams += ProveLessEqual(Product(type.dims) * BytesFor(type.element, 1), target_.l2_bytes / 2) ? 0 : 1;
       }
     }
-    return streams.size() == 1 && flops <= kMostFlops;
+    return streams == 1 && flops <= kMostFlops;
   }
 
-  // A core that reads one run and writes another at one place each keeps too little of memory busy: at four places, a
-  // quarter of the whole apart, it takes 8 to 15% less time (Zen 5; two streams 0%, three 15% more).
-  absl::Status InFourPlaces(DimExpr extent) {
-    constexpr int64_t kPlaces = 4, kAhead = 4096;  // bytes
-    constexpr int kLongest = 64;                   // lanes of a loop
-    constexpr int kLanes = 32;                     // at each place; with 64 it loses half of that
+  absl::Status ElementsInFourPlaces(DimExpr extent) {
+    constexpr int64_t kLongest = 64;  // lanes of a loop
+    constexpr int kLanes = 32;        // at each place; with 64 it loses half of what it gains
     const DimExpr apart = FloorDiv(extent, kPlaces * kLongest) * kLongest;
-    const DimExpr start = Open(LoopKind::kParallel, Max(apart, 1), kTile);
-    std::vector<DimExpr> places;
-    for (int place = 0; place < kPlaces; ++place) places.push_back(start + place * apart);
-    const int loop = b_.nest().loop_count;
-    const DimExpr length = Min(kTile, apart - start);
-    SKEIN_RETURN_IF_ERROR(Run(length, kLanes, places));
-    FetchAhead(target_, target_.prefetch_level, BodyOf(b_.nest(), loop), kLanes, &b_.nest(),
-               [&](const Inst& load, int64_t element_bytes) {
-                 const DimExpr j = DimExpr::Coord(loop, length);
-                 return Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
-                   if (leaf == j) return j + kAhead / element_bytes;
-                   return std::nullopt;
-                 });
-               });
-    // What is left after the last of the places, with the last tile.
+    const DimExpr start = Open(LoopKind::kParallel, Max(apart, Min(extent, 1)), kTile);
+    std::vector<Place> places;
+    for (int place = 0; place < kPlaces; ++place) places.push_back({{}, start + place * apart});
+    SKEIN_RETURN_IF_ERROR(RunAhead(Min(kTile, apart - start), kLanes, places));
+    // What is left behind the last of the places, with the last tile.
     const DimExpr left = (extent - kPlaces * apart) * Not(Less(start + kTile, apart));
-    return left.IsConst(0) ? absl::OkStatus() : Run(left, kLongest, {kPlaces * apart});
+    return left.IsConst(0) ? absl::OkStatus() : Run(left, kLongest, {{{}, kPlaces * apart}});
   }
 
-  int Lanes(DimExpr extent) const {
-    // Rows that indices select are fetched ahead in bursts, and less is lost of short ones (Zen 5: 2 to 8 %, Xbyak 0 to 3).
-    constexpr int kBurst = 32;
-    const int lanes = LanesFor(extent);
-    const bool gathers = std::any_of(demands_.begin(), demands_.end(), [&](const Demand& d) {
-      return Def(emitter_.graph().node(d.value.node).op).op_class == OpClass::kGather;
-    });
-    return gathers && spec_.locality.far && target_.lanes() == 16 ? std::min(lanes, kBurst) : lanes;
+  absl::Status RowsInFourPlaces(DimExpr rows, DimExpr columns) {
+    const bool gathers = Gathers();
+    const int lanes = std::min(LanesFor(columns), gathers ? 16 : 32);  // at each place
+    const DimExpr apart = FloorDiv(rows, kPlaces);
+    const DimExpr row = Open(LoopKind::kParallel, Max(apart, Min(rows, 1)));
+    std::vector<Place> places;
+    for (int place = 0; place < kPlaces; ++place) places.push_back({{row + place * apart}, 0});
+    const DimExpr length = columns * Not(Less(apart, 1));
+    SKEIN_RETURN_IF_ERROR(gathers ? Run(length, lanes, places) : RunAhead(length, lanes, places));
+    const DimExpr left = (rows - kPlaces * apart) * Not(Less(row + 1, apart));
+    if (left.IsConst(0)) return absl::OkStatus();
+    const DimExpr i = Open(LoopKind::kSerial, left);
+    SKEIN_RETURN_IF_ERROR(Run(columns, LanesFor(columns), {{{kPlaces * apart + i}, 0}}));
+    Close();
+    return absl::OkStatus();
   }
 
-  // One vector loop over `extent` elements at each of `starts`.
-  absl::Status Run(DimExpr extent, int lanes, const std::vector<DimExpr>& starts) {
-    auto coords_at = [&](DimExpr j) {
-      std::vector<DimExpr> all = indices_;
-      all.push_back(j);
+  // Indices of the loops around the innermost dim, and where in that it begins.
+  struct Place {
+    std::vector<DimExpr> outer;
+    DimExpr start;
+  };
+
+  // One vector loop over `extent` elements at each of `places`.
+  absl::Status Run(DimExpr extent, int lanes, const std::vector<Place>& places) {
+    auto coords_at = [&](const Place& place, DimExpr j) {
+      std::vector<DimExpr> all = place.outer;
+      all.push_back(place.start + j);
       return work_.domain.Coords(all);
     };
     // What does not depend on the vector index is computed before its loop.
     const int vector_loop = b_.nest().loop_count;
     const DimExpr j_ahead = DimExpr::Coord(vector_loop, extent);
-    for (DimExpr start : starts) {
+    for (const Place& place : places) {
       for (const OutputPath& path : work_.paths) {
-        SKEIN_RETURN_IF_ERROR(emitter_.EmitInvariant({path.core, coords_at(start + j_ahead)},
+        SKEIN_RETURN_IF_ERROR(emitter_.EmitInvariant({path.core, coords_at(place, j_ahead)},
                                                      [&](int i) { return i == vector_loop; }));
       }
     }
     const DimExpr j = b_.BeginVectorLoop(extent, lanes);
     emitter_.PushScope();
+    ++open_;
     emitter_.SetLane({j.index(), lanes});
-    for (DimExpr start : starts) SKEIN_RETURN_IF_ERROR(Store(coords_at(start + j)));
+    for (const Place& place : places) SKEIN_RETURN_IF_ERROR(Store(coords_at(place, j)));
     emitter_.SetLane({});
     Close();
+    return absl::OkStatus();
+  }
+
+  // The same, fetching what each place reads next.
+  absl::Status RunAhead(DimExpr extent, int lanes, const std::vector<Place>& places) {
+    constexpr int64_t kAhead = 4096;  // bytes
+    const int loop = b_.nest().loop_count;
+    SKEIN_RETURN_IF_ERROR(Run(extent, lanes, places));
+    const DimExpr j = DimExpr::Coord(loop, extent);
+    FetchAhead(target_, target_.prefetch_level, BodyOf(b_.nest(), loop), lanes, &b_.nest(),
+               [&](const Inst& load, int64_t element_bytes) {
+                 return Substitute(load.address, [&](DimExpr leaf) -> std::optional<DimExpr> {
+                   if (leaf == j) return j + kAhead / element_bytes;
+                   return std::nullopt;
+                 });
+               });
     return absl::OkStatus();
   }
 
@@ -136,6 +174,7 @@ class ElementLoops {
   void Close() {
     emitter_.PopScope();
     b_.EndLoop();
+    --open_;
   }
 
   Emitter& emitter_;
@@ -144,7 +183,6 @@ class ElementLoops {
   const Target& target_;
   const PointwiseWork& work_;
   const std::vector<Demand>& demands_;
-  std::vector<DimExpr> indices_;  // of the loops around the innermost dim
   int open_ = 0;
 };
 

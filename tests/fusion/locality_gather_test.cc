@@ -46,7 +46,24 @@ constexpr const char* kRows = R"(
 TEST(LocalityOfGathers, RowsThatIndicesSelectAreFetchedTilesAhead) {
   const Graph graph = Parse(kRows);
   const std::string nest = FarNest(graph);
-  EXPECT_EQ(CountOf(nest, "clamp_index"), 1) << nest;  // the later index reports nothing
+  EXPECT_EQ(CountOf(nest, "clamp_index"), 4) << nest;  // one a place; the later indices report nothing
+  EXPECT_THAT(nest, HasSubstr("[min($0 + 1, 9)]"));
+  EXPECT_THAT(nest, HasSubstr("[min($0 + 1, 9) + 30]"));
+  EXPECT_EQ(CountOf(nest, "level 1"), 0) << nest;
+  EXPECT_EQ(CountOf(nest, "level 0"), 4) << nest;
+  ExpectRightFarAway(graph);
+}
+
+TEST(LocalityOfGathers, ARowReadAtOnePlaceIsFetchedInTwoSteps) {
+  const Graph graph = Parse(R"(
+    %0 = input() {name = "table"} : f32[50, 96]
+    %1 = input() {name = "ids"} : i64[40]
+    %2 = gather(%0, %1) {index_map = [$0], map = [%0, $1]} : f32[40, 96]
+    %3 = exp(%2) : f32[40, 96]
+    output "y" = %3
+  )");
+  const std::string nest = FarNest(graph);
+  EXPECT_EQ(CountOf(nest, "clamp_index"), 1) << nest;
   EXPECT_THAT(nest, HasSubstr("[min($0 + 3, 39)]"));
   EXPECT_THAT(nest, HasSubstr("[min($0 + 1, 39)]"));
   EXPECT_EQ(CountOf(nest, "level 1"), 2) << nest;  // few lines at a time
