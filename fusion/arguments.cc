@@ -1,5 +1,7 @@
 // Symbols of the graph -> arguments of the kernel, so that equal kernels of different graphs are equal text.
+#include "absl/container/inlined_vector.h"
 #include "fusion/schedule.h"
+#include "ir/dim_sum.h"
 
 namespace skein {
 namespace {
@@ -34,19 +36,19 @@ class ArgumentNumbering {
     auto operand = [&](int i) { return Rewrite(e.operands()[i]); };
     switch (e.kind()) {
       case DimKind::kAdd: {
-        DimExpr free = 0, sum = 0;
+        absl::InlinedVector<DimExpr, 8> free, rewritten;
         for (DimExpr term : e.operands()) {
           if (HasCoords(term)) {
-            sum = sum + Rewrite(term);
+            rewritten.push_back(Rewrite(term));
           } else {
-            free = free + term;
+            free.push_back(term);
           }
         }
-        if (sum.IsConst(0)) {  // no coordinates, unknown sign: term by term
-          for (DimExpr term : e.operands()) sum = sum + Rewrite(term);
-          return sum;
-        }
-        return sum + Rewrite(free);
+        const DimExpr sum = Sum(rewritten);
+        if (!sum.IsConst(0)) return sum + Rewrite(Sum(free));
+        rewritten.clear();  // no coordinates, unknown sign: term by term
+        for (DimExpr term : e.operands()) rewritten.push_back(Rewrite(term));
+        return Sum(rewritten);
       }
       case DimKind::kMul: {
         DimExpr constant = 1, free = 1, product = 1;

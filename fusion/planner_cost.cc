@@ -35,7 +35,10 @@ double NominalValue(DimExpr e, const SymbolValues& sizes) {
 }
 
 double NominalElements(const TensorType& type, const SymbolValues& sizes) {
-  return NominalValue(Product(type.dims), sizes);
+  if (!sizes.empty()) return NominalValue(Product(type.dims), sizes);
+  double elements = 1;
+  for (DimExpr dim : type.dims) elements *= NominalValue(dim);
+  return elements;
 }
 
 double NominalBytes(const TensorType& type, const SymbolValues& sizes) {
@@ -48,29 +51,40 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
   values_of_.resize(g.size());
   written_.resize(g.size());
   included_.resize(g.size());
-  absl::flat_hash_map<Value, int> numbers;
-  absl::flat_hash_map<std::pair<NodeId, Value>, int> known;
+  absl::flat_hash_map<Value, int> others;          // numbers of values that are no first results
+  std::vector<int> numbers(g.size(), -1);          // of first results
+  std::vector<Numbers> accesses_by(g.size());      // by node that reads, computed or recomputed, once it has been asked
+  std::vector<uint8_t> asked(g.size(), false);
   auto bytes_of = [&](Value v) { return sizes.empty() ? graph.BytesOf(v) : NominalBytes(g.type(v), sizes); };
-  auto add = [&](NodeId reader, NodeId by) {  // what node `by`, a part of computed node `reader`, reads
+  auto number_of = [&](Value v) {
+    int& number = v.result == 0 ? numbers[v.node.index] : others.try_emplace(v, -1).first->second;
+    if (number < 0) {
+      number = static_cast<int>(values_.size());
+      values_.emplace_back().bytes = bytes_of(v);
+    }
+    return number;
+  };
+  auto find = [&](NodeId by) {
     const Node& node = g.node(by);
+    Numbers& found = accesses_by[by.index];
     for (size_t i = 0; i < node.operands.size(); ++i) {
       const Value v = node.operands[i];
-      const Op op = g.op(v);
-      if (graph.IsInlined(v) || (op != Op::input && op != Op::constant && !graph.IsComputed(v.node))) continue;
-      auto [number, fresh] = numbers.emplace(v, static_cast<int>(values_.size()));
-      if (fresh) {
-        ReadValue& value = values_.emplace_back();
-        value.producer = v.node;
-        value.bytes = bytes_of(v);
-      }
-      auto [access, first] = known.emplace(std::pair(by, v), static_cast<int>(accesses_.size()));
-      if (first) {
-        const bool narrows = (node.op == Op::slice || node.op == Op::gather) && i == 0;
-        const double all = values_[number->second].bytes;
-        accesses_.push_back({number->second, narrows ? NominalBytes({g.type(v).element, node.results[0].dims}, sizes) : all});
-      }
-      accesses_of_[reader.index].push_back(access->second);
-      values_of_[reader.index].push_back(number->second);
+      if (graph.IsInlined(v) || (!graph.IsMemory(v.node) && !graph.IsComputed(v.node))) continue;
+      const int value = number_of(v);
+      if (std::any_of(found.begin(), found.end(), [&](int a) { return accesses_[a].value == value; })) continue;
+      const bool narrows = (node.op == Op::slice || node.op == Op::gather) && i == 0;
+      const double all = values_[value].bytes;
+      const double bytes = narrows ? NominalBytes({g.type(v).element, node.results[0].dims}, sizes) : all;
+      found.push_back(static_cast<int>(accesses_.size()));
+      accesses_.push_back({value, v.node, all, bytes, 0});
+    }
+  };
+  auto add = [&](NodeId reader, NodeId by) {  // what node `by`, a part of computed node `reader`, reads
+    if (!asked[by.index]) find(by);
+    asked[by.index] = true;
+    for (int a : accesses_by[by.index]) {
+      accesses_of_[reader.index].push_back(a);
+      values_of_[reader.index].push_back(accesses_[a].value);
     }
   };
   for (NodeId id : graph.computed()) {
@@ -86,9 +100,7 @@ Traffic::Traffic(const PlanGraph& graph, const SymbolValues& sizes, double launc
       if (r == 0 || graph.IsUsed(v)) written_[id.index] += bytes_of(v);
     }
   }
-  counted_.resize(accesses_.size());
   touched_.resize(values_.size());
-  touched_round_.resize(values_.size());
 }
 
 double Traffic::Written(NodeId id) const {
@@ -102,15 +114,13 @@ double Traffic::Written(NodeId id) const {
 double Traffic::Read(NodeId id) const {
   double bytes = 0;
   for (int a : accesses_of_[id.index]) {
-    const Access& access = accesses_[a];
-    const ReadValue& value = values_[access.value];
-    if (counted_[a] == round_ || included_[value.producer.index] == round_) continue;
-    counted_[a] = round_;
-    const double before = touched_round_[access.value] == round_ ? touched_[access.value] : 0;
-    const double after = std::min(value.bytes, before + access.bytes);
-    bytes += after - before;
-    touched_[access.value] = after;
-    touched_round_[access.value] = round_;
+    Access& access = accesses_[a];
+    if (access.counted == round_ || included_[access.producer.index] == round_) continue;
+    access.counted = round_;
+    Touched& touched = touched_[access.value];
+    const double before = touched.round == round_ ? touched.bytes : 0;
+    touched = {round_, std::min(access.all, before + access.bytes)};
+    bytes += touched.bytes - before;
   }
   return bytes;
 }

@@ -41,13 +41,19 @@ class Traffic {
 
  private:
   struct ReadValue {
-    NodeId producer;
     double bytes;
     absl::InlinedVector<NodeId, 2> readers;
   };
   struct Access {     // one node, computed or recomputed, reads one value
     int value;
-    double bytes;     // of the value, or as many as the node selects
+    NodeId producer;
+    double all;       // bytes of the value
+    double bytes;     // the same, or as many as the node selects
+    int64_t counted;  // in that round
+  };
+  struct Touched {    // of a value
+    int64_t round;
+    double bytes;
   };
   // Of the sum that is being made.
   template <typename ForEachNode>
@@ -58,15 +64,14 @@ class Traffic {
   const PlanGraph& graph_;
   const double launch_;
   std::vector<ReadValue> values_;
-  std::vector<Access> accesses_;
   using Numbers = absl::InlinedVector<int, 4>;
   std::vector<Numbers> accesses_of_, values_of_;            // by computed node
   std::vector<double> written_;                             // by computed node: its results that are used
   // `round_` marks what belongs to the sum that is being made.
   mutable int64_t round_ = 0;
-  mutable std::vector<int64_t> included_, counted_;          // by node; by access
-  mutable std::vector<int64_t> touched_round_;               // by value
-  mutable std::vector<double> touched_;
+  mutable std::vector<int64_t> included_;                    // by node
+  mutable std::vector<Access> accesses_;
+  mutable std::vector<Touched> touched_;                     // by value
 };
 
 // Whether kernels are worth merging because both read this value.

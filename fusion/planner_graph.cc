@@ -71,6 +71,7 @@ void PlanGraph::FindKinds() {
   is_movement_.assign(graph_.size(), false);
   is_splat_.assign(graph_.size(), false);
   is_inlined_.assign(graph_.size(), false);
+  is_memory_.assign(graph_.size(), false);
   kinds_.assign(graph_.size(), Kind::kOther);
   elements_.reserve(graph_.size());
   for (int i = 0; i < graph_.size(); ++i) {
@@ -88,6 +89,7 @@ void PlanGraph::FindKinds() {
     elements_.push_back(as_operand ? ElementsOf(node.operands[0].node) : NominalElements(node.results[0]));
     const bool looked_through = node.op == Op::broadcast || node.op == Op::reshape || node.op == Op::transpose;
     is_splat_[i] = looked_through ? is_splat_[node.operands[0].node.index] : graph_.SplatValue({NodeId(i), 0}).has_value();
+    is_memory_[i] = node.op == Op::input || (node.op == Op::constant && !is_splat_[i]);
     is_inlined_[i] = is_splat_[i] || graph_.Known({NodeId(i), 0}).has_value();
   }
 }

@@ -46,6 +46,8 @@ class PlanGraph {
   double BytesOf(Value v) const;
   // A constant, through whatever movement, all elements of which are equal.
   bool IsSplat(Value v) const { return is_splat_[v.node.index]; }
+  // An input, or a constant that is no splat.
+  bool IsMemory(NodeId id) const { return is_memory_[id.index]; }
   // Whether anything reads this result.
   bool IsUsed(Value v) const;
 
@@ -80,7 +82,7 @@ class PlanGraph {
   std::vector<NodeId> users_;    // of all nodes, one after the other
   std::vector<int> first_user_;  // by node, and the end
   using Flags = std::vector<uint8_t>;  // by node; a byte each, since they are read far more often than made
-  Flags is_output_, is_movement_, is_splat_, is_inlined_, needed_, constant_, is_computed_, may_be_repeated_;
+  Flags is_output_, is_movement_, is_splat_, is_inlined_, is_memory_, needed_, constant_, is_computed_, may_be_repeated_;
   std::vector<Kind> kinds_;
   std::vector<double> elements_;
   std::vector<Phase> phase_;

@@ -207,9 +207,7 @@ GroupSpec Groups::SpecOf(const NodeSet& nodes) const {
   GroupSpec spec;
   spec.outputs = Outputs(nodes);
   spec.boundary = [this, &nodes](Value v) {
-    const Op op = graph_.graph().node(v.node).op;
-    if (op == Op::input) return true;
-    if (op == Op::constant) return !graph_.IsSplat(v);
+    if (graph_.IsMemory(v.node)) return true;
     if (!absorbed_.empty() && absorbed_values_.contains(v)) return true;
     return graph_.IsComputed(v.node) && !nodes.contains(v.node) && (absorbed_.empty() || !absorbed_.contains(v.node));
   };

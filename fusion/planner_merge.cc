@@ -1,6 +1,7 @@
 // Merging: which parts become one.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <queue>
 
 #include "absl/container/flat_hash_set.h"
@@ -27,7 +28,7 @@ class GreedyMerger {
       queue_.pop();
       if (!groups_.alive(c.producer) || !groups_.alive(c.consumer)) continue;
       const Sizes sizes = SizesOf(c.producer, c.consumer);
-      if (sizes != c.sizes && Gain(c.producer, c.consumer) != c.gain) continue;  // a newer entry is in the queue
+      if (sizes != c.sizes && OrderOf(Gain(c.producer, c.consumer)) != c.gain) continue;  // a newer entry is in the queue
       const std::pair<int, int> parts(c.producer, c.consumer);
       if (!tried.insert({parts, sizes}).second) continue;
       const auto siblings = c.siblings < 0 ? std::nullopt : std::optional(siblings_[c.siblings]);
@@ -41,15 +42,22 @@ class GreedyMerger {
  private:
   using Sizes = std::array<int16_t, 2>;
   struct Candidate {  // small: a heap moves them about
-    double gain;
-    int producer, consumer;
+    uint64_t gain;  // OrderOf it
+    uint32_t consumer, producer;
     int siblings;  // their place in siblings_; -1: one reads the other
     Sizes sizes;   // of both, which only grow: whether they are what they were
-    bool operator<(const Candidate& o) const {
-      // Equal gains: in the order of the graph.
-      return std::tie(gain, o.producer, o.consumer) < std::tie(o.gain, producer, consumer);
+    // Equal gains: in the order of the graph. As one number, since nobody could predict branches here.
+    bool operator<(const Candidate& o) const { return Order() < o.Order(); }
+    unsigned __int128 Order() const {
+      return (static_cast<unsigned __int128>(gain) << 64) | ~(uint64_t{producer} << 32 | consumer);
     }
   };
+  // A number that is greater for a greater gain.
+  static uint64_t OrderOf(double gain) {
+    constexpr uint64_t kSign = uint64_t{1} << 63;
+    const auto bits = std::bit_cast<uint64_t>(gain + 0.0);  // no negative zero
+    return bits & kSign ? ~bits : bits | kSign;
+  }
 
   void PushEdges(int part) {
     std::vector<std::pair<int, int>>& edges = edges_;
@@ -67,8 +75,8 @@ class GreedyMerger {
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
     if (siblings) siblings_.push_back(*siblings);
-    queue_.push({Gain(producer, consumer), producer, consumer, siblings ? static_cast<int>(siblings_.size()) - 1 : -1,
-                 SizesOf(producer, consumer)});
+    queue_.push({OrderOf(Gain(producer, consumer)), static_cast<uint32_t>(consumer), static_cast<uint32_t>(producer),
+                 siblings ? static_cast<int>(siblings_.size()) - 1 : -1, SizesOf(producer, consumer)});
   }
   Sizes SizesOf(int producer, int consumer) const {
     return {static_cast<int16_t>(groups_.nodes(producer).size()), static_cast<int16_t>(groups_.nodes(consumer).size())};

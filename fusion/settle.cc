@@ -117,9 +117,11 @@ Replacement PackWeights(Graph* to, const Node& node, std::span<const Value> oper
                                       {{"low", Dims{0, 0}}, {"high", Dims{0, panels * kPanel - n}}}));
   }
   SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels, kPanel}}}));
-  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b},
-                                    {{"permutation", std::vector<int64_t>{1, 0, 2}}, {"materialize", int64_t{1}}}));
-  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, {{"permutation", std::vector<int64_t>{1, 0, 2}}}));
+  // Shared by all weights.
+  static const auto* swap = new Attributes{{"permutation", std::vector<int64_t>{1, 0, 2}}};
+  static const auto* packed = new Attributes{{"permutation", std::vector<int64_t>{1, 0, 2}}, {"materialize", int64_t{1}}};
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, *packed));
+  SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::transpose, {b}, *swap));
   SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::reshape, {b}, {{"dims", Dims{k, panels * kPanel}}}));
   if (panels * kPanel != n) {
     SKEIN_ASSIGN_OR_RETURN(b, to->Add(Op::slice, {b},

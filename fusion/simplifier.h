@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/node_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "base/hash.h"
 #include "ir/graph.h"
 #include "ir/op.h"
@@ -72,10 +72,11 @@ class Simplifier {
 
   // simplify_products.cc
   // A product taken apart: its constants and signs multiplied together, and the other factors.
+  using Values = absl::InlinedVector<Value, 8>;
   struct Factors {
     double constant = 1;
     int constants = 0;
-    std::vector<Value> values;
+    Values values;
   };
   Factors FactorsOf(Value product);
   Found Product(Op op, std::span<const Value> x, const Attributes&);
@@ -89,8 +90,8 @@ class Simplifier {
   Found OrderOperands(Op op, std::span<const Value> x, const Attributes& attributes);
   static void AppendSizes(std::span<const DimExpr> dims, std::string* text);
   static constexpr int kStructureDepth = 3;
-  const Hash128& Structure(Value v, int depth = kStructureDepth);
-  void SortByStructure(std::vector<Value>* values);
+  Hash128 Structure(Value v, int depth = kStructureDepth);
+  void SortByStructure(Values* values);
 
   std::optional<double> Splat(Value v) const { return g_.SplatValue(v); }
   bool IsSplat(Value v, double c) const {
@@ -105,7 +106,7 @@ class Simplifier {
 
   Graph& g_;
   absl::flat_hash_map<std::tuple<uint64_t, ElementType, Dims>, Value> constants_;  // by the bits of their elements
-  absl::node_hash_map<std::pair<NodeId, int>, Hash128> structure_;
+  absl::flat_hash_map<std::pair<NodeId, int>, Hash128> structure_;
   std::vector<bool> settled_;
   int depth_ = 0;
 };

@@ -44,7 +44,7 @@ Simplifier::Found Simplifier::SharedBroadcast(Op op, std::span<const Value> x, c
 // Commutative operations have their operands in structural order, so that spelling does not matter.
 Simplifier::Found Simplifier::OrderOperands(Op op, std::span<const Value> x, const Attributes& attributes) {
   if (!IsCommutative(op) || op == Op::mul) return kNone;  // Product orders factors
-  std::vector<Value> sorted(x.begin(), x.end());
+  Values sorted(x.begin(), x.end());
   SortByStructure(&sorted);
   if (std::equal(sorted.begin(), sorted.end(), x.begin())) return kNone;
   SKEIN_ASSIGN_OR_RETURN(Value v, g_.Add(op, sorted, attributes));
@@ -69,9 +69,9 @@ void Simplifier::AppendSizes(std::span<const DimExpr> dims, std::string* text) {
   *text += ']';
 }
 
-const Hash128& Simplifier::Structure(Value v, int depth) {
-  auto [it, fresh] = structure_.try_emplace({v.node, depth});
-  if (!fresh) return it->second;
+Hash128 Simplifier::Structure(Value v, int depth) {
+  const auto known = structure_.find({v.node, depth});
+  if (known != structure_.end()) return known->second;
   const Node& node = NodeOf(v);
   std::string text = absl::StrCat(static_cast<int>(node.results[0].element));
   AppendSizes(node.results[0].dims, &text);
@@ -96,7 +96,7 @@ const Hash128& Simplifier::Structure(Value v, int depth) {
   return structure_[{v.node, depth}] = StableHash(text);
 }
 
-void Simplifier::SortByStructure(std::vector<Value>* values) {
+void Simplifier::SortByStructure(Values* values) {
   if (values->size() < 2) return;
   const auto before = [this](Value a, Value b) {
     // Wide values first: a broadcast (per-row) factor joins last and stays out of inner expressions.

@@ -35,7 +35,7 @@ Simplifier::Factors Simplifier::FactorsOf(Value product) {
 Simplifier::Found Simplifier::Product(Op op, std::span<const Value> x, const Attributes&) {
   if (op != Op::mul || !IsFloatValue(x[0])) return kNone;
   const Factors left = FactorsOf(x[0]), right = FactorsOf(x[1]);
-  std::vector<Value> factors = left.values;
+  Values factors = left.values;
   factors.insert(factors.end(), right.values.begin(), right.values.end());
   const double constant = left.constant * right.constant;
   const int constants = left.constants + right.constants;
@@ -73,7 +73,7 @@ Simplifier::Found Simplifier::GatedProduct(Op op, std::span<const Value> x, cons
   }
   SortByStructure(&left.values);
   SortByStructure(&right.values);
-  std::vector<Value> factors = left.values;
+  Values factors = left.values;
   factors.insert(factors.end(), right.values.begin(), right.values.end());
   for (size_t i = 0; i < factors.size(); ++i) {
     for (size_t j = 0; j < factors.size(); ++j) {

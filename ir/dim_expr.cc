@@ -15,6 +15,7 @@
 #include "ir/dim_arithmetic.h"
 #include "ir/dim_node.h"
 #include "ir/dim_polynomial.h"
+#include "ir/dim_sum.h"
 
 namespace skein {
 namespace {
@@ -77,6 +78,7 @@ struct Shard {
     }
     void* const place = end - left;
     left -= size;
+    __builtin_prefetch(end - left, 1);  // the next node's, which no cache has seen
     return place;
   }
   const DimNode* MakeNode(const DimNodeKey& key);
@@ -129,10 +131,23 @@ const DimNode* Shard::MakeNode(const DimNodeKey& key) {
 template <int kBits>
 using RecentNodes = std::array<std::atomic<const DimNode*>, size_t{1} << kBits>;
 
+// Most constants that anybody asks for.
+constexpr std::array<DimNode, 64> SmallConstants() {
+  std::array<DimNode, 64> nodes{};
+  for (int64_t value = 0; value < 64; ++value) {
+    nodes[value].kind = DimKind::kConst;
+    nodes[value].constant = value;
+    nodes[value].range = {value, value};
+  }
+  return nodes;
+}
+constinit const std::array<DimNode, 64> small_constants = SmallConstants();
+
 const DimNode* Constant(int64_t value) {
   constexpr int kBits = 11;
   static RecentNodes<kBits> recent_nodes;
   if (value == 0) return &kZeroDim;
+  if (value > 0 && value < static_cast<int64_t>(small_constants.size())) return &small_constants[value];
   std::atomic<const DimNode*>& recent = recent_nodes[(static_cast<uint64_t>(value) * 0x9e3779b97f4a7c15) >> (64 - kBits)];
   const DimNode* node = recent.load(std::memory_order_acquire);
   if (node == nullptr || node->constant != value) {
@@ -215,12 +230,8 @@ using LeafFunction = std::function<std::optional<DimExpr>(DimExpr)>;
 // Rebuilds an operation from new operands.
 DimExpr Rebuild(DimKind kind, std::span<const DimExpr> x) {
   switch (kind) {
-    case DimKind::kAdd: {
-      if (const std::optional<DimExpr> merged = MergeSums(x)) return *merged;
-      DimExpr sum = x[0];
-      for (DimExpr term : x.subspan(1)) sum = sum + term;
-      return sum;
-    }
+    case DimKind::kAdd:
+      return Sum(x);
     case DimKind::kMul:
       return Product(x);
     case DimKind::kFloorDiv:

@@ -8,6 +8,7 @@
 #include "ir/dim_arithmetic.h"
 #include "ir/dim_expr.h"
 #include "ir/dim_node.h"
+#include "ir/dim_sum.h"
 
 namespace skein {
 namespace {
@@ -134,6 +135,16 @@ std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms) {
   }
   std::sort(views.begin(), views.end(), ComesFirst);
   return Collect(views);
+}
+
+DimExpr Sum(std::span<const DimExpr> terms) {
+  if (terms.empty()) return 0;
+  if (terms.size() > 1) {
+    if (const std::optional<DimExpr> merged = MergeSums(terms)) return *merged;
+  }
+  DimExpr sum = terms[0];
+  for (DimExpr term : terms.subspan(1)) sum = sum + term;
+  return sum;
 }
 
 DimExpr MultiplyTerms(std::span<const DimExpr> terms) {

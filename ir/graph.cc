@@ -12,13 +12,14 @@ namespace skein {
 
 namespace {
 
-// Equal for nodes that are one: of what the keys of attributes say, as much as is found without printing anything.
+// Equal for nodes that are one: of what the keys of attributes say, as much as is found without printing anything or
+// reading whole literals.
 struct HashAttribute {
   uint64_t operator()(const LiteralRef& v) const {
     if (v == nullptr) return 0;
     if (v->bytes() > kMostKeyedBytes) return absl::HashOf(v->data);
     // Abseil's own view: a standard one is hashed the standard way, which takes several times as long.
-    const absl::string_view bytes(static_cast<const char*>(v->data), static_cast<size_t>(v->bytes()));
+    const absl::string_view bytes(static_cast<const char*>(v->data), static_cast<size_t>(std::min<int64_t>(v->bytes(), 64)));
     return absl::HashOf(v->element, bytes);
   }
   uint64_t operator()(const ReducerRef& v) const { return v == nullptr ? 0 : absl::HashOf(v->name, v->state); }
