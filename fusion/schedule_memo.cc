@@ -72,10 +72,12 @@ ScheduleMemo::Structure ScheduleMemo::StructureOf(const GroupSpec& spec) {
   auto visit = [&](Value v) {
     Mark& mark = marks_[v.node.index];
     if (mark.round != round_) {
-      mark = {round_, 0, false, spec.boundary({v.node, 0})};
+      mark = {round_, 0, false, false, spec.boundary({v.node, 0})};
       result.nodes.push_back(v.node);
     }
-    if (mark.computed || !computed(v, is_boundary(v))) return;
+    if (mark.computed || (v.result == 0 && mark.decided)) return;
+    mark.decided = mark.decided || v.result == 0;
+    if (!computed(v, is_boundary(v))) return;
     mark.computed = true;
     work.push_back(v.node);
   };

@@ -59,6 +59,7 @@ class ScheduleMemo {
     int round = 0;
     int position = 0;
     bool computed = false;
+    bool decided = false;    // whether its first result is computed
     bool boundary = false;   // of its first result
   };
   std::vector<Mark> marks_;

@@ -356,16 +356,32 @@ void VisitLeaves(DimExpr e, const std::function<void(DimExpr)>& visit) {
   VisitUnseen(e, seen, visit);
 }
 
+namespace {
+
+// `seen`: deep operands of which none depends; those that are not take less time to visit again.
+bool DependsOnUnseen(DimExpr e, int index, VisitedNodes<bool>& seen) {
+  constexpr int kShallow = 3;
+  if (!HasCoords(e)) return false;
+  if (e.operands().empty()) return e.kind() == DimKind::kCoord && e.index() == index;
+  if (e.node()->depth > kShallow) {
+    if (seen.Find(e) != nullptr) return false;
+    seen.Add(e, true);
+  }
+  return std::any_of(e.operands().begin(), e.operands().end(),
+                     [&](DimExpr operand) { return DependsOnUnseen(operand, index, seen); });
+}
+
+}  // namespace
+
 bool DependsOnCoord(DimExpr e, int index) {
   if (!HasCoords(e)) return false;
-  bool found = false;
-  VisitLeaves(
-      e, [&](DimExpr leaf) { found |= leaf.kind() == DimKind::kCoord && leaf.index() == index; });
-  return found;
+  VisitedNodes<bool> seen;
+  return DependsOnUnseen(e, index, seen);
 }
 
 std::optional<Affine> AsAffine(DimExpr e, int index) {
   if (!DependsOnCoord(e, index)) return Affine{e, DimExpr(0)};
+  if (std::optional<Affine> split = SplitAtCoord(e, index)) return split;
   DimPolynomial base, stride;
   for (DimTerm& term : ToPolynomial(e)) {
     auto is_coord = [index](DimExpr f) {

@@ -147,6 +147,34 @@ DimExpr Sum(std::span<const DimExpr> terms) {
   return sum;
 }
 
+std::optional<Affine> SplitAtCoord(DimExpr e, int index) {
+  absl::InlinedVector<DimExpr, 12> base;
+  std::optional<DimExpr> stride;
+  for (DimExpr term : TermsOf(e)) {
+    if (IsDecided(term)) return std::nullopt;
+    if (!DependsOnCoord(term, index)) {
+      base.push_back(term);
+      continue;
+    }
+    if (stride) return std::nullopt;
+    const TermView view = ViewOf(term);
+    absl::InlinedVector<DimExpr, 4> rest;
+    for (DimExpr factor : view.factors) {
+      if (factor.kind() != DimKind::kCoord || factor.index() != index) rest.push_back(factor);
+    }
+    if (rest.size() + 1 != view.factors.size()) return std::nullopt;
+    for (DimExpr factor : rest) {
+      if (DependsOnCoord(factor, index)) return std::nullopt;
+    }
+    stride = TermFrom(view.coefficient, rest);
+  }
+  if (!stride) return Affine{e, DimExpr(0)};
+  const DimExpr sum = base.empty()       ? DimExpr(0)
+                      : base.size() == 1 ? base[0]
+                                         : InternDim(DimKind::kAdd, std::span<const DimExpr>(base));
+  return Affine{sum, *stride};
+}
+
 DimExpr MultiplyTerms(std::span<const DimExpr> terms) {
   int64_t coefficient = 1;
   std::span<const DimExpr> first;  // factors of the first term that has some

@@ -44,6 +44,9 @@ std::optional<DimExpr> AddConstant(DimExpr e, int64_t constant);
 std::optional<DimExpr> MergeSums(DimExpr a, DimExpr b, int64_t scale);  // a + scale*b, scale != 0
 std::optional<DimExpr> MergeSums(std::span<const DimExpr> terms);
 
+// AsAffine, the quick way: nullopt also where more than one term has the coordinate, or is not as canonical sums have it.
+std::optional<Affine> SplitAtCoord(DimExpr e, int index);
+
 // The product of expressions that are no sums.
 DimExpr MultiplyTerms(std::span<const DimExpr> terms);
 

@@ -141,6 +141,7 @@ absl::Status Graph::UnifyOperands(Node* node) {
   } else if (all_equal || node->op == Op::concat) {
     int64_t axis = node->op == Op::concat ? node->attributes.Int("axis", -1) : -1;
     for (size_t b = 1; b < operands.size(); ++b) {
+      if (type(operands[b]).dims == type(operands[0]).dims) continue;
       for (int i = 0; i < rank; ++i) {
         if (i != axis) SKEIN_RETURN_IF_ERROR(assume(0, i, b, i));
       }

@@ -217,6 +217,11 @@ TEST_F(DimExprTest, AffineParts) {
   EXPECT_FALSE(AsAffine(row * row, 2).has_value());
   EXPECT_FALSE(AsAffine(Mod(row, 3) + row, 2).has_value());
   EXPECT_EQ(AsAffine(n, 2)->stride, DimExpr(0));
+  affine = AsAffine(n * row + head * 64 + 5, 2);  // one term
+  EXPECT_EQ(affine->base, head * 64 + 5);
+  EXPECT_EQ(affine->stride, n);
+  EXPECT_EQ(AsAffine(7 * row, 2)->base, DimExpr(0));
+  EXPECT_FALSE(AsAffine(row * Mod(row, 3) + head, 2).has_value());
 }
 
 TEST_F(DimExprTest, EvaluateNamesWhatIsMissing) {
