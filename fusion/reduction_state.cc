@@ -1,6 +1,7 @@
 #include "fusion/reduction_state.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "fusion/first_place.h"
 #include "fusion/schedule.h"
@@ -80,6 +81,18 @@ std::vector<ValueId> ReductionState::Join(LoopBuilder& b, std::span<const ValueI
   std::vector<ValueId> result = EmitScalarGraph(b, reducer_.combine, both);
   for (ValueId& v : result) v = b.Splat(v, lanes);
   return result;
+}
+
+std::vector<ValueId> ReductionState::JoinLanes(LoopBuilder& b, std::span<const ValueId> state, DimExpr start) const {
+  const int lanes = b.type(state[0]).lanes;
+  const ValueId best = b.Reduce(of_largest_ ? Opcode::kMax : Opcode::kMin, state[0]);
+  const ValueId is_best = b.Binary(Opcode::kOr, b.Binary(Opcode::kEqual, state[0], b.Splat(best, lanes)),
+                                   b.Binary(Opcode::kNotEqual, state[0], state[0]));  // any NaN is
+  const ValueId numbers = b.Add(state[1], b.Iota(types_[1], lanes));
+  const ValueId none = b.ConstInt(types_[1], types_[1] == ElementType::kI32 ? INT32_MAX : INT64_MAX, lanes);
+  ValueId first = b.Convert(ElementType::kI64, b.Reduce(Opcode::kMin, b.Select(is_best, numbers, none)));
+  if (!start.IsConst(0)) first = b.Add(first, b.Index(start));
+  return {best, b.Convert(reducer_.state[1], first)};
 }
 
 std::vector<ValueId> ReductionState::Finish(LoopBuilder& b, std::span<const ValueId> state) const {

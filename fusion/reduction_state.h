@@ -2,7 +2,7 @@
 //
 // Most reducers carry the state that they declare, and combine it as they say. The first place of the best element,
 // where places are the numbers of rows, carries that element and a row number: rows come in order, so a later one has
-// to be better, which takes fewer steps that wait for each other.
+// to be better, which takes fewer steps that wait for each other. Along a row its elements are the rows, 64 at a time.
 #ifndef SKEIN_FUSION_REDUCTION_STATE_H_
 #define SKEIN_FUSION_REDUCTION_STATE_H_
 
@@ -42,6 +42,9 @@ class ReductionState {
   // Two states as one. Not for one that counts rows.
   std::vector<ValueId> Join(LoopBuilder& b, std::span<const ValueId> left, std::span<const ValueId> right,
                             int lanes) const;
+  // One state of the reducer from the lanes of one that counts rows, where lane j has taken elements number + j in place
+  // of rows: the best element, and the first of its places from `start` on. Some element has been taken.
+  std::vector<ValueId> JoinLanes(LoopBuilder& b, std::span<const ValueId> state, DimExpr start) const;
   // The reduction's results.
   std::vector<ValueId> Finish(LoopBuilder& b, std::span<const ValueId> state) const;
 

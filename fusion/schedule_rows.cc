@@ -160,22 +160,79 @@ class RowScheduler {
     return absl::OkStatus();
   }
 
-  absl::Status EmitPhase(const RowGroup::Phase& phase) {
-    const int lanes = LanesFor(phase.extent);
-    std::vector<const Reducer*> reducers;
-    std::vector<ValueId> identities, scalars;
+  // A reduction along a row.
+  struct Along {
+    const Reducer* reducer;
+    std::optional<ReductionState> first_place;  // where it looks for one, elements numbered from 0 in each chunk
+    size_t root;                                // the first of its operands
+    size_t state;                               // the first of its states
+  };
+
+  // Whether an operand is the number of the row's element.
+  bool IsNumber(const Demand& d) const {
+    const std::optional<DimExpr> known = graph_.Known(d.value);
+    return known && SubstituteCoords(*known, AtLoops(d.coords)) == inner_index_;
+  }
+
+  std::vector<Along> ReductionsOf(const RowGroup::Phase& phase, std::span<const Demand> roots) const {
+    std::vector<Along> result;
+    size_t root = 0, state = 0;
     for (NodeId id : phase.reductions) {
       const Reducer& reducer = ReducerOf(graph_.node(id));
-      reducers.push_back(&reducer);
-      for (size_t s = 0; s < reducer.state.size(); ++s) {
-        scalars.push_back(b_.Const(reducer.state[s], reducer.initial[s]));
-        identities.push_back(b_.Const(reducer.state[s], reducer.initial[s], lanes));
+      Along along{&reducer, std::nullopt, root, state};
+      root += graph_.node(id).operands.size();
+      state += reducer.state.size();
+      if (root - along.root == 2 && IsNumber(roots[along.root + 1])) {
+        const ReductionState numbered(reducer, Min(phase.extent, kRowChunk));
+        if (numbered.counts_rows()) along.first_place.emplace(numbered);
       }
+      result.push_back(std::move(along));
     }
+    return result;
+  }
+
+  // The states of all lanes and `j`'s elements.
+  absl::StatusOr<std::vector<ValueId>> Take(std::span<const Along> reductions, std::span<const Demand> roots, DimExpr j,
+                                            int lanes) {
+    std::vector<ValueId> next;
+    for (const Along& along : reductions) {
+      std::vector<ValueId> elements, before;
+      const size_t operands = along.first_place ? 1 : along.reducer->map.inputs().size();
+      for (size_t i = 0; i < operands; ++i) {
+        SKEIN_ASSIGN_OR_RETURN(ValueId v, emitter_.Emit(AtLoops(roots[along.root + i])));
+        elements.push_back(b_.Splat(v, lanes));
+      }
+      for (size_t s = 0; s < along.reducer->state.size(); ++s) before.push_back(b_.Carried(static_cast<int>(along.state + s)));
+      std::vector<ValueId> after;
+      if (along.first_place) {
+        elements.push_back(b_.Splat(b_.Convert(along.first_place->types()[1], b_.Index(j)), lanes));
+        after = along.first_place->Take(b_, before, elements, lanes);
+      } else {
+        for (ValueId v : EmitScalarGraph(b_, along.reducer->map, elements)) before.push_back(v);
+        after = EmitScalarGraph(b_, along.reducer->combine, before);
+      }
+      for (ValueId v : after) next.push_back(b_.Splat(v, lanes));
+    }
+    return next;
+  }
+
+  absl::Status EmitPhase(const RowGroup::Phase& phase) {
+    const int lanes = LanesFor(phase.extent);
     const bool one_chunk = ProveLessEqual(phase.extent, kRowChunk);
     const int first_loop = b_.nest().loop_count;
-    std::vector<Demand> roots = group_.Roots(phase_);
-    inner_index_ = DimExpr::Coord(first_loop, phase.extent);  // only to tell what is invariant
+    const std::vector<Demand> roots = group_.Roots(phase_);
+    inner_index_ = DimExpr::Coord(first_loop, phase.extent);  // only to tell what is invariant, and what numbers elements
+    const std::vector<Along> reductions = ReductionsOf(phase, roots);
+    std::vector<ValueId> identities, scalars;
+    for (const Along& along : reductions) {
+      const Reducer& reducer = *along.reducer;
+      for (size_t s = 0; s < reducer.state.size(); ++s) {
+        scalars.push_back(b_.Const(reducer.state[s], reducer.initial[s]));
+        if (!along.first_place) identities.push_back(b_.Const(reducer.state[s], reducer.initial[s], lanes));
+      }
+      if (!along.first_place) continue;
+      for (ValueId v : along.first_place->Start(b_, lanes)) identities.push_back(v);
+    }
     SKEIN_RETURN_IF_ERROR(EmitAhead(phase.extent, roots, [&](int i) { return i >= first_loop && i < kPlaceholder; }));
 
     std::vector<ValueId> totals = scalars;
@@ -190,53 +247,51 @@ class RowScheduler {
     emitter_.PushScope();
     emitter_.SetLane({j.index(), lanes});
     inner_index_ = start + j;
-    std::vector<ValueId> next;
-    size_t root = 0;
-    for (size_t r = 0; r < reducers.size(); ++r) {
-      std::vector<ValueId> elements;
-      for (size_t i = 0; i < graph_.node(phase.reductions[r]).operands.size(); ++i) {
-        SKEIN_ASSIGN_OR_RETURN(ValueId v, emitter_.Emit(AtLoops(roots[root++])));
-        elements.push_back(b_.Splat(v, lanes));
-      }
-      std::vector<ValueId> both;
-      for (size_t s = 0; s < reducers[r]->state.size(); ++s) {
-        both.push_back(b_.Carried(static_cast<int>(next.size() + s)));
-      }
-      for (ValueId v : EmitScalarGraph(b_, reducers[r]->map, elements)) both.push_back(v);
-      for (ValueId v : EmitScalarGraph(b_, reducers[r]->combine, both)) next.push_back(b_.Splat(v, lanes));
-    }
+    SKEIN_ASSIGN_OR_RETURN(const std::vector<ValueId> next, Take(reductions, roots, j, lanes));
     emitter_.SetLane({});
     emitter_.PopScope();
-    std::vector<ValueId> slots = b_.EndLoop(next);
+    const std::vector<ValueId> slots = b_.EndLoop(next);
     std::vector<ValueId> sums;
-    size_t at = 0;
-    for (const Reducer* reducer : reducers) {
-      std::vector<ValueId> state(slots.begin() + at, slots.begin() + at + reducer->state.size());
-      std::vector<ValueId> both(totals.begin() + at, totals.begin() + at + reducer->state.size());
-      state = CombineLanes(*reducer, state, lanes);
-      at += reducer->state.size();
-      if (one_chunk && SingleOpcode(reducer->combine)) {  // slots started at the identity already
-        sums.push_back(state[0]);
+    for (const Along& along : reductions) {
+      const auto states_of = [&](const std::vector<ValueId>& all) {
+        return std::vector<ValueId>(all.begin() + along.state, all.begin() + along.state + along.reducer->state.size());
+      };
+      std::vector<ValueId> both = states_of(totals), state = states_of(slots);
+      if (along.first_place) {
+        state = along.first_place->JoinLanes(b_, state, start);
+        if (one_chunk) state = OfSome(phase.extent, state, both);
+      } else {
+        state = CombineLanes(*along.reducer, state, lanes);
+      }
+      if (one_chunk && (along.first_place || SingleOpcode(along.reducer->combine))) {  // slots started at the identity already
+        sums.insert(sums.end(), state.begin(), state.end());
         continue;
       }
       both.insert(both.end(), state.begin(), state.end());
-      for (ValueId v : EmitScalarGraph(b_, reducer->combine, both)) sums.push_back(v);
+      for (ValueId v : EmitScalarGraph(b_, along.reducer->combine, both)) sums.push_back(v);
     }
     if (!one_chunk) {
       emitter_.PopScope();
       sums = b_.EndLoop(sums);
     }
-    at = 0;
-    for (size_t r = 0; r < reducers.size(); ++r) {
-      std::vector<ValueId> state(sums.begin() + at, sums.begin() + at + reducers[r]->state.size());
-      at += state.size();
-      std::vector<ValueId> results = EmitScalarGraph(b_, reducers[r]->finish, state);
+    for (size_t r = 0; r < reductions.size(); ++r) {
+      const auto first = sums.begin() + reductions[r].state;
+      const std::vector<ValueId> state(first, first + reductions[r].reducer->state.size());
+      std::vector<ValueId> results = EmitScalarGraph(b_, reductions[r].reducer->finish, state);
       for (size_t i = 0; i < results.size(); ++i) {
         emitter_.Provide({phase.reductions[r], static_cast<int32_t>(i)},
                          [v = results[i]](const Demand&) -> absl::StatusOr<ValueId> { return v; });
       }
     }
     return absl::OkStatus();
+  }
+
+  // `state`, or that of no element where there may be none.
+  std::vector<ValueId> OfSome(DimExpr extent, std::vector<ValueId> state, const std::vector<ValueId>& of_none) {
+    if (ProveLess(0, extent)) return state;
+    const ValueId any = b_.Binary(Opcode::kNotEqual, b_.Index(extent), b_.ConstInt(ElementType::kI64, 0));
+    for (size_t i = 0; i < state.size(); ++i) state[i] = b_.Select(any, state[i], of_none[i]);
+    return state;
   }
 
   // Lane j with j + lanes/2, and so on down to one.

@@ -29,8 +29,11 @@ bool ReducesRows(const Dims& dims, std::span<const int64_t> axes) {
 
 using Replacement = absl::StatusOr<std::optional<Value>>;
 
-// The first place of the best element along rows, as two reductions: the best element, then the least of the places
-// where it is, while the row is in cache. Each keeps its elements in few registers, and no step waits for comparisons.
+// Elements: what schedule_short_rows.h may take many rows of at a time.
+constexpr int64_t kShortRow = 64;
+
+// The first place of the best element along short rows, or where places are not the numbers of a row's elements, as two
+// reductions: the best element, then the least of the places where it is, while the row is in cache.
 //   best = max(x);  place = min(select(x == best or x is NaN, places, none))     since any NaN is best
 // `none` must be behind all places, and is what is found where there is nothing.
 Replacement SplitFirstPlace(Graph* to, std::span<const Value> operands, Attributes attributes) {
@@ -41,6 +44,9 @@ Replacement SplitFirstPlace(Graph* to, std::span<const Value> operands, Attribut
   if (!places || static_cast<double>(places->range().hi) > reducer.initial[1]) return std::nullopt;
   const Value x = operands[0];
   const Dims dims = to->type(x).dims;
+  const std::vector<int64_t> axes = attributes.Ints("axes");
+  const bool numbers = axes.size() == 1 && *places == CoordsOf(dims)[axes[0]];
+  if (numbers && !ProveLessEqual(dims[axes[0]], kShortRow)) return std::nullopt;
   attributes.Set("reducer", first->of_largest ? MaxReducer(ElementType::kF32) : MinReducer(ElementType::kF32));
   SKEIN_ASSIGN_OR_RETURN(Value best, to->Add(Op::reduce, {x}, attributes));
   SKEIN_ASSIGN_OR_RETURN(best, to->Add(Op::broadcast, {best}, {{"dims", dims}}));
@@ -50,7 +56,7 @@ Replacement SplitFirstPlace(Graph* to, std::span<const Value> operands, Attribut
 
   // In 32 bits where something is found and fits.
   DimExpr count = 1;
-  for (int64_t axis : attributes.Ints("axes")) count = count * dims[axis];
+  for (int64_t axis : axes) count = count * dims[axis];
   const DimRange range = places->range();
   const bool narrow = ProveLess(0, count) && range.lo >= 0 && range.hi < std::numeric_limits<int32_t>::max();
   const ElementType element = reducer.state[1], place = narrow ? ElementType::kI32 : element;

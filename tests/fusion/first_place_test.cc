@@ -60,17 +60,18 @@ TEST(FirstPlace, IsFoundBehindAnySpelling) {
   EXPECT_FALSE(FindFirstPlace(*MaxReducer(kF32)).has_value());
 }
 
-// Along rows: the best element, then its place among 32-bit ones, in one kernel.
-TEST(FirstPlace, AlongRowsIsTwoReductions) {
-  for (int axis : {0, 1}) {
+// Along rows the lanes carry the best element and where it was; along short ones it is the best, then its place. In one
+// kernel, among 32-bit places.
+TEST(FirstPlace, AlongRowsIsOneReductionOrTwo) {
+  for (const auto& [axis, columns, reductions] : {std::tuple{0, 500, 1}, {1, 500, 1}, {1, 50, 2}}) {
     Graph graph;
-    const Dims dims = {300, 500};
+    const Dims dims = {300, columns};
     const Value x = graph.AddInput("x", {kF32, dims}), places = graph.AddIndex(kI64, dims, CoordsOf(dims)[axis]);
     graph.AddOutput("y", *graph.Add(Op::reduce, {x, places},
                                     {{"axes", std::vector<int64_t>{axis}}, {"reducer", ArgReducer({})}}));
     const Plan plan = MakePlanOf(graph);
     EXPECT_EQ(Kinds(plan), axis == 1 ? "row" : "columns");
-    EXPECT_EQ(CountOf(plan.graph.ToString(), "= reduce("), axis == 1 ? 2 : 1) << plan.graph.ToString();
+    EXPECT_EQ(CountOf(plan.graph.ToString(), "= reduce("), reductions) << plan.graph.ToString();
     EXPECT_EQ(CountOf(plan.groups[0].nest->ToString(), "i64x64"), axis == 1 ? 0 : 1);  // of columns, the results
   }
 }
@@ -80,7 +81,7 @@ TEST(FirstPlace, ComesOutOfEveryKernel) {
   const float special[] = {0.0f, -0.0f, 1, 2, 2, -1, kNan, -kNan, kInfinity, -kInfinity, 1, 2, 0, 3};
   for (bool largest : {true, false}) {
     for (int axis : {0, 1, 2}) {
-      for (const auto& [length, columns] : {std::pair{1, 64}, {0, 3}, {2, 70}, {9, 300}, {70, 200}, {-9, 20}, {13, 2064}}) {
+      for (const auto& [length, columns] : {std::pair{1, 64}, {0, 3}, {2, 70}, {9, 300}, {70, 200}, {-9, 20}, {13, 2064}, {700, 3}, {-700, 3}, {5000, 2}, {-9000, 2}}) {
         Graph graph;  // a negative length: known when sizes are bound
         const DimExpr rows = length < 0 ? DimExpr::Symbol("rows") : DimExpr(length);
         const DimExpr n = columns > 1000 ? DimExpr(columns) : DimExpr::Symbol("n");
