@@ -11,7 +11,7 @@ class DeadCode {
 
  private:
   void Use(DimExpr e) {
-    if (!HasCoords(e)) return;
+    if (!e.node()->has_values) return;
     VisitLeaves(e, [this](DimExpr leaf) {
       if (leaf.kind() == DimKind::kValue) used_[leaf.index()] = true;
     });

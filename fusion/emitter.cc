@@ -91,6 +91,7 @@ Emitter::Emitter(const Graph& graph, LoopBuilder* builder, std::function<bool(Va
 }
 
 bool Emitter::LaneFree(DimExpr e) const {
+  if (lane_values_.empty()) return !DependsOnCoord(e, lane_.coord);
   if (!HasCoords(e)) return true;
   bool free = true;
   VisitLeaves(e, [&](DimExpr leaf) {

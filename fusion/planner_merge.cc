@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <queue>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "fusion/planner_cost.h"
@@ -68,10 +69,14 @@ class GreedyMerger {
     }
     std::sort(edges.begin(), edges.end());
     edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+    known_.resize(groups_.size());
+    ++round_;
     for (auto [p, c] : edges) {
+      known_[p] = known_[c] = round_;
       if (p != c) Push(p, c, std::nullopt);
     }
-    PushSiblings(part, edges);
+    known_[part] = round_;
+    PushSiblings(part);
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
     if (siblings) siblings_.push_back(*siblings);
@@ -83,19 +88,15 @@ class GreedyMerger {
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.
-  void PushSiblings(int part, std::vector<std::pair<int, int>>& known) {
+  void PushSiblings(int part) {
     if (!reach_.tracked()) return;
     for (NodeId id : groups_.nodes(part)) {
       for (int value : traffic_.ReadBy(id)) {
         if (!IsLarge(traffic_, value)) continue;
         for (NodeId reader : traffic_.ReadersOf(value)) {
           const int other = groups_.PartOf(reader);
+          if (std::exchange(known_[other], round_) == round_) continue;
           const int first = std::min(part, other), second = std::max(part, other);
-          auto is_known = [&](int a, int b) {
-            return std::find(known.begin(), known.end(), std::pair(a, b)) != known.end();
-          };
-          if (other == part || is_known(part, other) || is_known(other, part)) continue;
-          known.push_back({part, other});
           if (reach_.Ordered(groups_.nodes(part), groups_.nodes(other))) continue;
           Push(first, second, {{std::min(id, reader), std::max(id, reader)}});
         }
@@ -118,6 +119,8 @@ class GreedyMerger {
   std::vector<double> cost_;       // by part
   std::vector<bool> has_product_;  // by part
   std::vector<std::pair<int, int>> edges_;  // of one part, while they are pushed
+  std::vector<int> known_;                  // by part: the round in which it was paired with that part
+  int round_ = 0;
   std::vector<Groups::Siblings> siblings_;
   std::priority_queue<Candidate> queue_;
 };

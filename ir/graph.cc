@@ -364,6 +364,11 @@ absl::StatusOr<DimExpr> Graph::AssumeEqual(DimExpr a, DimExpr b, std::string_vie
 void Graph::AddOrigins(NodeId id, std::span<const int32_t> origins) {
   SourceNodes& mine = origins_[id.index];
   for (int32_t origin : origins) {
+    if (mine.empty() || mine.back() < origin) {
+      mine.push_back(origin);
+      continue;
+    }
+    if (mine.back() == origin) continue;
     auto at = std::lower_bound(mine.begin(), mine.end(), origin);
     if (at == mine.end() || *at != origin) mine.insert(at, origin);
   }

@@ -36,7 +36,7 @@ constinit thread_local char* block_end = nullptr;
 constinit std::mutex given_mutex;
 constinit FreeObject* given[kClasses];
 
-void Give(size_t size_class) {
+[[gnu::noinline]] void Give(size_t size_class) {
   List& list = lists[size_class];
   if (list.first == nullptr) return;
   std::lock_guard lock(given_mutex);
@@ -50,9 +50,12 @@ struct GiveAtThreadEnd {
   ~GiveAtThreadEnd() {
     for (size_t c = 0; c < kClasses; ++c) Give(c);
   }
-  bool armed = false;
+  bool made = false;
 };
 thread_local GiveAtThreadEnd give_at_thread_end;
+constinit thread_local bool gives_at_end = false;
+
+[[gnu::noinline]] void ArrangeToGiveAtEnd() { gives_at_end = give_at_thread_end.made = true; }
 
 bool TakeGiven(size_t size_class) {
   std::lock_guard lock(given_mutex);
@@ -60,7 +63,7 @@ bool TakeGiven(size_t size_class) {
   if (first == nullptr) return false;
   given[size_class] = first->next_list;
   lists[size_class] = {first, first->count};
-  give_at_thread_end.armed = true;
+  ArrangeToGiveAtEnd();
   return true;
 }
 
@@ -119,7 +122,7 @@ void operator delete(void* pointer) noexcept {
     return;
   }
   List& list = lists[size_class];
-  if (list.first == nullptr) give_at_thread_end.armed = true;
+  if (!gives_at_end) [[unlikely]] ArrangeToGiveAtEnd();
   FreeObject* const object = new (pointer) FreeObject;
   object->next = list.first;
   list.first = object;
