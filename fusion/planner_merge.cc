@@ -22,7 +22,7 @@ class GreedyMerger {
       cost_.push_back(traffic_.Cost({&groups_.nodes(i)}));
       has_product_.push_back(graph_.graph().node(*groups_.nodes(i).begin()).op == Op::dot);
     }
-    for (int i = 0; i < groups_.size(); ++i) PushEdges(i);
+    for (int i = 0; i < groups_.size(); ++i) PushEdges(i, i);
     absl::flat_hash_set<std::pair<std::pair<int, int>, Sizes>> tried;
     while (!queue_.empty()) {
       const Candidate c = queue_.top();
@@ -36,7 +36,7 @@ class GreedyMerger {
       if (!groups_.TryMerge(c.producer, c.consumer, siblings)) continue;
       cost_[c.producer] = traffic_.Cost({&groups_.nodes(c.producer)});
       has_product_[c.producer] = has_product_[c.producer] || has_product_[c.consumer];
-      PushEdges(c.producer);
+      PushEdges(c.producer, 0);
     }
   }
 
@@ -60,7 +60,8 @@ class GreedyMerger {
     return bits & kSign ? ~bits : bits | kSign;
   }
 
-  void PushEdges(int part) {
+  // Pairs of `part` with parts from `least` on.
+  void PushEdges(int part, int least) {
     std::vector<std::pair<int, int>>& edges = edges_;
     edges.clear();
     for (NodeId id : groups_.nodes(part)) {
@@ -73,10 +74,10 @@ class GreedyMerger {
     ++round_;
     for (auto [p, c] : edges) {
       known_[p] = known_[c] = round_;
-      if (p != c) Push(p, c, std::nullopt);
+      if (p != c && std::min(p, c) >= least) Push(p, c, std::nullopt);
     }
     known_[part] = round_;
-    PushSiblings(part);
+    PushSiblings(part, least);
   }
   void Push(int producer, int consumer, std::optional<Groups::Siblings> siblings) {
     if (siblings) siblings_.push_back(*siblings);
@@ -88,14 +89,14 @@ class GreedyMerger {
   }
 
   // Parts that read the same large value, and not, over whatever way, each other's results.
-  void PushSiblings(int part) {
+  void PushSiblings(int part, int least) {
     if (!reach_.tracked()) return;
     for (NodeId id : groups_.nodes(part)) {
       for (int value : traffic_.ReadBy(id)) {
         if (!IsLarge(traffic_, value)) continue;
         for (NodeId reader : traffic_.ReadersOf(value)) {
           const int other = groups_.PartOf(reader);
-          if (std::exchange(known_[other], round_) == round_) continue;
+          if (other < least || std::exchange(known_[other], round_) == round_) continue;
           const int first = std::min(part, other), second = std::max(part, other);
           if (reach_.Ordered(groups_.nodes(part), groups_.nodes(other))) continue;
           Push(first, second, {{std::min(id, reader), std::max(id, reader)}});
