@@ -227,9 +227,9 @@ void Emitter::EmitLanesDown(const Operation& op) {
   const int v = registers_->Use(op.operands[0]);
   registers_->ReleaseDying();
   const int r = registers_->Define(op.result), distance = static_cast<int>(op.immediate) * (Wide(op.element) ? 2 : 1);
-  if (avx512_) return valignd(Xbyak::Zmm(r), Xbyak::Zmm(v), Xbyak::Zmm(v), static_cast<uint8_t>(distance));
-  const Xmm d(r), from = distance >= 4 ? d : Xmm(v);
-  if (distance >= 4) vextractf128(d, Xbyak::Ymm(v), 1);
+  if (distance == 8) return vextractf64x4(Xbyak::Ymm(r), Xbyak::Zmm(v), 1);
+  const Xmm d(r), from = distance >= 4 ? d : Xmm(v);  // vshufps takes a cycle, valignd five
+  if (distance >= 4) avx512_ ? vextractf32x4(d, Xbyak::Zmm(v), distance / 4) : vextractf128(d, Xbyak::Ymm(v), 1);
   int lanes = 0;
   for (int i = 0; i < 4; ++i) lanes |= ((i + distance) & 3) << 2 * i;
   if ((distance & 3) != 0) vshufps(d, from, from, static_cast<uint8_t>(lanes));

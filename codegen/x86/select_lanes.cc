@@ -209,8 +209,7 @@ Parts Selector::Reduce(Opcode op, VectorType source, Parts v) {
   for (int half = source.lanes / 2; half > 0; half /= 2) {
     const Variable upper = v.count == 2 ? v[1] : LanesDown(v[0], source.element, half);
     // In vector registers to the last lane.
-    v = Normalize({source.element, half},
-                  ElementwiseInVectors(op, {source.element, half}, v[0], upper, {}));
+    v = Normalize({source.element, half}, ElementwiseInVectors(op, {source.element, half}, v[0], upper, {}));
   }
   return FromVector(v[0], {source.element, 1});
 }
