@@ -175,7 +175,9 @@ void Emitter::EmitConvert(const Operation& op) {
   const auto* const conversion = std::ranges::find_if(
       kConversions, [&](const ConversionInstruction& c) { return c.from == from && c.to == op.element; });
   const Xmm a = Vector(v, op.lanes * BitWidth(from));
-  conversion->encode(*this, DefineOver(op, VectorBits(op)), a, a);
+  const Opmask mask = op.masked ? UseMask(op.operands[1]) : k0;  // lanes that it leaves out are 0
+  const Xmm d = DefineOver(op, VectorBits(op));
+  conversion->encode(*this, op.masked ? d | mask | T_z : d, a, a);
 }
 
 // --- lanes ---

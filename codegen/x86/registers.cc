@@ -21,11 +21,7 @@ int Index(RegisterClass c) { return static_cast<int>(c); }
 
 Registers::Registers(const Program& program, const Liveness& liveness,
                      const std::array<uint32_t, kClassCount>& allocatable, Mover* mover)
-    : program_(program),
-      liveness_(liveness),
-      allocatable_(allocatable),
-      mover_(mover),
-      now_{.holder = {}, .free = allocatable} {
+    : program_(program), liveness_(liveness), allocatable_(allocatable), mover_(mover), now_{.holder = {}, .free = allocatable} {
   state_.resize(program.variables.size());
   mark_.resize(program.variables.size());
   for (size_t v = 0; v < state_.size(); ++v) {
@@ -111,9 +107,7 @@ int Registers::FrameSlot(RegisterClass c) {
   if (slots.empty()) {
     // The frame grows by 64 bytes at a time, so that vectors stay aligned.
     const int bytes = c != RegisterClass::kVector ? 8 : program_.isa == Isa::kAvx512 ? 64 : 32;
-    for (int at = 64 - bytes; at >= 0; at -= bytes) {
-      slots.push_back(frame_bytes_ + at);
-    }
+    for (int at = 64 - bytes; at >= 0; at -= bytes) slots.push_back(frame_bytes_ + at);
     frame_bytes_ += 64;
   }
   const int offset = slots.back();
@@ -440,8 +434,7 @@ void Registers::EndBody(int number) {
 // All at once: first from register to register, then loads into what is left.
 void Registers::MoveAll(std::vector<Transfer>& moves) {
   auto pending_from = [&](RegisterClass c, int r) {
-    return std::any_of(moves.begin(), moves.end(),
-                       [&](const Transfer& m) { return m.c == c && m.from == r; });
+    return std::any_of(moves.begin(), moves.end(), [&](const Transfer& m) { return m.c == c && m.from == r; });
   };
   std::vector<Transfer> loads;
   std::erase_if(moves, [&](const Transfer& m) {
@@ -452,8 +445,7 @@ void Registers::MoveAll(std::vector<Transfer>& moves) {
   for (const Transfer& m : moves) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
   for (const Transfer& m : loads) spare[Index(m.c)] &= ~(uint32_t{1} << m.to);
   while (!moves.empty()) {
-    const auto ready = std::find_if(moves.begin(), moves.end(),
-                                    [&](const Transfer& m) { return !pending_from(m.c, m.to); });
+    const auto ready = std::find_if(moves.begin(), moves.end(), [&](const Transfer& m) { return !pending_from(m.c, m.to); });
     if (ready != moves.end()) {
       mover_->Perform({kMove, ready->source, ready->to, ready->from});
       moves.erase(ready);

@@ -110,6 +110,7 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
   auto constant = [&](double value) { return Constant(from, BitsFromDouble(from, value), to.lanes); };
   auto convert = [&](const Parts& x) { return ConvertLanes(type, InLanes(to.element), x); };
   const bool limits_are_exact = from == kF64 ? !IsWide(to.element) : IsNarrow(to.element);
+  const Variable number = IsSigned(to.element) ? Compare(Opcode::kEqual, type, v, v) : Variable();
   Parts result;
   if (!IsSigned(to.element) || limits_are_exact) {
     // max(x, least) gives `least` for NaN; unsigned conversions saturate above by themselves.
@@ -123,7 +124,11 @@ Parts Selector::FloatToInteger(ElementType from, VectorType to, const Parts& v) 
     const uint64_t most = (uint64_t{1} << (BitWidth(to.element) - 1)) - 1;
     result = Blend(in_vectors, too_large, Constant(in_vectors.element, most, to.lanes), convert(v));
   }
-  return MaskedValue(in_vectors, Compare(Opcode::kEqual, type, v, v), result);
+  Operation* const last = builder_.DefinitionOf(result[0]);
+  if (!avx512_ || result.count > 1 || last == nullptr || last->action != Action::kConvert) return MaskedValue(in_vectors, number, result);
+  last->masked = true;
+  last->AddOperand(number);
+  return result;
 }
 
 // f32 next to the f64 value that rounds on to f16 and bf16 as the value itself does: truncated, and
