@@ -18,9 +18,6 @@ constexpr int64_t kBlocks = 16;
 // Blocks up to this long have loops of their own for their first and last steps: in L2, RMS norm of 32 rows a block gains
 // 5 % (Xbyak 10 %). Where what the two stages read lies closer than 6 KiB, the core then fetches wrong (130 GB/s, not 220).
 constexpr int64_t kRowsPerExtraRowToSpare = 32, kFarApart = 1536;
-
-// Operations on an element from which on arithmetic hides that the rows in flight come from L2.
-constexpr int kManyOperations = 16;
 // Columns to reckon with where their number is not known.
 constexpr int64_t kUsualColumns = 512;
 
@@ -58,6 +55,14 @@ InstId InnermostParallelLoop(const LoopNest& nest) {
 }
 
 }  // namespace
+
+int CountOperations(const LoopNest& nest, BlockId body) {
+  const std::vector<InstId>& insts = nest.block(body).insts;
+  return static_cast<int>(std::count_if(insts.begin(), insts.end(), [&](InstId id) {
+    const Inst& inst = nest.inst(id);
+    return inst.type.lanes > 1 && !inst.buffer.valid() && !inst.operands.empty();
+  }));
+}
 
 std::optional<RowPipeline> RowPipeline::Find(const LoopNest& nest, const Target& target) {
   RowPipeline result;
@@ -164,9 +169,10 @@ bool RowPipeline::ChooseSizes(const LoopNest& nest, const Target& target) {
   std::map<int, Span> buffers;  // what is read of a row, and what a stage leaves in scratch to others
   int operations = 0;           // on an element
   for (int s = 0; s <= last_stage; ++s) {
-    for (InstId id : nest.block(nest.inst(stages_[s].loop).body).insts) {
+    const BlockId body = nest.inst(stages_[s].loop).body;
+    operations += CountOperations(nest, body);
+    for (InstId id : nest.block(body).insts) {
       const Inst& inst = nest.inst(id);
-      operations += inst.type.lanes > 1 && !inst.buffer.valid() && !inst.operands.empty();
       if (!inst.buffer.valid()) continue;
       const int buffer = static_cast<int>(inst.buffer.index);
       if (nest.buffers[buffer].kind == BufferKind::kScratch) {

@@ -14,6 +14,11 @@
 
 namespace skein {
 
+// Operations on an element from which on arithmetic hides some of what memory takes.
+inline constexpr int kManyOperations = 16;
+// Operations on an element in the body of a loop.
+int CountOperations(const LoopNest& nest, BlockId body);
+
 class RowPipeline {
  public:
   // The stages of the nest's tile, if

@@ -37,26 +37,31 @@ TEST(Locality, AMaskThatEveryHeadReadsIsNotFetched) {
     %1 = input() {name = "mask"} : f32[1, 512, 512]
     %2 = broadcast(%1) : f32[32, 512, 512]
     %3 = add(%0, %2) : f32[32, 512, 512]
-    output "z" = %3
+    %4 = tanh(%3) : f32[32, 512, 512]
+    output "z" = %4
   )";
   const std::string nest = OnlyNest(Parse(text));
   EXPECT_THAT(nest, HasSubstr("prefetch b0"));
   EXPECT_THAT(nest, Not(HasSubstr("prefetch b1")));
   std::string large = text;  // one that no cache holds
-  for (const char* name : {"512, 512", "512, 512", "512, 512", "512, 512"}) large.replace(large.find(name), 8, "2048, 8192");
+  for (const char* name : {"512, 512", "512, 512", "512, 512", "512, 512", "512, 512"}) large.replace(large.find(name), 8, "2048, 8192");
   EXPECT_THAT(OnlyNest(Parse(large)), HasSubstr("prefetch b1"));
 }
 
-TEST(Locality, SeveralStreamsAndSumsAreFetchedInOneStep) {
-  const std::string two = OnlyNest(Parse(R"(
-    %0 = input() {name = "x"} : f32[4096, 1024]
-    %1 = input() {name = "y"} : f32[4096, 1024]
-    %2 = add(%0, %1) : f32[4096, 1024]
-    output "z" = %2
-  )"));
-  EXPECT_EQ(CountOf(two, "prefetch"), 8) << two;
-  EXPECT_THAT(two, Not(HasSubstr("level 1")));
-  EXPECT_THAT(two, HasSubstr("+ 768] level 0"));
+TEST(Locality, SeveralStreamsBesideMuchArithmeticAndSumsAreFetchedInOneStep) {
+  auto two = [](const char* function) {
+    return OnlyNest(Parse(R"(
+      %0 = input() {name = "x"} : f32[4096, 1024]
+      %1 = input() {name = "y"} : f32[4096, 1024]
+      %2 = )" + std::string(function) + R"((%1) : f32[4096, 1024]
+      %3 = add(%0, %2) : f32[4096, 1024]
+      output "z" = %3
+    )"));
+  };
+  EXPECT_EQ(CountOf(two("abs"), "prefetch"), 0);
+  EXPECT_EQ(CountOf(two("tanh"), "prefetch"), 8);
+  EXPECT_THAT(two("tanh"), Not(HasSubstr("level 1")));
+  EXPECT_THAT(two("tanh"), HasSubstr("+ 768] level 0"));
   const std::string sum = OnlyNest(Parse(R"(
     %0 = input() {name = "x"} : f32[4096, 1024]
     %1 = reduce(%0) {axes = (1), reducer = sum<f32>} : f32[4096, 1]
