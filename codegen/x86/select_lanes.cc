@@ -17,14 +17,13 @@ Parts Selector::Splat(VectorType type, const Parts& v) {
   if (type.lanes == 1) return v;
   Variable splat = v[0];
   if (IsBool(type.element)) {
-    if (builder_.info(v[0]).constant != ConstantKind::kNone) return v;
+    const VariableInfo& info = builder_.info(v[0]);  // a constant's other lanes may be those it was extracted from
+    if (info.constant != ConstantKind::kNone) return builder_.MaskConstant((info.bits & 1) != 0 ? 0xffff : 0);
     if (!avx512_) return SplatOnce({ElementType::kU32, type.lanes}, v[0]);
     return Emit({.action = Action::kMaskFromGeneral}, {Emit({.action = Action::kGeneralFromMask}, {v[0]})});
   }
   const VariableInfo& info = builder_.info(v[0]);
-  if (info.constant == ConstantKind::kImmediate) {
-    return Constant(type.element, info.bits, type.lanes);
-  }
+  if (info.constant == ConstantKind::kImmediate) return Constant(type.element, info.bits, type.lanes);
   const bool broadcast = info.constant == ConstantKind::kNone && builder_.BroadcastAtLoad(v[0]);
   if (!broadcast && (info.constant == ConstantKind::kNone || info.constant == ConstantKind::kVector)) {
     splat = SplatOnce(type, v[0]);
