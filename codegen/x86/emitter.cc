@@ -17,9 +17,6 @@ constexpr int64_t kAssumedData = int64_t{1} << 28;
 // Spill slots start above the caller's stack pointer.
 constexpr int kFrameHeader = 64;
 
-// Of jumps.
-constexpr uint8_t kLess = 0xc, kGreaterOrEqual = 0xd, kLessOrEqual = 0xe;
-
 constexpr uint8_t kCalleeSaved[] = {3, 5, 12, 13, 14, 15};  // rbx rbp r12-r15
 
 }  // namespace
@@ -36,7 +33,7 @@ bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points)
   program_ = &program;
   registers_ = &registers;
   points_ = points;
-  streams_ = false;
+  unaligned_stores_.clear();
   align(32);
   Prologue();
   for (position_ = 0; position_ < static_cast<int>(program.operations.size()); ++position_) {
@@ -48,6 +45,7 @@ bool Emitter::EmitKernel(const Program& program, std::vector<CodePoint>* points)
   }
   Note();
   Epilogue();
+  UnalignedStores();
   rewrite(frame_size_at_, static_cast<uint64_t>(registers.frame_bytes() + kFrameHeader), 4);
   return !registers.overflowed();
 }
@@ -65,7 +63,7 @@ void Emitter::Prologue() {
 
 void Emitter::Epilogue() {
   // Streaming stores are ordered before whatever tells another thread that the kernel is done.
-  if (streams_) sfence();
+  if (!unaligned_stores_.empty()) sfence();
   vzeroupper();
   mov(rsp, ptr[rsp]);
   for (int i = 5; i >= 0; --i) pop(Reg64(kCalleeSaved[i]));
@@ -80,12 +78,15 @@ void Emitter::EmitEntry(const Operation&) {
 }
 
 // A jump of 32 bits to `target`, if the flags say so.   Returns where the next instruction starts.
-size_t Emitter::JumpIf(uint8_t condition, size_t target) {
-  constexpr uint8_t kNear[] = {0x0f, 0x80};
-  db(kNear[0]);
-  db(kNear[1] | condition);
+size_t Emitter::JumpIf(Condition condition, size_t target) {
+  dw(static_cast<uint16_t>(0x800f | condition << 8));
   dd(static_cast<uint32_t>(target - (getSize() + 4)));
   return getSize();
+}
+
+void Emitter::Jump(size_t target) {
+  db(0xe9);
+  dd(static_cast<uint32_t>(target - (getSize() + 4)));
 }
 
 void Emitter::EmitLoopBegin(const Operation& op) {
@@ -123,7 +124,7 @@ void Emitter::EmitLoopEnd(const Operation& op) {
     JumpIf(kLess, open.header);
   }
   registers_->LeaveLoop(op.loop);
-  if (open.exit_jump != 0) rewrite(open.exit_jump - 4, static_cast<uint32_t>(getSize() - open.exit_jump), 4);
+  if (open.exit_jump != 0) Land(open.exit_jump);
 }
 
 void Emitter::CompareWithLimit(const Reg64& index, Variable limit) {
@@ -227,10 +228,6 @@ Xbyak::Xmm Emitter::Vector(int r, int bits) {
     return registers;
   }();
   return (*table)[bits <= 128 ? 0 : bits <= 256 ? 1 : 2][r];
-}
-
-int Emitter::VectorBits(const Operation& op) {
-  return op.lanes * (BitWidth(op.element) == 64 ? 64 : 32);
 }
 
 bool Emitter::IsImmediate(Variable v) const {

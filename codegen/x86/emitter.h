@@ -55,6 +55,12 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
     size_t instruction;  // where it starts
     uint32_t data_offset;
   };
+  // A streaming store's other ways, behind the code: where it jumps there, and where to go on. Its address is in rax.
+  struct UnalignedStore {
+    size_t jump, back;
+    int position, high;  // high: a register for half of it
+    Xmm value;
+  };
 
   // --- one for each action: emitter.cc (structure), emit_general.cc, emit_mask.cc, emit_vector.cc, emit_memory.cc ---
 #define ACTION(name, result, vectors, masks) void Emit##name(const Operation& op);
@@ -66,7 +72,10 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   // --- emitter.cc ---
   void Prologue();
   void Epilogue();
-  size_t JumpIf(uint8_t condition, size_t target);
+  enum Condition : uint8_t { kNotZero = 0x5, kLess = 0xc, kGreaterOrEqual = 0xd, kLessOrEqual = 0xe };
+  size_t JumpIf(Condition condition, size_t target);
+  void Jump(size_t target);
+  void Land(size_t jump) { rewrite(jump - 4, static_cast<uint32_t>(getSize() - jump), 4); }  // of JumpIf: to here
   void CompareWithLimit(const Reg64& index, Variable limit);
   void Note(const char* moves = "", Variable variable = {}) {
     if (points_ != nullptr) points_->push_back({static_cast<uint32_t>(getSize()), position_, moves, variable});
@@ -97,6 +106,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   void StoreScalar(const Operation& op, const Xbyak::RegExp& at);
   void StoreNarrow(const Operation& op, const Xbyak::RegExp& at);
   void StreamingStore(const Xmm& value, const Xbyak::RegExp& at);
+  void UnalignedStores();
   void StoreNibble(const Operation& op, const Reg64& shift, const Reg64& mask);
   // Lanes of 32 bits with numbers of 16, to 128 bits. `to` is not `value`.   (AVX2)
   void Pack(const Operation& op, const Xmm& to, const Xmm& value);
@@ -114,7 +124,7 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   Reg64 ScratchGeneral() { return Reg64(registers_->Scratch(RegisterClass::kGeneral)); }
   static Xmm Vector(int r, int bits);
   Xbyak::Ymm Whole(int r) const { return avx512_ ? Xbyak::Zmm(r) : Xbyak::Ymm(r); }
-  static int VectorBits(const Operation& op);
+  static int VectorBits(const Operation& op) { return op.lanes * (BitWidth(op.element) == 64 ? 64 : 32); }
   // Whether `v` is a constant that fits a sign-extended 32-bit immediate.
   bool IsImmediate(Variable v) const;
   bool IsZero(Variable v) const { return info(v).constant == ConstantKind::kBroadcast32 && info(v).bits == 0; }
@@ -133,10 +143,10 @@ class Emitter : private Xbyak::CodeGenerator, private Registers::Mover {
   Registers* registers_ = nullptr;
   std::vector<CodePoint>* points_ = nullptr;
   int position_ = 0;
-  bool streams_ = false;
   size_t frame_size_at_ = 0;  // where the prologue's frame size stands
   std::vector<OpenLoop> loops_;
   std::vector<DataReference> data_;
+  std::vector<UnalignedStore> unaligned_stores_;
   Xmm register_operand_;
   Xbyak::Address memory_operand_{0, false, Xbyak::RegExp()};
 };

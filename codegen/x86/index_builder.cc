@@ -298,8 +298,7 @@ Address IndexBuilder::Locate(BufferId buffer, DimExpr element, int64_t offset) {
     address = LocateNew(buffer, terms);
     at_depth_.back().located.push_back({buffer.index, Terms(terms.begin(), terms.end()), address});
   }
-  address.displacement =
-      static_cast<int32_t>(constant * BytesFor(nest_.buffers[buffer.index].element, 1));
+  address.displacement = static_cast<int32_t>(constant * BytesFor(nest_.buffers[buffer.index].element, 1));
   return address;
 }
 

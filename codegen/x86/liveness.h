@@ -11,9 +11,8 @@
 namespace skein::x86 {
 
 struct Liveness {
-  // Positions at which variable v is read: uses[first_use[v] .. first_use[v + 1]), ascending. What
-  // is defined outside a loop and read inside counts as read at the loop's end too, for the next
-  // trip.
+  // Positions at which variable v is read: uses[first_use[v] .. first_use[v + 1]), ascending. What is defined outside a
+  // loop and read inside counts as read at the loop's end too, for the next trip.
   Recycled<int32_t> first_use;
   Recycled<int32_t> uses;
   // The last of them; -1 for what nobody reads, kNever for constants, which are made again.
@@ -22,8 +21,7 @@ struct Liveness {
 
   struct LoopFacts {
     std::vector<Variable> used;  // inside, defined outside (constants too); each once
-    std::array<int, kClassCount>
-        pressure{};  // most registers wanted at once, constants not counted
+    std::array<int, kClassCount> pressure{};  // most registers wanted at once, constants not counted
     std::array<int, kClassCount> live_at_begin{};  // the loop's arguments included
   };
   std::vector<LoopFacts> loops;

@@ -79,8 +79,7 @@ Operation& ProgramBuilder::Append(Action action, int depth) {
   operation.inst = inst_;
   if (!operation.has_effect()) {
     operation.result = Add({.register_class = Held(operation.facts().result),
-                            .depth = static_cast<int8_t>(depth),
-                            .operation = number});
+                            .depth = static_cast<int8_t>(depth), .operation = number});
   }
   return operation;
 }
@@ -113,8 +112,7 @@ int ProgramBuilder::OpenLoop(Loop loop) {
   return number;
 }
 
-void ProgramBuilder::CloseLoop(std::span<const Variable> yields,
-                               std::span<const Variable> results) {
+void ProgramBuilder::CloseLoop(std::span<const Variable> yields, std::span<const Variable> results) {
   Open closed = std::move(open_.back());
   open_.pop_back();
   Loop& loop = program_.loops[closed.loop];

@@ -1,10 +1,8 @@
-// Register allocation, during emission: one walk over the program, in which variables move into
-// registers when they are wanted and leave them, furthest next use first, when room is short. See
-// REGISTERS.md.
+// Register allocation, during emission: one walk over the program, in which variables move into registers when they are
+// wanted and leave them, furthest next use first, when room is short. See REGISTERS.md.
 //
-// For every operation the emitter calls Begin, then Use (operands), Scratch (temporaries),
-// ReleaseDying, Define or Overwrite (the result), then End. Registers used, scratch or defined
-// since Begin are never taken away before End.
+// For every operation the emitter calls Begin, then Use (operands), Scratch (temporaries), ReleaseDying, Define or
+// Overwrite (the result), then End. Registers used, scratch or defined since Begin are never taken away before End.
 #ifndef SKEIN_CODEGEN_X86_REGISTERS_H_
 #define SKEIN_CODEGEN_X86_REGISTERS_H_
 
@@ -61,11 +59,10 @@ class Registers {
   // `v` is defined by the caller's hand in register `r`.
   void Bind(Variable v, int r);
 
-  // The stations of a loop. BeginLoop puts the initial values into the arguments' registers and
-  // makes room. What is in registers then is so again at the exit, taken or not. EnterBody loads
-  // what the body will want; EndBody makes everything as EnterBody left it, with the yields in the
-  // arguments' registers; LeaveLoop goes back to the state of BeginLoop, results in the arguments'
-  // registers.
+  // The stations of a loop. BeginLoop puts the initial values into the arguments' registers and makes room. What is in
+  // registers then is so again at the exit, taken or not. EnterBody loads what the body will want; EndBody makes
+  // everything as EnterBody left it, with the yields in the arguments' registers; LeaveLoop goes back to the state of
+  // BeginLoop, results in the arguments' registers.
   void BeginLoop(int loop);
   void EnterBody(int loop);
   void EndBody(int loop);
