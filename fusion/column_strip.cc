@@ -15,6 +15,7 @@ constexpr int64_t kShortRun = 512, kLongRun = 16384;  // columns
 constexpr int64_t kLine = 16;      // columns of 4 bytes
 constexpr int64_t kTiles = 8;      // enough to keep memory busy
 constexpr int64_t kPass = 4;
+constexpr int64_t kColumnBytes = 4;  // of what is read, usually
 
 // L2 gives a line a cycle (240 GB/s measured, 130 otherwise) where it is read strictly in order, or where the loads of a
 // loop's body do not stride evenly for long: the processor fetches into L1 what it guesses that an instruction will
@@ -73,7 +74,9 @@ ColumnStrip ChooseFar(const ColumnWork& work, const Target& target) {
   const bool whole_rows = n && *n <= strip.width;
   if (whole_rows) strip.width = std::max<int64_t>(*n, 1);
   if (work.light) {  // the processor fetches by itself
-    if (whole_rows && *n <= kShortRun) strip.pass = 2 * kPass;
+    if (whole_rows && *n <= kShortRun) {  // but 6% less where these rows lie badly to each other: the next pass is fetched
+      strip = {.width = strip.width, .pass = 2 * kPass, .ahead = *n * kColumnBytes, .level = target.prefetch_level};
+    }
   } else if (whole_rows && *n * work.bytes <= kNearStates) {  // one row after the other is one run of memory
     strip.pass = 1;
     strip.ahead = target.prefetch_bytes / 8 * 3;
