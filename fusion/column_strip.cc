@@ -26,6 +26,8 @@ constexpr int64_t kFewestSteps = 2, kMostSteps = 6, kMostGroups = 8;
 constexpr int64_t kMostColumns = 1536;
 // Halves of rows that are no longer are read at nine tenths of the speed of rows, those of longer ones at half of it.
 constexpr int64_t kLeastHalf = 384, kMostHalved = 1024;
+// A half is in order where one step has all of it. Accumulators of so many groups stay in registers, of 32, from row to row.
+constexpr int kMostKept = 7;
 
 // The most groups of lanes in one step of a row, if that makes reading fast; else 1.
 int FastGroups(int64_t columns) {
@@ -48,6 +50,11 @@ ColumnStrip ChooseNear(const ColumnWork& work, const Target& target) {
   if (work.units > 1) return strip;
   const bool halved = work.alone && n % 2 == 0 && half >= kLeastHalf && n <= kMostHalved && FastGroups(half) > 1;
   if (halved) strip.width = half;
+  if (halved && work.light && work.chunked && target.lanes() >= 16) {
+    strip.groups = static_cast<int>(half / kLanes);
+    strip.kept = std::min(strip.groups, kMostKept);
+    return strip;
+  }
   strip.groups = FastGroups(strip.width);
   if (strip.groups > 1) strip.pass = work.light && target.lanes() < 16 ? 4 : 2;  // narrow registers take more loads
   return strip;

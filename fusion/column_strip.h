@@ -15,6 +15,7 @@ struct ColumnWork {
   bool alone;      // no loop around them has tiles of its own
   bool far;        // they come from beyond L2
   bool light;      // taking an element in is one operation
+  bool chunked;    // rows are added up in chunks
   bool single;     // one value is read; it and all that is carried has 4 bytes an element
   int units;       // of 4 bytes that a column's state has
   int64_t operations;  // on an element before it is taken in
@@ -26,6 +27,7 @@ struct ColumnStrip {
   int64_t pass;        // rows that are taken in while an accumulator is in a register
   int lanes = 64;      // columns of one vector
   int groups = 1;      // of lanes in one body of the loop over them; divides the strip
+  int kept = 0;        // groups whose accumulators stay in registers from row to row; 0, or else one step has all groups
   int64_t ahead = 0;   // bytes of each row by which fetches run ahead, all along the strip; 0: none
   int level = 0;       // where to
 };

@@ -317,13 +317,17 @@ class ColumnScheduler {
       SKEIN_RETURN_IF_ERROR(EmitPasses(start, count, 0, extent, strip, totals_));
     } else {  // each chunk's sum, which is then added to the totals
       const std::vector<BufferId> sums = AddBuffers(states, strip.width);
-      const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk);
+      const DimExpr chunk = b_.BeginLoop(LoopKind::kSerial, extent, kChunk), rows = PartOf(extent, chunk, kChunk);
       emitter_.PushScope();
-      StoreStart(states, sums, count);
-      SKEIN_RETURN_IF_ERROR(EmitPasses(start, count, chunk, PartOf(extent, chunk, kChunk), strip, sums));
-      OpenColumns(0, count);
-      StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
-      Close();
+      if (strip.kept > 0) {
+        SKEIN_RETURN_IF_ERROR(EmitKept(start, count, chunk, rows, strip, sums));
+      } else {
+        StoreStart(states, sums, count);
+        SKEIN_RETURN_IF_ERROR(EmitPasses(start, count, chunk, rows, strip, sums));
+        OpenColumns(0, count);
+        StoreAll(totals_, states.Join(b_, LoadAll(totals_), LoadAll(sums)));
+        Close();
+      }
       emitter_.PopScope();
       b_.EndLoop();
     }
@@ -351,6 +355,7 @@ class ColumnScheduler {
             .alone = indices_.empty(),
             .far = far_ && !(indices_.empty() && ProveLessEqual(columns * rows, shared)),
             .light = states.light(),
+            .chunked = states.chunked,
             .single = single,
             .units = states.units(),
             .operations = operations,
@@ -387,6 +392,55 @@ class ColumnScheduler {
     if (strip.ahead > 0) Fetch(strip, BodyOf(b_.nest(), column.index()), row, column);
     emitter_.PopScope();
     b_.EndLoop();
+    return absl::OkStatus();
+  }
+
+  // Adds a chunk's sums to the totals, of all columns in one step: row by row, with the first groups' states in
+  // registers and the others' in `sums`.
+  absl::Status EmitKept(DimExpr start, DimExpr columns, DimExpr first, DimExpr rows, const ColumnStrip& strip,
+                        const std::vector<BufferId>& sums) {
+    const ReductionStates states = MakeStates(0, 1);
+    const std::vector<ValueId> none = states.Start(b_);
+    const auto each = static_cast<int64_t>(none.size());
+    std::vector<ValueId> kept;
+    const auto load = [&](int g) {
+      const auto mine = kept.begin() + g * each;
+      return g < strip.kept ? std::vector<ValueId>(mine, mine + each) : LoadAll(sums);
+    };
+    const auto store = [&](int g, const std::vector<ValueId>& values) {
+      if (g < strip.kept) {
+        kept.insert(kept.end(), values.begin(), values.end());
+      } else {
+        StoreAll(sums, values);
+      }
+    };
+    const DimExpr column = OpenColumns(start, columns, strip.groups);
+    const auto go_to = [&](int g) {
+      column_ = column + g * kLanes;
+      SetColumns(start + column_, 1);
+    };
+    for (int g = 0; g < strip.groups; ++g) {
+      go_to(g);
+      store(g, none);
+    }
+    const DimExpr row = b_.BeginLoop(LoopKind::kSerial, rows, 1, kept);
+    emitter_.PushScope();
+    std::vector<std::vector<ValueId>> after(strip.groups);
+    kept = Carried(kept.size());
+    for (int g = 0; g < strip.groups; ++g) {
+      go_to(g);
+      SKEIN_RETURN_IF_ERROR(EmitRow(0, states, load(g), first + row, &after[g]));
+      if (g >= strip.kept) store(g, after[g]);
+    }
+    kept.clear();
+    for (int g = 0; g < strip.kept; ++g) store(g, after[g]);
+    emitter_.PopScope();
+    kept = b_.EndLoop(kept);
+    for (int g = 0; g < strip.groups; ++g) {
+      go_to(g);
+      StoreAll(totals_, states.Join(b_, LoadAll(totals_), load(g)));
+    }
+    Close();
     return absl::OkStatus();
   }
 

@@ -1,8 +1,20 @@
 // What a run is given, before anything reads or writes it.
+#include <algorithm>
+
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_join.h"
 #include "runtime/launch.h"
 
 namespace skein {
+
+bool HasInputTypes(const Binding& binding, std::span<const TensorView> inputs) {
+  const Variant& variant = *binding.variant;
+  if (inputs.size() != variant.plan.graph.inputs().size()) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {  // the first values are the inputs
+    if (inputs[i].element != variant.values[i].element || inputs[i].dims != binding.dims[i]) return false;
+  }
+  return true;
+}
 
 absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<const TensorView> inputs,
                           std::span<const TensorView> outputs) {
@@ -16,7 +28,7 @@ absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<
     const std::byte* end;
     std::string_view name;
   };
-  std::vector<Range> written;
+  absl::InlinedVector<Range, 4> written;
   auto range = [](const TensorView& t, int64_t bytes, std::string_view name) {
     const auto* begin = static_cast<const std::byte*>(t.data);
     return Range{begin, begin + bytes, name};

@@ -69,6 +69,21 @@ absl::Status RunGraphInterpreter(const Binding& binding, int g, std::span<void* 
 
 }  // namespace
 
+RunState* RunStates::Take() {
+  if (!first_taken_.exchange(true, std::memory_order_acquire)) return &first_;
+  std::lock_guard lock(mutex_);
+  if (free_.empty()) return new RunState;
+  RunState* const state = free_.back().release();
+  free_.pop_back();
+  return state;
+}
+
+void RunStates::GiveBack(RunState* state) {
+  if (state == &first_) return first_taken_.store(false, std::memory_order_release);
+  std::lock_guard lock(mutex_);
+  free_.emplace_back(state);
+}
+
 void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
                       int64_t slot_bytes, const Executor& executor) {
   if (sizes.tasks == 1) {

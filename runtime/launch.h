@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -61,13 +63,32 @@ struct GroupState {
   alignas(64) uint64_t status = 0;
 };
 
-// What one run has for itself. Kept in a free list, so that a run allocates nothing.
+// What one run has for itself. Kept for later runs, so that they allocate nothing, and look for nothing where they have
+// the types of the run before.
 struct RunState {
+  std::shared_ptr<Binding> binding;  // of the run before; null before the first
   AlignedBytes arena;
   AlignedBytes scratch;           // one slot per task
   std::vector<void*> pointers;    // per value of the variant
   std::vector<GroupState> groups;
 };
+
+// States of the runs of a program. Those that follow each other share one, which costs one atomic exchange a run; runs at
+// the same time have others.
+class RunStates {
+ public:
+  RunState* Take();
+  void GiveBack(RunState* state);
+
+ private:
+  std::atomic<bool> first_taken_{false};
+  RunState first_;
+  std::mutex mutex_;  // of what follows
+  std::vector<std::unique_ptr<RunState>> free_;
+};
+
+// Whether these inputs have the types at which the binding was made, so that it is theirs.
+bool HasInputTypes(const Binding& binding, std::span<const TensorView> inputs);
 
 // Whether a run of the graph may have these tensors. Errors: InvalidArgument naming the input or output that is missing, of
 // another type than the binding says, or in another's memory.

@@ -91,15 +91,14 @@ class ProgramImpl final : public Program {
   void PrepareLate(const Binding& binding, OnceMemory* memory);
   std::vector<std::shared_ptr<LatePacking>> LatePackings() const;
   absl::Status RunGroups(const Binding& binding, Phase phase, const RunOptions& options, RunState* state);
-  absl::Status RunIn(Binding& binding, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+  absl::Status RunIn(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                      const RunOptions& options, RunState* state);
-  std::unique_ptr<RunState> TakeState();
-  void GiveBack(std::unique_ptr<RunState> state);
 
   std::optional<Graph> graph_;  // as given, to be specialized where a guard fails; none where it is built again
   CompileOptions options_;
   const SymbolBinder binder_;
   Executor executor_;
+  RunStates states_;
 
   std::mutex compiling_;       // held while a variant is selected or compiled
   std::list<std::unique_ptr<Variant>> variants_;  // the main one first; written under compiling_ and mutex_
@@ -107,7 +106,6 @@ class ProgramImpl final : public Program {
   mutable std::mutex mutex_;   // of what follows; held for moments only
   CompileStats stats_;
   std::list<std::shared_ptr<Binding>> bindings_;  // the latest used first
-  std::vector<std::unique_ptr<RunState>> free_states_;
   int64_t peak_arena_bytes_ = 0;
 };
 
@@ -426,13 +424,21 @@ absl::Status ProgramImpl::Fill(const Binding& binding, Phase phase, int64_t byte
   return absl::OkStatus();
 }
 
-absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> inputs,
-                                std::span<const TensorView> outputs, const RunOptions& options, RunState* state) {
+absl::Status ProgramImpl::RunIn(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                                const RunOptions& options, RunState* state) {
+  if (state->binding == nullptr || !HasInputTypes(*state->binding, inputs)) {
+    state->pointers.clear();
+    SKEIN_ASSIGN_OR_RETURN(state->binding, FindBinding(inputs));
+  }
+  Binding& binding = *state->binding;
   Variant& variant = *binding.variant;
-  SKEIN_RETURN_IF_ERROR(state->arena.Reserve(binding.arena_bytes));
-  SKEIN_RETURN_IF_ERROR(state->scratch.Reserve(binding.scratch_bytes * options_.threads));
-  if (state->groups.size() < variant.groups.size()) state->groups = std::vector<GroupState>(variant.groups.size());
-  state->pointers.assign(variant.values.size(), nullptr);
+  SKEIN_RETURN_IF_ERROR(CheckBuffers(variant.plan.graph, binding, inputs, outputs));
+  if (state->pointers.empty()) {
+    SKEIN_RETURN_IF_ERROR(state->arena.Reserve(binding.arena_bytes));
+    SKEIN_RETURN_IF_ERROR(state->scratch.Reserve(binding.scratch_bytes * options_.threads));
+    if (state->groups.size() < variant.groups.size()) state->groups = std::vector<GroupState>(variant.groups.size());
+    state->pointers.assign(variant.values.size(), nullptr);
+  }
   for (size_t i = 0; i < variant.values.size(); ++i) {
     const MaterializedValue& value = variant.values[i];
     void*& pointer = state->pointers[i];
@@ -451,8 +457,9 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
       std::memcpy(outputs[i].data, state->pointers[value], binding.bytes[value]);
     }
   }
-  if (!variant.has_run.exchange(true, std::memory_order_relaxed) && options_.back_ends->packs_behind &&
-      variant.program_memory->late != nullptr) {
+  // Exchanges wait for what the kernels have stored, so only the first runs make one.
+  if (!variant.has_run.load(std::memory_order_relaxed) && !variant.has_run.exchange(true, std::memory_order_relaxed) &&
+      options_.back_ends->packs_behind && variant.program_memory->late != nullptr) {
     variant.program_memory->late->Start();
   }
   return absl::OkStatus();
@@ -460,25 +467,10 @@ absl::Status ProgramImpl::RunIn(Binding& binding, std::span<const TensorView> in
 
 absl::Status ProgramImpl::Run(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                               const RunOptions& options) {
-  SKEIN_ASSIGN_OR_RETURN(std::shared_ptr<Binding> binding, FindBinding(inputs));
-  SKEIN_RETURN_IF_ERROR(CheckBuffers(binding->variant->plan.graph, *binding, inputs, outputs));
-  std::unique_ptr<RunState> state = TakeState();
-  const absl::Status status = RunIn(*binding, inputs, outputs, options, state.get());
-  GiveBack(std::move(state));
+  RunState* const state = states_.Take();
+  absl::Status status = RunIn(inputs, outputs, options, state);
+  states_.GiveBack(state);
   return status;
-}
-
-std::unique_ptr<RunState> ProgramImpl::TakeState() {
-  std::lock_guard lock(mutex_);
-  if (free_states_.empty()) return std::make_unique<RunState>();
-  std::unique_ptr<RunState> state = std::move(free_states_.back());
-  free_states_.pop_back();
-  return state;
-}
-
-void ProgramImpl::GiveBack(std::unique_ptr<RunState> state) {
-  std::lock_guard lock(mutex_);
-  free_states_.push_back(std::move(state));
 }
 
 }  // namespace

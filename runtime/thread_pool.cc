@@ -59,7 +59,8 @@ void ThreadPool::Run(int count, const std::function<void(int)>& body) {
 void ThreadPool::Offer(Seat& seat, int count, const std::function<void(int)>& body) {
   seat.count = count;
   seat.body = &body;
-  if (seat.phase.load(std::memory_order_relaxed) == Seat::kParked) {
+  if (seat.sleeps.load(std::memory_order_relaxed)) {
+    seat.sleeps.store(false, std::memory_order_relaxed);
     seat.phase.exchange(Seat::kOffered);
     seat.phase.notify_one();
   } else {
@@ -106,10 +107,12 @@ void ThreadPool::Work(int self) {
     if (phase == Seat::kFree) {
       seat.phase.compare_exchange_strong(phase, Seat::kParked);
     } else if (phase == Seat::kParked) {
+      seat.sleeps.store(true, std::memory_order_relaxed);
       seat.phase.wait(phase);
     } else if (phase == Seat::kTaken) {
       RunShare(self, seat.count, *seat.body);
-      seat.phase.exchange(Seat::kFree);  // before it is read whether the caller sleeps
+      seat.phase.store(Seat::kFree, std::memory_order_release);  // not an exchange, which the caller would see later
+      _mm_mfence();  // before it is read whether the caller sleeps
       seat.phase.notify_one();
     }
   }

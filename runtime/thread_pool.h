@@ -44,6 +44,9 @@ class ThreadPool {
     std::atomic<int> phase{kFree};
     int count = 0;
     const std::function<void(int)>* body = nullptr;
+    // Whether the worker sleeps, or is about to, and has to be woken: it sets this, the caller resets it. In a line of
+    // its own, which changes seldom, so that the caller need not wait for the worker's line to see it.
+    alignas(64) std::atomic<bool> sleeps{false};
   };
 
   void Offer(Seat& seat, int count, const std::function<void(int)>& body);

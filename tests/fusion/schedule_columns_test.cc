@@ -124,6 +124,20 @@ TEST(Columns, NearRowsAreHalvedWhereThatCostsLittle) {
   EXPECT_EQ(tiles("4, 32, 1024", "4, 1, 1024", 1), 4);  // of which there are enough
 }
 
+// Each half row after row, with the accumulators of 7 of its 8 groups of lanes in registers.
+TEST(Columns, HalvesAreSummedInRegisters) {
+  const std::string nest = PlanOfColumns("130, 1024", "1, 1024", "sum").groups[0].nest->ToString();
+  EXPECT_EQ(CountOf(nest, ": f32x64 = %"), 7) << nest;
+  EXPECT_EQ(CountOf(nest, "load f32x64 b0["), 8) << nest;
+  const Graph wrapping = Parse(R"(
+    %0 = input() {name = "x"} : i32[130, 1024]
+    %1 = reduce(%0) {axes = (0), reducer = sum<i32>} : i32[1, 1024]
+    output "y" = %1
+  )");
+  EXPECT_EQ(CountOf(MakePlanOf(wrapping).groups[0].nest->ToString(), " carry "), 0);  // in chunks or not
+  ExpectRight(wrapping, {{}});
+}
+
 TEST(Columns, RowsOfAFewVectorsStayInRegisters) {
   const std::string nest = PlanOfColumns("262144, 256", "1, 256", "max").groups[0].nest->ToString();
   EXPECT_EQ(CountOf(nest, "load f32x64 b0["), 4) << nest;

@@ -240,6 +240,15 @@ TEST(ProgramTest, BuffersThatDoNotFitAreRefused) {
   EXPECT_THAT(message({View(y), View(x)}), HasSubstr("overlaps input 'x'"));
   EXPECT_THAT(message({View(y), {ElementType::kI32, {8}, z.data()}}), HasSubstr("i32"));
   EXPECT_EQ(message({View(y), View(z)}), "");
+  // A run of the same types as the one before looks up nothing, but at its buffers.
+  EXPECT_THAT(message({View(y), View(shorter)}), HasSubstr("[7]"));
+  EXPECT_THAT(message({View(y), View(y)}), HasSubstr("overlaps output 'y'"));
+  const TensorView integers[] = {{ElementType::kI32, {8}, x.data()}}, flat[] = {{F32, {2, 4}, x.data()}};
+  const TensorView out[] = {View(y), View(z)};
+  EXPECT_THAT(std::string((*program)->Run(integers, out).message()), HasSubstr("i32"));
+  EXPECT_THAT(std::string((*program)->Run(flat, out).message()), HasSubstr("rank 2"));
+  EXPECT_THAT(std::string((*program)->Run({}, out).message()), HasSubstr("1 inputs"));
+  for (int64_t n : {8, 9, 8}) ExpectChain(**program, n);
 }
 
 TEST(ProgramTest, SizesThatNoMemoryHoldsAreAnError) {
