@@ -183,6 +183,8 @@ Canary* RunCanary() { return canary ? &*canary : nullptr; }
 
 Turns MeasureInTurns(const std::vector<std::function<void()>>& kernels, int most_rounds) {
   constexpr double kSlow = 20e-3;  // a second warm pass would only take time
+  // Seconds for which threads of another side may stay awake and keep this one's from their cores (libgomp: 8 ms).
+  constexpr double kOthersSpin = 20e-3;
   struct Side {
     const std::function<void()>& kernel;
     int passes = 1;
@@ -194,7 +196,11 @@ Turns MeasureInTurns(const std::vector<std::function<void()>>& kernels, int most
       slow = seconds > kSlow;
     }
     double Round() {
-      if (!slow) kernel();  // finds its data where its own last pass has left them
+      if (Team::OfThisRun().size() > 1) {
+        WarmUp(kernel, kOthersSpin);
+      } else if (!slow) {
+        kernel();  // finds its data where its own last pass has left them
+      }
       return TimePasses(kernel, passes);
     }
   };

@@ -35,13 +35,13 @@ inline double TimePasses(const std::function<void()>& f, int passes) {
   return (Now() - start) / passes;
 }
 
-// Calls `f` for half a round, at least once. What others have driven out is in the caches again then, and sleeping
+// Calls `f` for some seconds, at least once. What others have driven out is in the caches again then, and sleeping
 // threads are awake: until they are, the caller has the parts of all in its own caches.
-inline void WarmUp(const std::function<void()>& f) {
+inline void WarmUp(const std::function<void()>& f, double seconds = kRoundSeconds / 2) {
   const double start = Now();
   do {
     f();
-  } while (Now() - start < kRoundSeconds / 2);
+  } while (Now() - start < seconds);
 }
 
 }  // namespace skein

@@ -1,6 +1,8 @@
 #include "runtime/thread_pool.h"
 
 #include <immintrin.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <map>
@@ -50,23 +52,40 @@ void ThreadPool::Run(int count, const std::function<void(int)>& body) {
   }
   const int shares = std::min(count, threads());
   if (count > shares) next_.store(shares, std::memory_order_relaxed);
-  for (int i = 1; i < shares; ++i) Offer(seats_[i - 1], count, body);
+  for (int i = 1; i < shares; ++i) Offer(i, count, body);
   RunShare(0, count, body);
   for (int i = 1; i < shares; ++i) Finish(i);
   taken_.store(false, std::memory_order_release);
 }
 
-void ThreadPool::Offer(Seat& seat, int count, const std::function<void(int)>& body) {
+void ThreadPool::Offer(int self, int count, const std::function<void(int)>& body) {
+  Seat& seat = seats_[self - 1];
   seat.count = count;
   seat.body = &body;
   if (seat.sleeps.load(std::memory_order_relaxed)) {
     seat.sleeps.store(false, std::memory_order_relaxed);
     seat.phase.exchange(Seat::kOffered);
-    seat.phase.notify_one();
+    Wake(self);
   } else {
     // A worker that parks at this moment may sleep on. Then Finish takes the share back and wakes it.
     seat.phase.store(Seat::kOffered, std::memory_order_release);
   }
+}
+
+// Linux in a virtual machine takes CPUs that are halted for CPUs that the host has taken away, and wakes a worker on the
+// caller's, where it waits until the caller's time slice is over. So it is woken on one of its other CPUs.
+void ThreadPool::Wake(int self) {
+  const pthread_t worker = workers_[self - 1].native_handle();
+  cpu_set_t all, others;
+  bool moves = pthread_getaffinity_np(worker, sizeof all, &all) == 0;  // not on machines of more CPUs than a set holds
+  if (moves) {
+    others = all;
+    const int here = sched_getcpu();
+    if (here >= 0 && here < CPU_SETSIZE) CPU_CLR(here, &others);
+    moves = CPU_COUNT(&others) > 0 && !CPU_EQUAL(&others, &all) && pthread_setaffinity_np(worker, sizeof others, &others) == 0;
+  }
+  seats_[self - 1].phase.notify_one();
+  if (moves) pthread_setaffinity_np(worker, sizeof all, &all);
 }
 
 void ThreadPool::Finish(int self) {

@@ -49,7 +49,8 @@ class ThreadPool {
     alignas(64) std::atomic<bool> sleeps{false};
   };
 
-  void Offer(Seat& seat, int count, const std::function<void(int)>& body);
+  void Offer(int self, int count, const std::function<void(int)>& body);
+  void Wake(int self);
   // Returns when the share of worker `self` has been done, by the caller where the worker has not come yet.
   void Finish(int self);
   void RunShare(int first, int count, const std::function<void(int)>& body);

@@ -1,6 +1,8 @@
 #include "runtime/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <numeric>
 
@@ -28,18 +30,41 @@ TEST(ThreadPoolTest, WhatTasksWroteIsThereAfterwards) {
   }
 }
 
-TEST(ThreadPoolTest, WorkersWakeAfterTheyParked) {
+// The CPUs of a pool's worker after it has parked and been woken a few times.
+cpu_set_t CpusOfWokenWorker() {
   ThreadPool pool(2);
+  const pid_t self = gettid();
+  std::atomic<pid_t> worker{0};
   for (int round = 0; round < 3; ++round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     // Two tasks that wait for each other: only a second thread lets them end.
     std::atomic<int> arrived{0};
     pool.Run(2, [&](int) {
+      if (gettid() != self) worker = gettid();
       arrived.fetch_add(1);
       while (arrived.load() < 2) std::this_thread::yield();
     });
     EXPECT_EQ(arrived.load(), 2);
   }
+  cpu_set_t its;
+  EXPECT_EQ(sched_getaffinity(worker, sizeof its, &its), 0);
+  return its;
+}
+
+TEST(ThreadPoolTest, WorkersWakeAfterTheyParkedAndKeepTheirCpus) {
+  cpu_set_t all, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  cpu_set_t its = CpusOfWokenWorker();
+  EXPECT_TRUE(CPU_EQUAL(&its, &all));
+  std::thread([&] {
+    CPU_ZERO(&one);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+      if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+    }
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    its = CpusOfWokenWorker();
+  }).join();
+  EXPECT_TRUE(CPU_EQUAL(&its, &one));
 }
 
 TEST(ThreadPoolTest, NestedAndConcurrentCallsEnd) {
