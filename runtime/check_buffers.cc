@@ -1,7 +1,4 @@
 // What a run is given, before anything reads or writes it.
-#include <algorithm>
-
-#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_join.h"
 #include "runtime/launch.h"
 
@@ -23,16 +20,12 @@ absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<
     return InvalidArgument("the graph has ", variant.output_values.size(), " outputs, but ", outputs.size(),
                            " are given");
   }
-  struct Range {
-    const std::byte* begin;
-    const std::byte* end;
-    std::string_view name;
+  const auto overlap = [&](const TensorView& a, int64_t a_bytes, const TensorView& b, int64_t b_bytes) {
+    const auto* const a_begin = static_cast<const std::byte*>(a.data);
+    const auto* const b_begin = static_cast<const std::byte*>(b.data);
+    return a_begin < b_begin + b_bytes && b_begin < a_begin + a_bytes;
   };
-  absl::InlinedVector<Range, 4> written;
-  auto range = [](const TensorView& t, int64_t bytes, std::string_view name) {
-    const auto* begin = static_cast<const std::byte*>(t.data);
-    return Range{begin, begin + bytes, name};
-  };
+  const auto output_bytes = [&](size_t i) { return binding.bytes[variant.output_values[i]]; };
   for (size_t i = 0; i < outputs.size(); ++i) {
     const int value = variant.output_values[i];
     const std::string& name = graph.outputs()[i].name;
@@ -43,22 +36,19 @@ absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<
     }
     if (binding.bytes[value] == 0) continue;
     if (outputs[i].data == nullptr) return InvalidArgument("output '", name, "' has no memory");
-    const Range mine = range(outputs[i], binding.bytes[value], name);
-    for (const Range& other : written) {
-      if (mine.begin < other.end && other.begin < mine.end) {
-        return InvalidArgument("output '", name, "' overlaps output '", other.name, "'");
+    for (size_t j = 0; j < i; ++j) {
+      if (output_bytes(j) > 0 && overlap(outputs[i], binding.bytes[value], outputs[j], output_bytes(j))) {
+        return InvalidArgument("output '", name, "' overlaps output '", graph.outputs()[j].name, "'");
       }
     }
-    written.push_back(mine);
   }
   for (size_t i = 0; i < inputs.size(); ++i) {  // the first values are the inputs
     const std::string& name = graph.inputs()[i].name;
     if (binding.bytes[i] == 0) continue;
     if (inputs[i].data == nullptr) return InvalidArgument("input '", name, "' has no data");
-    const Range mine = range(inputs[i], binding.bytes[i], name);
-    for (const Range& other : written) {
-      if (mine.begin < other.end && other.begin < mine.end) {
-        return InvalidArgument("output '", other.name, "' overlaps input '", name, "'");
+    for (size_t j = 0; j < outputs.size(); ++j) {
+      if (output_bytes(j) > 0 && overlap(inputs[i], binding.bytes[i], outputs[j], output_bytes(j))) {
+        return InvalidArgument("output '", graph.outputs()[j].name, "' overlaps input '", name, "'");
       }
     }
   }

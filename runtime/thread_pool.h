@@ -33,7 +33,7 @@ class ThreadPool {
  private:
   // A worker's place: all that passes between it and the caller of Run, in one cache line. The caller writes what is
   // to be done, then the phase; nobody but the worker and that caller looks at it.
-  struct alignas(64) Seat {
+  struct alignas(128) Seat {
     enum Phase : int {
       kFree,     // nothing to do; what was done is done
       kParked,   // the same, but the worker sleeps
@@ -46,7 +46,7 @@ class ThreadPool {
     const std::function<void(int)>* body = nullptr;
     // Whether the worker sleeps, or is about to, and has to be woken: it sets this, the caller resets it. In a line of
     // its own, which changes seldom, so that the caller need not wait for the worker's line to see it.
-    alignas(64) std::atomic<bool> sleeps{false};
+    alignas(128) std::atomic<bool> sleeps{false};
   };
 
   void Offer(int self, int count, const std::function<void(int)>& body);
@@ -59,8 +59,8 @@ class ThreadPool {
   std::vector<Seat> seats_;  // of worker i at i - 1
   std::vector<std::thread> workers_;
   // What callers and workers write.
-  alignas(64) std::atomic<bool> taken_{false};  // some Run has the workers
-  alignas(64) std::atomic<int> next_{0};        // the task after those that were given out
+  alignas(128) std::atomic<bool> taken_{false};  // some Run has the workers
+  alignas(128) std::atomic<int> next_{0};        // the task after those that were given out
 };
 
 }  // namespace skein
