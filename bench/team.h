@@ -2,6 +2,8 @@
 // together.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -34,7 +36,11 @@ class Team {
 
  private:
   void Work(int number);
+  // Puts the calling worker on a CPU that neither the caller of Time nor another worker is on, as far as there are enough.
+  void TakeCpu(int number) const;
 
+  cpu_set_t cpus_;      // of the process
+  int callers_cpu_ = 0;
   const std::function<void(int)>* body_ = nullptr;
   std::atomic<int> round_ = 0;    // counts up when a round begins; -1 ends the workers
   std::atomic<int> awake_ = 0;    // workers that have seen the round

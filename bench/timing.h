@@ -36,8 +36,9 @@ inline double TimePasses(const std::function<void()>& f, int passes) {
 }
 
 // Calls `f` for some seconds, at least once. What others have driven out is in the caches again then, and sleeping
-// threads are awake: until they are, the caller has the parts of all in its own caches.
-inline void WarmUp(const std::function<void()>& f, double seconds = kRoundSeconds / 2) {
+// threads are awake: until they are, the caller has the parts of all in its own caches. A core that was halted runs 3%
+// slower for a few milliseconds.
+inline void WarmUp(const std::function<void()>& f, double seconds) {
   const double start = Now();
   do {
     f();

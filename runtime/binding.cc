@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kGrain = 96 << 10;
 // How much more than others the caller of a launch does, who begin later and have to be heard of. 1% faster than even shares
 // where cores share a die, 4% where they do not (sums of 1 MiB in L2); twice as much would be 1% slower and 9% faster.
-constexpr int64_t kHandover = 32 << 10;
+constexpr int64_t kHandover = 32 << 10, kFarHandover = 128 << 10;
 // Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
 // range costs, and fetching it from another core's caches, would be more than that gains.
 constexpr int64_t kMostChunksPerTask = 8, kChunkGrain = 512 << 10;
@@ -91,8 +91,12 @@ void DivideTiles(int threads, GroupSizes* sizes) {
   const bool near = sizes->tasks > 1 && sizes->chunks == sizes->tasks;
   if (!near || sizes->passes <= 0 || sizes->tiles / sizes->passes < 2 * sizes->tasks) sizes->passes = 1;
   const int64_t tiles = sizes->tiles / sizes->passes;
-  const int64_t more = near ? std::max<int64_t>(1, tiles * kHandover / work) : 1;
-  sizes->first = (tiles + more * (sizes->chunks - 1)) / sizes->chunks;
+  const auto first = [&](int64_t handover) {
+    const int64_t more = near ? std::max<int64_t>(1, tiles * handover / work) : 1;
+    return (tiles + more * (sizes->chunks - 1)) / sizes->chunks;
+  };
+  sizes->first = first(kHandover);
+  sizes->first_far = first(kFarHandover);
 }
 
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,

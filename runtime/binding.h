@@ -16,7 +16,8 @@ struct GroupSizes {
   int tasks = 1;            // workers that share the tiles
   int64_t chunks = 1;       // ranges of tiles that they take in turn
   int64_t passes = 1;       // TilePasses: a range is the same part of each
-  int64_t first = 1;        // tiles of each pass in the first range, which the caller of the launch takes
+  // Tiles of each pass in the first range, which the caller of the launch takes; where workers are far from it, first_far.
+  int64_t first = 1, first_far = 1;
   int64_t bytes = 0, flops = 0;
 };
 

@@ -103,7 +103,7 @@ bool LatePacking::Begin(int job) {
 void LatePacking::Pack(int job, const Executor& executor) {
   PackingArgs packing(jobs_[job], memory_.data());
   LaunchTasks tasks;
-  tasks.Run(kernels_[job]->function, packing.args, jobs_[job].sizes, nullptr, 0, executor);
+  tasks.Run(kernels_[job]->function, packing.args, jobs_[job].sizes, nullptr, 0, {executor});
   Publish(job);
 }
 

@@ -27,11 +27,11 @@ class DefaultFloatMode {
 // Cold kernels are timed: two readings of the clock, 50 ns. A program's first run is not: what runs once has no future, and
 // compilation would delay the first output.
 void RunTiered(TieredKernel& kernel, bool counts, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-               int64_t slot_bytes, const Executor& executor, LaunchTasks* tasks) {
+               int64_t slot_bytes, const Workers& workers, LaunchTasks* tasks) {
   using Clock = std::chrono::steady_clock;
   const bool cold = counts && kernel.state() == TieredKernel::State::kCold;
   const Clock::time_point start = cold ? Clock::now() : Clock::time_point();
-  tasks->Run(kernel.function(), args, sizes, scratch, slot_bytes, executor);
+  tasks->Run(kernel.function(), args, sizes, scratch, slot_bytes, workers);
   if (cold) kernel.AddLaunch(std::chrono::nanoseconds(Clock::now() - start).count());
 }
 
@@ -85,14 +85,15 @@ void RunStates::GiveBack(RunState* state) {
 }
 
 void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-                      int64_t slot_bytes, const Executor& executor) {
+                      int64_t slot_bytes, const Workers& workers) {
   if (sizes.tasks == 1) {
     DefaultFloatMode mode;
     kernel(&args, 0, sizes.tiles, scratch);
     return;
   }
+  const int64_t first = workers.far ? sizes.first_far : sizes.first;
   const Work work = {kernel,       args.buffers, args.arguments, args.status, sizes.tiles,
-                     sizes.passes, sizes.chunks, sizes.first,    sizes.tasks, scratch,     slot_bytes};
+                     sizes.passes, sizes.chunks, first,          sizes.tasks, scratch,     slot_bytes};
   if (work_ != work) work_ = work;
   if (sizes.chunks > sizes.tasks) {
     constexpr int kMostParts = 32;
@@ -103,7 +104,7 @@ void LaunchTasks::Run(KernelFunction kernel, const KernelArgs& args, const Group
       parts_[i].end = sizes.chunks * (i + 1) / count;
     }
   }
-  executor(sizes.tasks, body_);
+  workers.run(sizes.tasks, body_);
 }
 
 void LaunchTasks::RunChunk(int64_t chunk, int task) const {
@@ -128,14 +129,14 @@ void LaunchTasks::RunTask(int task) {
   }
 }
 
-absl::Status Launch(const Binding& binding, int g, const Executor& executor, RunState* state) {
+absl::Status Launch(const Binding& binding, int g, const Workers& workers, RunState* state) {
   const Variant& variant = *binding.variant;
   const GroupProgram& program = variant.groups[g];
   const GroupSizes& sizes = binding.groups[g];
   if (sizes.tiles <= 0) return absl::OkStatus();
   if (program.runner == Runner::kGraphInterpreter) return RunGraphInterpreter(binding, g, state->pointers);
 
-  const UnpackedProgram* const unpacked = UnpackedInstead(variant, program, executor);
+  const UnpackedProgram* const unpacked = UnpackedInstead(variant, program, workers.run);
   GroupState& own = state->groups[g];
   const std::vector<int>& values = unpacked != nullptr ? unpacked->buffers : program.buffers;
   if (own.buffers.size() != values.size()) own.buffers.resize(values.size());
@@ -146,16 +147,16 @@ absl::Status Launch(const Binding& binding, int g, const Executor& executor, Run
   if (own.status != 0) own.status = 0;
   const KernelArgs args{own.buffers.data(), binding.arguments.data() + sizes.first_argument, &own.status};
   if (unpacked != nullptr) {
-    own.tasks.Run(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    own.tasks.Run(unpacked->kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, workers);
   } else if (program.runner == Runner::kLoopNestInterpreter) {
     DefaultFloatMode mode;
     SKEIN_RETURN_IF_ERROR(InterpretLoopNest(*variant.plan.groups[g].nest, args, 0, sizes.tiles, state->scratch.data()));
   } else if (program.tiered != nullptr) {
     const bool counts = variant.has_run.load(std::memory_order_relaxed);
-    RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, executor,
+    RunTiered(*program.tiered, counts, args, sizes, state->scratch.data(), binding.scratch_bytes, workers,
               &own.tasks);
   } else {
-    own.tasks.Run(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, executor);
+    own.tasks.Run(program.kernel->function, args, sizes, state->scratch.data(), binding.scratch_bytes, workers);
   }
   return own.status == 0 ? absl::OkStatus() : IndexError(binding, g, own.status, state->pointers);
 }

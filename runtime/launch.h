@@ -18,6 +18,12 @@
 
 namespace skein {
 
+// Who runs the tasks of a launch.
+struct Workers {
+  const Executor& run;
+  bool far = false;  // from the caller of the launch: ThreadPool::far
+};
+
 // The tasks of a launch, and what they read. Kept from run to run and written only where it has changed: what workers
 // have read then stays in their caches, and a launch fetches one line from the caller's core in place of five.
 class LaunchTasks {
@@ -29,7 +35,7 @@ class LaunchTasks {
   // Runs a kernel's tiles, all of them here, or as several tasks of the executor.
   //   args: alive until this returns.   scratch: one slot of `slot_bytes` per task.
   void Run(KernelFunction kernel, const KernelArgs& args, const GroupSizes& sizes, std::byte* scratch,
-           int64_t slot_bytes, const Executor& executor);
+           int64_t slot_bytes, const Workers& workers);
 
  private:
   struct alignas(64) Part {
@@ -96,9 +102,9 @@ absl::Status CheckBuffers(const Graph& graph, const Binding& binding, std::span<
                           std::span<const TensorView> outputs);
 
 // Runs group `g` on the buffers of state->pointers and returns when it has ended.
-//   executor: called with the group's number of tasks, if that is above 1.
+//   workers: called with the group's number of tasks, if that is above 1.
 // Errors: OutOfRange naming the node and the value for an index out of range; what the interpreters say.
-absl::Status Launch(const Binding& binding, int g, const Executor& executor, RunState* state);
+absl::Status Launch(const Binding& binding, int g, const Workers& workers, RunState* state);
 
 // The group's buffers as tensors.
 LaunchView ViewLaunch(const Binding& binding, int g, std::span<void* const> pointers);

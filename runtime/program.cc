@@ -37,9 +37,8 @@ class ProgramImpl final : public Program {
     if (options_.back_ends == nullptr) options_.back_ends = BackEnds::Process();
     executor_ = options_.executor;
     if (!executor_) {
-      executor_ = [pool = ThreadPool::Shared(options_.threads)](int count, const std::function<void(int)>& body) {
-        pool->Run(count, body);
-      };
+      pool_ = ThreadPool::Shared(options_.threads);
+      executor_ = [pool = pool_](int count, const std::function<void(int)>& body) { pool->Run(count, body); };
     }
   }
 
@@ -98,6 +97,7 @@ class ProgramImpl final : public Program {
   CompileOptions options_;
   const SymbolBinder binder_;
   Executor executor_;
+  std::shared_ptr<ThreadPool> pool_;  // behind executor_, unless that is the host's
   RunStates states_;
 
   std::mutex compiling_;       // held while a variant is selected or compiled
@@ -363,7 +363,7 @@ absl::Status ProgramImpl::RunGroups(const Binding& binding, Phase phase, const R
   for (size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].phase != phase || binding.variant->IsLate(g)) continue;
     const auto start = options.group_seconds != nullptr ? Clock::now() : Clock::time_point();
-    SKEIN_RETURN_IF_ERROR(Launch(binding, static_cast<int>(g), executor_, state));
+    SKEIN_RETURN_IF_ERROR(Launch(binding, static_cast<int>(g), {executor_, pool_ != nullptr && pool_->far()}, state));
     if (options.group_seconds != nullptr) (*options.group_seconds)[g] += Seconds(Clock::now() - start);
     if (options.after_group && phase == Phase::kRun) {
       SKEIN_RETURN_IF_ERROR(options.after_group(ViewLaunch(binding, static_cast<int>(g), state->pointers)));

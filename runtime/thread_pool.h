@@ -30,6 +30,10 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(seats_.size()) + 1; }
 
+  // Whether workers have begun late lately since their cores are far from the caller's, on another die, say. Measured in
+  // one launch of 16.
+  bool far() const { return far_.load(std::memory_order_relaxed); }
+
  private:
   // A worker's place: all that passes between it and the caller of Run, in one cache line. The caller writes what is
   // to be done, then the phase; nobody but the worker and that caller looks at it.
@@ -44,15 +48,19 @@ class ThreadPool {
     std::atomic<int> phase{kFree};
     int count = 0;
     const std::function<void(int)>* body = nullptr;
+    bool timed = false;
+    int64_t began = 0;  // in a launch that is timed: nanoseconds; 0 where the worker has not come
     // Whether the worker sleeps, or is about to, and has to be woken: it sets this, the caller resets it. In a line of
     // its own, which changes seldom, so that the caller need not wait for the worker's line to see it.
     alignas(128) std::atomic<bool> sleeps{false};
   };
 
-  void Offer(int self, int count, const std::function<void(int)>& body);
+  void Offer(int self, int count, const std::function<void(int)>& body, bool timed);
   void Wake(int self);
   // Returns when the share of worker `self` has been done, by the caller where the worker has not come yet.
   void Finish(int self);
+  // Learns from a launch that was timed how far the workers are.
+  void Learn(int64_t offered, int shares);
   void RunShare(int first, int count, const std::function<void(int)>& body);
   void Work(int self);
 
@@ -60,6 +68,9 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   // What callers and workers write.
   alignas(128) std::atomic<bool> taken_{false};  // some Run has the workers
+  int launches_ = 0;                             // of that Run, as is what follows
+  double delay_ = 0;                             // nanoseconds, of late
+  std::atomic<bool> far_{false};
   alignas(128) std::atomic<int> next_{0};        // the task after those that were given out
 };
 

@@ -36,12 +36,13 @@ TEST(LaunchTasksTest, EveryTileRunsOnceForAnyDivisionAndExecutor) {
       for (int64_t chunks : {count, count + 1, 4 * count}) {
         for (auto [tiles, passes] : {std::pair<int64_t, int64_t>{40, 1}, {97, 1}, {96, 2}, {96, 12}}) {
           if (chunks > tiles / passes || (count == 1 && chunks > 1)) continue;
-          for (int64_t first : {int64_t{1}, (tiles / passes + 1) / 2}) {
+          for (bool far : {false, true}) {
             GroupSizes sizes;
-            sizes.tiles = tiles, sizes.passes = passes, sizes.tasks = count, sizes.chunks = chunks, sizes.first = first;
+            sizes.tiles = tiles, sizes.passes = passes, sizes.tasks = count, sizes.chunks = chunks;
+            sizes.first = 1, sizes.first_far = (tiles / passes + 1) / 2;
             std::fill(counts.begin(), counts.end(), 0);
             std::fill(scratch.begin(), scratch.end(), 0);
-            tasks.Run(CountTiles, args, sizes, reinterpret_cast<std::byte*>(scratch.data()), 64, executor);
+            tasks.Run(CountTiles, args, sizes, reinterpret_cast<std::byte*>(scratch.data()), 64, {executor, far});
             EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), tiles);
             EXPECT_EQ(*std::max_element(counts.begin(), counts.end()), 1);
             EXPECT_EQ(std::accumulate(scratch.begin(), scratch.end(), 0), count == 1 ? 1 : chunks * passes);
@@ -57,14 +58,15 @@ TEST(DivideTilesTest, TheCallerTakesTheOddTilesAndWhatTheHandOverIsWorth) {
     GroupSizes sizes;
     sizes.tiles = tiles, sizes.bytes = bytes;
     DivideTiles(threads, &sizes);
-    return sizes.first;
+    return std::pair(sizes.first, sizes.first_far);
   };
-  EXPECT_EQ(first(512, 1 << 20, 1), 512);
-  EXPECT_EQ(first(512, 1 << 20, 2), 256 + 8);  // 32 KiB, half of it in place of the other's
-  EXPECT_EQ(first(512, 1 << 20, 4), 128 + 12);
-  EXPECT_EQ(first(8, 1 << 18, 2), 4);          // a tile is worth no less
-  EXPECT_EQ(first(9, 1 << 18, 2), 5);
-  EXPECT_EQ(first(1 << 20, 64 << 20, 2), 1 << 16);  // sixteen ranges, taken in turn
+  using Pair = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(first(512, 1 << 20, 1), Pair(512, 512));
+  EXPECT_EQ(first(512, 1 << 20, 2), Pair(256 + 8, 256 + 32));  // 32 or 128 KiB, half of it in place of the other's
+  EXPECT_EQ(first(512, 1 << 20, 4), Pair(128 + 12, 128 + 48));
+  EXPECT_EQ(first(8, 1 << 18, 2), Pair(4, 6));  // a tile is worth no less
+  EXPECT_EQ(first(9, 1 << 18, 2), Pair(5, 6));
+  EXPECT_EQ(first(1 << 20, 64 << 20, 2), Pair(1 << 16, 1 << 16));  // sixteen ranges, taken in turn
 }
 
 }  // namespace
