@@ -8,9 +8,10 @@ namespace {
 // Work that is worth a worker of its own, in bytes moved plus a quarter of the flops: from 0.4 microseconds in cache to
 // 5 in memory. To hand a task over takes 0.1 to 0.5, as far as the cores are from each other.
 constexpr int64_t kGrain = 96 << 10;
-// How much more than others the caller of a launch does, who begin later and have to be heard of. 1% faster than even shares
-// where cores share a die, 4% where they do not (sums of 1 MiB in L2); twice as much would be 1% slower and 9% faster.
-constexpr int64_t kHandover = 32 << 10, kFarHandover = 128 << 10;
+// How much more than others the caller of a launch does, who begin later and have to be heard of: 1% faster than even shares
+// where cores share a die (sums of 1 MiB in L2). Where they do not, four times as much is 9% faster than even shares and 5%
+// faster than as much, but not of less work than that: 160x160 transposed would be 30% slower.
+constexpr int64_t kHandover = 32 << 10, kFarHandover = 128 << 10, kLeastWorkOverHandover = 8;
 // Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
 // range costs, and fetching it from another core's caches, would be more than that gains.
 constexpr int64_t kMostChunksPerTask = 8, kChunkGrain = 512 << 10;
@@ -96,7 +97,7 @@ void DivideTiles(int threads, GroupSizes* sizes) {
     return (tiles + more * (sizes->chunks - 1)) / sizes->chunks;
   };
   sizes->first = first(kHandover);
-  sizes->first_far = first(kFarHandover);
+  sizes->first_far = first(std::max(kHandover, std::min(kFarHandover, work / kLeastWorkOverHandover)));
 }
 
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,
