@@ -68,7 +68,7 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   // What callers and workers write.
   alignas(128) std::atomic<bool> taken_{false};  // some Run has the workers
-  int launches_ = 0;                             // of that Run, as is what follows
+  unsigned launches_ = 0;                        // of that Run, as is what follows
   double delay_ = 0;                             // nanoseconds, of late
   std::atomic<bool> far_{false};
   alignas(128) std::atomic<int> next_{0};        // the task after those that were given out
