@@ -50,7 +50,7 @@ class ScheduleMemo {
   std::shared_ptr<Entry> Find(const GroupSpec& spec, std::vector<NodeId>* nodes);
 
   const Graph& graph_;
-  const Target& target_;
+  const Target target_;
   absl::flat_hash_map<std::string, int> classes_;
   std::vector<int> class_of_, leaf_class_of_;  // by node; -1: not asked yet
   absl::flat_hash_map<std::string, std::shared_ptr<Entry>> entries_;
