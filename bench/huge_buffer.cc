@@ -9,9 +9,9 @@
 namespace skein {
 
 HugeBuffer::HugeBuffer(size_t bytes) {
-  constexpr size_t kHugePage = size_t{2} << 20, kPlaces = 12, kRegion = 16 * kHugePage;
+  constexpr size_t kHugePage = size_t{2} << 20, kPage = 4096, kRegion = 16 * kHugePage;
   static std::atomic<size_t> count = 0;
-  const size_t number = count++, stagger = 64 * 5 * (number % kPlaces), page = number % (kRegion / kHugePage) * kHugePage;
+  const size_t number = count++, stagger = 64 * 5 * number % kPage, page = number % (kRegion / kHugePage) * kHugePage;
   mapped_bytes_ = (bytes + stagger + kHugePage - 1) / kHugePage * kHugePage + 2 * kRegion;
   mapping_ =
       mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
