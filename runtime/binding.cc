@@ -9,9 +9,9 @@ namespace {
 // 5 in memory. To hand a task over takes 0.1 to 0.5, as far as the cores are from each other.
 constexpr int64_t kGrain = 96 << 10;
 // How much more than others the caller of a launch does, who begin later and have to be heard of: 1% faster than even shares
-// where cores share a die (sums of 1 MiB in L2). Where they do not, four times as much is 9% faster than even shares and 5%
-// faster than as much, but not of less work than that: 160x160 transposed would be 30% slower.
-constexpr int64_t kHandover = 32 << 10, kFarHandover = 128 << 10, kLeastWorkOverHandover = 8;
+// where cores share a die (sums of 1 MiB in L2). Where they do not, twice as much is 5% faster than as much; three times as
+// much is no better, and makes tiles of 32 KiB 25% slower (sums over a middle axis).
+constexpr int64_t kHandover = 32 << 10, kFarHandover = 64 << 10;
 // Ranges per worker: one that was late or interrupted leaves some to the others. Each is worth this much: below, what a
 // range costs, and fetching it from another core's caches, would be more than that gains.
 constexpr int64_t kMostChunksPerTask = 8, kChunkGrain = 512 << 10;
@@ -97,7 +97,7 @@ void DivideTiles(int threads, GroupSizes* sizes) {
     return (tiles + more * (sizes->chunks - 1)) / sizes->chunks;
   };
   sizes->first = first(kHandover);
-  sizes->first_far = first(std::max(kHandover, std::min(kFarHandover, work / kLeastWorkOverHandover)));
+  sizes->first_far = first(kFarHandover);
 }
 
 absl::StatusOr<std::unique_ptr<Binding>> BindSizes(Variant* variant, const SymbolBinder& binder,
